@@ -1,1 +1,21 @@
-//! jet-admin-api
+//! Words across the process wall: what a member says and takes over its admin API v1.
+//!
+//! Law: every answer that acts says what was *done* (with the log index that did it), never what was asked;
+//! every refusal is typed. Must not know: Kubernetes, Raft, the store, or how a member keeps any of this.
+//!
+//! - [`identity`]: who speaks (certificate names, roles) · [`tls`]: rustls settings for both ends
+//! - [`routes`]: paths and the role that each asks for · [`refusal`]: the body of every refusal
+//! - [`founding`], [`member`], [`cluster`], [`operation`], [`job`], [`map`]: bodies
+//! - [`client`]: a typed client of one member
+
+pub mod client;
+pub mod cluster;
+pub mod founding;
+pub mod identity;
+pub mod job;
+pub mod map;
+pub mod member;
+pub mod operation;
+pub mod refusal;
+pub mod routes;
+pub mod tls;

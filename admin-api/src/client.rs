@@ -1,0 +1,205 @@
+//! A typed client of one member's admin API.
+//!
+//! Law: an answer that did not arrive is [`CallError::Unknown`], never "failed": the member may have done it, and
+//! the caller asks again by the same operation id. Time and body size are bounded. Must not know: retries, DNS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::cluster::ClusterView;
+use crate::founding::{FoundingPermit, FoundingPromise};
+use crate::job::{JobView, SubmitJob};
+use crate::map::{Entry, SqlQuery, SqlRows};
+use crate::member::MemberView;
+use crate::operation::{Abort, Activate, BeginOperation, Commit, Done, Freeze};
+use crate::refusal::Refusal;
+
+/// Longest answer taken.
+pub const ANSWER_LIMIT: usize = 64 << 20;
+
+/// Time for one call, connection included, unless the client is given another.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a call has no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing was sent: no connection, or the handshake was refused.
+    #[error("cannot reach {address}: {reason}")]
+    NotSent {
+        /// Who was called.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// It was sent and no usable answer came: whether it was done is not known.
+    #[error("no answer from {address}: {reason}; whether it was done is not known")]
+    Unknown {
+        /// Who was called.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The member refused; nothing was changed.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+}
+
+/// One member's admin API.
+#[derive(Clone)]
+pub struct MemberClient {
+    address: String,
+    server_name: ServerName<'static>,
+    tls: Arc<ClientConfig>,
+    timeout: Duration,
+}
+
+impl MemberClient {
+    /// `address` is `host:port`; `server_name` one of `identity::{member_server_name, any_member_server_name}`.
+    pub fn new(address: impl Into<String>, server_name: &str, tls: Arc<ClientConfig>) -> Result<Self, CallError> {
+        let address = address.into();
+        let server_name = ServerName::try_from(server_name.to_owned())
+            .map_err(|e| CallError::NotSent { address: address.clone(), reason: e.to_string() })?;
+        Ok(Self { address, server_name, tls, timeout: CALL_TIMEOUT })
+    }
+
+    /// The same client with another time for a call.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Who is called.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The member about itself.
+    pub async fn member(&self) -> Result<MemberView, CallError> {
+        self.call(Method::GET, "/v1/member", &()).await
+    }
+
+    /// The committed cluster as this member knows it.
+    pub async fn cluster(&self) -> Result<ClusterView, CallError> {
+        self.call(Method::GET, "/v1/cluster", &()).await
+    }
+
+    /// Founding permit.
+    pub async fn found(&self, permit: &FoundingPermit) -> Result<FoundingPromise, CallError> {
+        self.call(Method::POST, "/v1/found", permit).await
+    }
+
+    /// Step 3.
+    pub async fn begin(&self, begin: &BeginOperation) -> Result<Done, CallError> {
+        self.call(Method::POST, "/v1/operations", begin).await
+    }
+
+    /// Step 5.
+    pub async fn freeze(&self, id: &str, freeze: &Freeze) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/operations/{id}/freeze"), freeze).await
+    }
+
+    /// Step 7.
+    pub async fn commit(&self, id: &str, commit: &Commit) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/operations/{id}/commit"), commit).await
+    }
+
+    /// Back to the former state.
+    pub async fn abort(&self, id: &str, abort: &Abort) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/operations/{id}/abort"), abort).await
+    }
+
+    /// Step 13.
+    pub async fn activate(&self, id: &str, activate: &Activate) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/operations/{id}/activate"), activate).await
+    }
+
+    /// Step 15.
+    pub async fn open(&self, id: &str) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/operations/{id}/open"), &()).await
+    }
+
+    /// All jobs.
+    pub async fn jobs(&self) -> Result<Vec<JobView>, CallError> {
+        self.call(Method::GET, "/v1/jobs", &()).await
+    }
+
+    /// Submits a job; the same name with the same SQL again is `Done` with `already so`.
+    pub async fn submit(&self, job: &SubmitJob) -> Result<Done, CallError> {
+        self.call(Method::POST, "/v1/jobs", job).await
+    }
+
+    /// `verb` is `cancel`, `suspend` or `resume`.
+    pub async fn job(&self, name: &str, verb: &str) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/jobs/{name}/{verb}"), &()).await
+    }
+
+    /// A bounded SELECT.
+    pub async fn sql(&self, query: &SqlQuery) -> Result<SqlRows, CallError> {
+        self.call(Method::POST, "/v1/sql", query).await
+    }
+
+    /// One entry of a map.
+    pub async fn get(&self, map: &str, key: &str) -> Result<Entry, CallError> {
+        self.call(Method::GET, &format!("/v1/maps/{map}/entries/{key}"), &()).await
+    }
+
+    /// Writes (or, without a value, removes) one entry of a map.
+    pub async fn put(&self, map: &str, key: &str, entry: &Entry) -> Result<Entry, CallError> {
+        self.call(Method::PUT, &format!("/v1/maps/{map}/entries/{key}"), entry).await
+    }
+
+    async fn call<B: Serialize + Sync, A: DeserializeOwned>(&self, method: Method, path: &str, body: &B) -> Result<A, CallError> {
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        let not_sent = |reason: String| CallError::NotSent { address: self.address.clone(), reason };
+        let unknown = |reason: String| CallError::Unknown { address: self.address.clone(), reason };
+        let body = if method == Method::GET {
+            Bytes::new()
+        } else {
+            serde_json::to_vec(body).map_err(|e| not_sent(e.to_string()))?.into()
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "member")
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|e| not_sent(e.to_string()))?;
+        let connect = async {
+            let tcp = TcpStream::connect(&self.address).await.map_err(|e| e.to_string())?;
+            tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+            let tls = TlsConnector::from(self.tls.clone()).connect(self.server_name.clone(), tcp).await.map_err(|e| e.to_string())?;
+            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())
+        };
+        let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
+            .await
+            .map_err(|_| not_sent(format!("not connected within {:?}", self.timeout)))?
+            .map_err(not_sent)?;
+        let driver = tokio::spawn(connection);
+        let exchange = async {
+            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let status = response.status();
+            let bytes = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|e| e.to_string())?.to_bytes();
+            Ok::<_, String>((status, bytes))
+        };
+        let outcome = tokio::time::timeout_at(deadline, exchange).await;
+        driver.abort();
+        let (status, bytes) = outcome.map_err(|_| unknown(format!("no answer within {:?}", self.timeout)))?.map_err(unknown)?;
+        if status.is_success() {
+            serde_json::from_slice(&bytes).map_err(|e| unknown(format!("the answer cannot be understood: {e}")))
+        } else {
+            let refusal: Refusal = serde_json::from_slice(&bytes).map_err(|_| unknown(format!("HTTP {status}: {}", String::from_utf8_lossy(&bytes))))?;
+            Err(refusal.into())
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The cluster as one member knows it to be committed.
+//!
+//! Law: everything here comes from the replicated machine at `applied_index`, except `present`, which is the
+//! leader's observation and says so. Must not know: addresses.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::job::JobView;
+use crate::operation::OperationView;
+
+/// `GET /v1/cluster`, and a part of `GET /v1/member`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// Permanent id.
+    pub founding_id: Uuid,
+    /// Counts re-foundings.
+    pub incarnation: u32,
+    /// Counts activations.
+    pub generation: u64,
+    /// Cluster state.
+    pub state: ClusterStateView,
+    /// State that an operation will give back.
+    #[serde(default)]
+    pub former_state: Option<ClusterStateView>,
+    /// Leader, if known.
+    #[serde(default)]
+    pub leader: Option<Uuid>,
+    /// Last applied log index of the answering member.
+    pub applied_index: u64,
+    /// Last index that the answering member has fsynced.
+    pub durable_index: u64,
+    /// The original members.
+    pub roster: Vec<RosterMember>,
+    /// Digest over UUID → ordinal of the roster, hex.
+    pub roster_digest: String,
+    /// Partitions.
+    pub partitions: PartitionsView,
+    /// The operation that holds the cluster, or the last one.
+    #[serde(default)]
+    pub operation: Option<OperationView>,
+    /// Highest operation number ever seen.
+    pub highest_operation: u64,
+    /// Jobs, all of them.
+    pub jobs: Vec<JobView>,
+    /// While recovering: what is missing, one sentence for each member.
+    #[serde(default)]
+    pub missing: Vec<MissingMember>,
+}
+
+/// Cluster states, and the passing ones that are states too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs)]
+pub enum ClusterStateView {
+    Active,
+    NoMigration,
+    Frozen,
+    Passive,
+    InTransition,
+    Recovering,
+    Activating,
+}
+
+/// One of the original members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterMember {
+    /// Identity.
+    pub uuid: Uuid,
+    /// Pod number.
+    pub ordinal: u32,
+    /// Boot whose RAM holds its replicas.
+    pub boot: u64,
+    /// Volume that its store lies on.
+    pub volume_id: String,
+    /// The leader hears it (observation, not committed).
+    pub present: bool,
+    /// It has loaded and verified its store (while recovering), or serves.
+    pub loaded: bool,
+}
+
+/// A member that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingMember {
+    /// Identity.
+    pub uuid: Uuid,
+    /// Pod number.
+    pub ordinal: u32,
+    /// Why it is missing, as far as the leader can tell: `not heard`, `loading 40 of 120 MiB`, a refusal.
+    pub why: String,
+}
+
+/// The partition table in figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionsView {
+    /// Number of partitions.
+    pub count: u16,
+    /// Backups that each should have: min(backup count, members − 1).
+    pub backups_wanted: u8,
+    /// Partitions that have all their copies, in step.
+    pub fully_backed: u16,
+    /// Partitions without any replica.
+    pub absent: u16,
+    /// Copies under way.
+    pub migrating: u16,
+    /// Table version.
+    pub table_version: u64,
+}

@@ -1,0 +1,33 @@
+//! Founding: the one permit by which blank members become a cluster.
+//!
+//! Law: a member without a store never founds by itself; the same permit may be sent again until `Founded` is
+//! committed, another one is refused. Must not know: who holds the evidence that nothing existed before.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// `POST /v1/found` (operator only).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundingPermit {
+    /// Permanent id of the cluster, made by the permit's giver and recorded by it before.
+    pub founding_id: Uuid,
+    /// Ordinals that found together; the lowest initialises.
+    pub ordinals: Vec<u32>,
+    /// Number of partitions, fixed for ever.
+    pub partition_count: u16,
+    /// Backups of each partition.
+    pub backup_count: u8,
+}
+
+/// Answer: this member's fsynced promise, and whether the cluster is founded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundingPromise {
+    /// The permit's id.
+    pub founding_id: Uuid,
+    /// blake3 of the permit's canonical JSON, hex.
+    pub permit_digest: String,
+    /// This member's UUID.
+    pub member: Uuid,
+    /// `Founded` is committed, as far as this member knows.
+    pub founded: bool,
+}
