@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::cluster::ClusterView;
-use crate::founding::{FoundingPermit, FoundingPromise};
+use crate::founding::{FoundingPermit, FoundingPromise, PeersHint};
 use crate::job::{JobView, SubmitJob};
 use crate::map::{Entry, SqlQuery, SqlRows};
 use crate::member::MemberView;
@@ -97,6 +97,11 @@ impl MemberClient {
     /// Founding permit.
     pub async fn found(&self, permit: &FoundingPermit) -> Result<FoundingPromise, CallError> {
         self.call(Method::POST, "/v1/found", permit).await
+    }
+
+    /// Hints where peers are; answers how many were kept.
+    pub async fn peers(&self, hint: &PeersHint) -> Result<u32, CallError> {
+        self.call(Method::POST, "/v1/peers", hint).await
     }
 
     /// Step 3.

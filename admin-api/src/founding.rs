@@ -31,3 +31,20 @@ pub struct FoundingPromise {
     /// `Founded` is committed, as far as this member knows.
     pub founded: bool,
 }
+
+/// `POST /v1/peers` (operator only): where peers may be found, beside DNS. A hint: who a peer is comes from its
+/// certificate. Answer: the number of hints kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeersHint {
+    /// One for each member whose address is known.
+    pub peers: Vec<PeerHint>,
+}
+
+/// One address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerHint {
+    /// Pod number.
+    pub ordinal: u32,
+    /// IP or name, without a port.
+    pub host: String,
+}

@@ -42,6 +42,7 @@ pub enum Route {
     Member,
     Cluster,
     Found,
+    Peers,
     Begin,
     Freeze,
     Commit,
@@ -60,8 +61,8 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 17] = [
-        Route::Member, Route::Cluster, Route::Found, Route::Begin, Route::Freeze, Route::Commit, Route::Abort,
+    pub const ALL: [Route; 18] = [
+        Route::Member, Route::Cluster, Route::Found, Route::Peers, Route::Begin, Route::Freeze, Route::Commit, Route::Abort,
         Route::Activate, Route::Open, Route::Jobs, Route::SubmitJob, Route::CancelJob, Route::SuspendJob,
         Route::ResumeJob, Route::Sql, Route::GetEntry, Route::PutEntry,
     ];
@@ -72,6 +73,7 @@ impl Route {
             Route::Member => ("GET", "/v1/member"),
             Route::Cluster => ("GET", "/v1/cluster"),
             Route::Found => ("POST", "/v1/found"),
+            Route::Peers => ("POST", "/v1/peers"),
             Route::Begin => ("POST", "/v1/operations"),
             Route::Freeze => ("POST", "/v1/operations/{id}/freeze"),
             Route::Commit => ("POST", "/v1/operations/{id}/commit"),
@@ -93,7 +95,7 @@ impl Route {
     pub fn allowed(self) -> Allowed {
         match self {
             Route::Member | Route::Cluster | Route::Jobs => WATCH,
-            Route::Found | Route::Begin | Route::Freeze | Route::Commit | Route::Abort | Route::Activate | Route::Open => OPERATOR,
+            Route::Found | Route::Peers | Route::Begin | Route::Freeze | Route::Commit | Route::Abort | Route::Activate | Route::Open => OPERATOR,
             Route::SubmitJob | Route::CancelJob | Route::SuspendJob | Route::ResumeJob => PEOPLE,
             Route::Sql | Route::GetEntry | Route::PutEntry => DATA,
         }
