@@ -1,0 +1,45 @@
+//! `jet cluster`: the cluster as its members agreed on it.
+//!
+//! Law: committed facts and the leader's observation of presence are told apart. Must not know: Kubernetes.
+
+use std::fmt::Write;
+
+use jet_admin_api::client::MemberClient;
+use jet_admin_api::cluster::ClusterView;
+
+use crate::columns::aligned;
+use crate::connection::ConnectionError;
+
+/// State, members, partitions, operation.
+pub async fn show(client: &MemberClient) -> Result<String, ConnectionError> {
+    Ok(describe(&client.cluster().await?))
+}
+
+fn describe(cluster: &ClusterView) -> String {
+    let mut text = format!(
+        "State:       {:?}\nFounding id: {}\nGeneration:  {}\nPartitions:  {} of {} with all {} backups, {} absent\n",
+        cluster.state,
+        cluster.founding_id,
+        cluster.generation,
+        cluster.partitions.fully_backed,
+        cluster.partitions.count,
+        cluster.partitions.backups_wanted,
+        cluster.partitions.absent,
+    );
+    if let Some(operation) = &cluster.operation {
+        let _ = writeln!(text, "Operation:   {} {:?} {}", operation.id, operation.step, operation.progress);
+    }
+    for missing in &cluster.missing {
+        let _ = writeln!(text, "Waiting for: member {} ({}): {}", missing.ordinal, missing.uuid, missing.why);
+    }
+    let rows: Vec<Vec<String>> = cluster
+        .roster
+        .iter()
+        .map(|member| {
+            let leader = if cluster.leader == Some(member.uuid) { "leader" } else { "" };
+            let heard = if member.present { "yes" } else { "no" };
+            vec![member.ordinal.to_string(), member.uuid.to_string(), member.boot.to_string(), heard.into(), leader.into()]
+        })
+        .collect();
+    text + "\n" + &aligned(&["MEMBER", "UUID", "BOOT", "HEARD", "ROLE"], &rows)
+}
