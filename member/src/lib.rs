@@ -1,1 +1,26 @@
-//! jet-member
+//! The member process: the only place where the cluster's rooms meet.
+//!
+//! Law: judging is done in `jet-core`, data in `jet-map`, disks in `jet-hotstore`, dataflow in `jet-engine`; here things
+//! are carried from one to the other, and nothing is decided. Must not know: Kubernetes.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`config`] | command line, environment, the two YAML files |
+//! | [`net`] | members' connections: mutual TLS, frames, hello, lanes |
+//! | [`cluster`] | consensus, founding, presence and leases; the supervisor's and the agent's loops |
+//! | [`ports`] | the seams to maps and jobs |
+//! | [`store`] | the hot-restart store as the shell uses it |
+//! | [`admin`], [`health`] | the admin API and the probes |
+//! | [`member`] | one member, wired |
+//! | [`clock`], [`telemetry`] | time that counts, log lines |
+
+pub mod admin;
+pub mod clock;
+pub mod cluster;
+pub mod config;
+pub mod health;
+pub mod member;
+pub mod net;
+pub mod ports;
+pub mod store;
+pub mod telemetry;

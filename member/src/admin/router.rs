@@ -1,0 +1,111 @@
+//! The router, built from [`Route::ALL`], and the guard before every handler.
+//!
+//! Law: no route without declared roles; a certificate of another cluster is nobody here. Must not know: bodies.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post, put};
+use axum::{Extension, Json, Router};
+use http::StatusCode;
+use jet_admin_api::identity::Identity;
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_admin_api::routes::Route;
+
+use super::handlers as h;
+use crate::member::Member;
+
+/// Longest body taken.
+const BODY_LIMIT: usize = 4 << 20;
+
+/// A refusal as an HTTP answer.
+pub struct Refused(pub Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Refused(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// All routes of the API.
+pub fn router(member: Arc<Member>) -> Router {
+    let mut router = Router::new();
+    for route in Route::ALL {
+        let guard = from_fn_with_state((member.clone(), route), admit);
+        router = router.route(route.path().1, handler(route).layer(guard));
+    }
+    router.fallback(nothing).layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT)).with_state(member)
+}
+
+fn handler(route: Route) -> MethodRouter<Arc<Member>> {
+    match route {
+        Route::Member => get(h::member),
+        Route::Cluster => get(h::cluster),
+        Route::Found => post(h::found),
+        Route::Peers => post(h::peers),
+        Route::Begin => post(h::begin),
+        Route::Freeze => post(h::freeze),
+        Route::Commit => post(h::commit),
+        Route::Abort => post(h::abort),
+        Route::Activate => post(h::activate),
+        Route::Open => post(h::open),
+        Route::Jobs => get(h::jobs),
+        Route::SubmitJob => post(h::submit),
+        Route::CancelJob => post(h::cancel_job),
+        Route::SuspendJob => post(h::suspend_job),
+        Route::ResumeJob => post(h::resume_job),
+        Route::Sql => post(h::sql),
+        Route::GetEntry => get(h::get_entry),
+        Route::PutEntry => put(h::put_entry),
+    }
+}
+
+async fn admit(
+    State((member, route)): State<(Arc<Member>, Route)>,
+    Extension(caller): Extension<Identity>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match why_not(&caller, member.namespace(), member.cluster_name(), route) {
+        None => next.run(request).await,
+        Some(refusal) => Refused(refusal).into_response(),
+    }
+}
+
+fn why_not(caller: &Identity, namespace: &str, cluster: &str, route: Route) -> Option<Refusal> {
+    let (method, path) = route.path();
+    if caller.namespace != namespace || caller.cluster != cluster {
+        return Some(Refusal::new(Code::Forbidden, format!("{} is not of cluster {namespace}/{cluster}", caller.uri())));
+    }
+    (!route.allowed().admits(&caller.role))
+        .then(|| Refusal::new(Code::Forbidden, format!("the role {} may not call {method} {path}", caller.role)))
+}
+
+async fn nothing(request: Request) -> Refused {
+    Refused(Refusal::new(Code::NotFound, format!("there is no {} {}", request.method(), request.uri().path())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jet_admin_api::identity::Role;
+
+    #[test]
+    fn a_role_that_is_not_admitted_is_named() {
+        let client = Identity::new("prod", "orders", Role::Client);
+        let refusal = why_not(&client, "prod", "orders", Route::Commit).unwrap();
+        assert_eq!(refusal.code, Code::Forbidden);
+        assert!(refusal.message.contains("client") && refusal.message.contains("/v1/operations/{id}/commit"), "{}", refusal.message);
+        assert!(why_not(&client, "prod", "orders", Route::Sql).is_none());
+        assert!(why_not(&client, "prod", "other", Route::Sql).is_some());
+    }
+}

@@ -1,0 +1,39 @@
+//! The one clock by which leases and silences are measured: CLOCK_BOOTTIME, which goes on while a machine sleeps.
+//!
+//! Law: wall clocks decide nothing. Must not know: what is measured.
+
+use std::time::Duration;
+
+/// A moment on this machine since it was switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Moment(Duration::new(seconds, nanos))
+    }
+
+    /// A moment later by `by`.
+    pub fn plus(self, by: Duration) -> Self {
+        Moment(self.0.saturating_add(by))
+    }
+
+    /// A moment earlier by `by`.
+    pub fn minus(self, by: Duration) -> Self {
+        Moment(self.0.saturating_sub(by))
+    }
+
+    /// Time from `earlier` to this moment; nothing if it is not earlier.
+    pub fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Milliseconds, for reports.
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,170 @@
+//! openraft's log storage: entries in RAM for reading, on the disk for keeping.
+//!
+//! Law: an answer to a vote or an append goes out only after its fsync; the term that a vote promises is known to the
+//! lease before it is on the disk. Must not know: what entries mean.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader, StorageIOError, Vote};
+use serde::{Deserialize, Serialize};
+
+use super::disk::{DiskFailed, Held, LogDisk, RawEntry};
+use super::types::{Entry, LogId, StorageError, Types, Voter};
+use super::writer::{Order, Writer};
+
+/// The small record beside the entries.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Mark {
+    vote: Option<Vote<Voter>>,
+    purged: Option<LogId>,
+}
+
+#[derive(Default)]
+struct Memory {
+    entries: BTreeMap<u64, Entry>,
+    mark: Mark,
+    committed: Option<LogId>,
+}
+
+/// The log of one member. Clones share it.
+#[derive(Clone)]
+pub struct Log {
+    memory: Arc<Mutex<Memory>>,
+    writer: Writer,
+    term: Arc<AtomicU64>,
+}
+
+/// What was read when the log was opened, beside its entries.
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// Its last snapshot: meta and data.
+    pub snapshot: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Log {
+    /// Reads what the disk holds and starts the writing thread.
+    pub fn open(mut disk: impl LogDisk) -> Result<Opened, DiskFailed> {
+        let Held { entries, mark, snapshot } = disk.held()?;
+        let unreadable = |what: &str, e: serde_json::Error| DiskFailed(format!("the consensus log's {what} cannot be read: {e}"));
+        let mark: Mark = mark.map_or(Ok(Mark::default()), |m| serde_json::from_slice(&m)).map_err(|e| unreadable("vote", e))?;
+        let purged = mark.purged.map_or(0, |id| id.index);
+        let mut memory = Memory::default();
+        let mut durable = purged;
+        for raw in entries.into_iter().filter(|raw| mark.purged.is_none() || raw.index > purged) {
+            let entry: Entry = serde_json::from_slice(&raw.bytes).map_err(|e| unreadable("entry", e))?;
+            durable = durable.max(raw.index);
+            memory.entries.insert(raw.index, entry);
+        }
+        let term = mark.vote.map_or(0, |v| v.leader_id.term);
+        memory.mark = mark;
+        let writer = Writer::start(disk, durable).map_err(|e| DiskFailed(format!("cannot start a thread: {e}")))?;
+        let log = Self { memory: Arc::new(Mutex::new(memory)), writer, term: Arc::new(AtomicU64::new(term)) };
+        Ok(Opened { log, snapshot })
+    }
+
+    /// The way to the disk, for snapshots and for reports.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// The highest term that this member has promised to anybody.
+    pub fn term(&self) -> Arc<AtomicU64> {
+        self.term.clone()
+    }
+
+    /// Nothing was ever written.
+    pub fn is_blank(&self) -> bool {
+        let memory = self.memory();
+        memory.entries.is_empty() && memory.mark.purged.is_none() && memory.mark.vote.is_none()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, change: impl FnOnce(&mut Mark)) -> Result<Order, serde_json::Error> {
+        let mut memory = self.memory();
+        change(&mut memory.mark);
+        serde_json::to_vec(&memory.mark).map(Order::Mark)
+    }
+}
+
+impl RaftLogReader<Types> for Log {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(&mut self, range: R) -> Result<Vec<Entry>, StorageError> {
+        let ends: (Bound<u64>, Bound<u64>) = (range.start_bound().cloned(), range.end_bound().cloned());
+        Ok(self.memory().entries.range(ends).map(|(_, entry)| entry.clone()).collect())
+    }
+}
+
+impl RaftLogStorage<Types> for Log {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+        let memory = self.memory();
+        let last = memory.entries.values().next_back().map(|e| e.log_id).or(memory.mark.purged);
+        Ok(LogState { last_purged_log_id: memory.mark.purged, last_log_id: last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote<Voter>) -> Result<(), StorageError> {
+        self.term.fetch_max(vote.leader_id.term, Ordering::AcqRel);
+        let order = self.mark(|mark| mark.vote = Some(*vote)).map_err(|e| StorageIOError::write_vote(&e))?;
+        self.writer.carry_out(order).await.map_err(|e| StorageIOError::write_vote(&e).into())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote<Voter>>, StorageError> {
+        Ok(self.memory().mark.vote)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        self.memory().committed = committed;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.memory().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut raw = Vec::new();
+        {
+            let mut memory = self.memory();
+            for entry in entries {
+                let bytes = serde_json::to_vec(&entry).map_err(|e| StorageIOError::write_log_entry(entry.log_id, &e))?;
+                raw.push(RawEntry { index: entry.log_id.index, term: entry.log_id.leader_id.term, bytes });
+                memory.entries.insert(entry.log_id.index, entry);
+            }
+        }
+        self.writer.order(Order::Append(raw), move |result| callback.log_io_completed(result.map_err(std::io::Error::other)));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, id: LogId) -> Result<(), StorageError> {
+        self.memory().entries.split_off(&id.index);
+        self.writer.carry_out(Order::Truncate(id.index)).await.map_err(|e| StorageIOError::write_logs(&e).into())
+    }
+
+    async fn purge(&mut self, id: LogId) -> Result<(), StorageError> {
+        // The mark first: entries below it are dead whether or not they are gone.
+        let order = self.mark(|mark| mark.purged = Some(id)).map_err(|e| StorageIOError::write_logs(&e))?;
+        self.writer.carry_out(order).await.map_err(|e| StorageIOError::write_logs(&e))?;
+        {
+            let mut memory = self.memory();
+            memory.entries = memory.entries.split_off(&(id.index + 1));
+        }
+        self.writer.carry_out(Order::Purge(id.index)).await.map_err(|e| StorageIOError::write_logs(&e).into())
+    }
+}

@@ -1,0 +1,151 @@
+//! openraft's state machine: jet-core's machine, published after every batch of entries.
+//!
+//! Law: it changes only by `jet_core::apply`; what is published was applied. Must not know: what commands mean.
+
+use std::io::Cursor;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jet_core::Machine;
+use openraft::storage::{RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta, StorageIOError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::disk::DiskFailed;
+use super::types::{Entry, LogId, Membership, Reply, StorageError, Types, Voter};
+use super::writer::{Order, Writer};
+
+type Meta = SnapshotMeta<Voter, openraft::EmptyNode>;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Applied {
+    last: Option<LogId>,
+    membership: Membership,
+    machine: Machine,
+}
+
+#[derive(Default)]
+struct State {
+    applied: Applied,
+    snapshot: Option<(Meta, Vec<u8>)>,
+}
+
+/// The machine of one member. Clones share it.
+#[derive(Clone)]
+pub struct MachineStore {
+    state: Arc<Mutex<State>>,
+    published: Arc<watch::Sender<Arc<Machine>>>,
+    writer: Writer,
+}
+
+impl MachineStore {
+    /// From the log's last snapshot, if there is one.
+    pub fn open(writer: Writer, snapshot: Option<(Vec<u8>, Vec<u8>)>) -> Result<Self, DiskFailed> {
+        let unreadable = |e: serde_json::Error| DiskFailed(format!("the consensus log's snapshot cannot be read: {e}"));
+        let mut state = State::default();
+        if let Some((meta, data)) = snapshot {
+            let meta: Meta = serde_json::from_slice(&meta).map_err(unreadable)?;
+            state.applied = restored(&meta, &data).map_err(unreadable)?;
+            state.snapshot = Some((meta, data));
+        }
+        let machine = Arc::new(state.applied.machine.clone());
+        Ok(Self { state: Arc::new(Mutex::new(state)), published: Arc::new(watch::Sender::new(machine)), writer })
+    }
+
+    /// The machine, after every batch of entries.
+    pub fn published(&self) -> watch::Receiver<Arc<Machine>> {
+        self.published.subscribe()
+    }
+
+    /// Position of the last applied entry, also of those of consensus itself.
+    pub fn last_applied(&self) -> u64 {
+        self.state().applied.last.map_or(0, |id| id.index)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn keep(&self, meta: &Meta, data: Vec<u8>) -> Result<(), StorageError> {
+        let failed = |e: &(dyn std::error::Error + 'static)| StorageIOError::write_snapshot(Some(meta.signature()), openraft::AnyError::error(e.to_string()));
+        let bytes = serde_json::to_vec(meta).map_err(|e| failed(&e))?;
+        let index = meta.last_log_id.map_or(0, |id| id.index);
+        self.writer.carry_out(Order::Snapshot { index, meta: bytes, data: data.clone() }).await.map_err(|e| failed(&e))?;
+        self.state().snapshot = Some((meta.clone(), data));
+        Ok(())
+    }
+}
+
+fn restored(meta: &Meta, data: &[u8]) -> Result<Applied, serde_json::Error> {
+    Ok(Applied { last: meta.last_log_id, membership: meta.last_membership.clone(), machine: serde_json::from_slice(data)? })
+}
+
+impl RaftSnapshotBuilder<Types> for MachineStore {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+        let applied = self.state().applied.clone();
+        let data = serde_json::to_vec(&applied.machine).map_err(|e| StorageIOError::read_state_machine(&e))?;
+        let meta = Meta {
+            last_log_id: applied.last,
+            last_membership: applied.membership,
+            snapshot_id: applied.last.map(|id| format!("{}-{}", id.leader_id, id.index)).unwrap_or_default(),
+        };
+        self.keep(&meta, data.clone()).await?;
+        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
+    }
+}
+
+impl RaftStateMachine<Types> for MachineStore {
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        let state = self.state();
+        Ok((state.applied.last, state.applied.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Reply>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut replies = Vec::new();
+        let machine = {
+            let mut state = self.state();
+            for entry in entries {
+                state.applied.last = Some(entry.log_id);
+                replies.push(Reply(match entry.payload {
+                    EntryPayload::Normal(command) => Some(jet_core::apply(&mut state.applied.machine, entry.log_id.index, command)),
+                    EntryPayload::Membership(members) => {
+                        state.applied.membership = Membership::new(Some(entry.log_id), members);
+                        None
+                    }
+                    EntryPayload::Blank => None,
+                }));
+            }
+            Arc::new(state.applied.machine.clone())
+        };
+        self.published.send_replace(machine);
+        Ok(replies)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::new(Cursor::new(Vec::new())))
+    }
+
+    async fn install_snapshot(&mut self, meta: &Meta, data: Box<Cursor<Vec<u8>>>) -> Result<(), StorageError> {
+        let data = data.into_inner();
+        let applied = restored(meta, &data).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
+        self.keep(meta, data).await?;
+        let machine = Arc::new(applied.machine.clone());
+        self.state().applied = applied;
+        self.published.send_replace(machine);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+        Ok(self.state().snapshot.clone().map(|(meta, data)| Snapshot { meta, snapshot: Box::new(Cursor::new(data)) }))
+    }
+}

@@ -1,0 +1,123 @@
+//! The one thread that writes the consensus log, so that no task of the runtime ever waits for the disk.
+//!
+//! Law: orders are carried out in the order given; after the first failure nothing is written any more, and whoever
+//! asks is told why. At most [`ORDERS`] wait. Must not know: openraft.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+
+use super::disk::{DiskFailed, LogDisk, RawEntry};
+
+/// Orders that may wait; the next one is refused, which ends this member's vote but not its data.
+const ORDERS: usize = 4096;
+
+type Done = Box<dyn FnOnce(Result<(), DiskFailed>) + Send>;
+
+/// One thing to write.
+pub enum Order {
+    /// Append.
+    Append(Vec<RawEntry>),
+    /// Remove from this index on.
+    Truncate(u64),
+    /// Remove up to this index.
+    Purge(u64),
+    /// Replace the small record.
+    Mark(Vec<u8>),
+    /// Replace the snapshot.
+    Snapshot {
+        /// Last index in it.
+        index: u64,
+        /// Meta.
+        meta: Vec<u8>,
+        /// Data.
+        data: Vec<u8>,
+    },
+}
+
+/// The way to the thread.
+#[derive(Clone)]
+pub struct Writer {
+    orders: SyncSender<(Order, Done)>,
+    durable: Arc<AtomicU64>,
+    failed: Arc<OnceLock<DiskFailed>>,
+}
+
+impl Writer {
+    /// Starts the thread. `durable`: last index that the disk holds already.
+    pub fn start(disk: impl LogDisk, durable: u64) -> std::io::Result<Self> {
+        let (orders, given) = sync_channel(ORDERS);
+        let writer = Self { orders, durable: Arc::new(AtomicU64::new(durable)), failed: Arc::default() };
+        let (durable, failed) = (writer.durable.clone(), writer.failed.clone());
+        std::thread::Builder::new().name("consensus-log".into()).spawn(move || work(disk, &given, &durable, &failed))?;
+        Ok(writer)
+    }
+
+    /// Gives an order; `done` is called on the writing thread, once it is durable or not to be had.
+    pub fn order(&self, order: Order, done: impl FnOnce(Result<(), DiskFailed>) + Send + 'static) {
+        if let Err(unsent) = self.orders.try_send((order, Box::new(done))) {
+            let ((_, done), why) = match unsent {
+                std::sync::mpsc::TrySendError::Full(o) => (o, "the disk of the consensus log is too far behind"),
+                std::sync::mpsc::TrySendError::Disconnected(o) => (o, "the consensus log is closed"),
+            };
+            done(Err(DiskFailed(why.into())));
+        }
+    }
+
+    /// Gives an order and waits until it is durable.
+    pub async fn carry_out(&self, order: Order) -> Result<(), DiskFailed> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.order(order, move |result| {
+            let _ = tell.send(result);
+        });
+        told.await.unwrap_or_else(|_| Err(DiskFailed("the consensus log is closed".into())))
+    }
+
+    /// Last durable index.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Why nothing is written any more.
+    pub fn failure(&self) -> Option<String> {
+        self.failed.get().map(ToString::to_string)
+    }
+}
+
+fn work(mut disk: impl LogDisk, given: &Receiver<(Order, Done)>, durable: &AtomicU64, failed: &OnceLock<DiskFailed>) {
+    while let Ok((order, done)) = given.recv() {
+        let result = match failed.get() {
+            Some(failure) => Err(failure.clone()),
+            None => carry_out(&mut disk, order, durable),
+        };
+        if let Err(failure) = &result {
+            if failed.set(failure.clone()).is_ok() {
+                tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote");
+            }
+        }
+        done(result);
+    }
+}
+
+fn carry_out(disk: &mut impl LogDisk, order: Order, durable: &AtomicU64) -> Result<(), DiskFailed> {
+    match order {
+        Order::Append(entries) => {
+            disk.append(&entries)?;
+            if let Some(last) = entries.last() {
+                durable.store(last.index, Ordering::Release);
+            }
+            Ok(())
+        }
+        Order::Truncate(index) => {
+            durable.fetch_min(index.saturating_sub(1), Ordering::AcqRel);
+            disk.truncate_from(index)
+        }
+        Order::Purge(index) => disk.purge_upto(index),
+        Order::Mark(mark) => disk.save_mark(&mark),
+        Order::Snapshot { index, meta, data } => {
+            disk.save_snapshot(index, &meta, &data)?;
+            durable.fetch_max(index, Ordering::AcqRel);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The two YAML documents, flattened to dotted keys and checked against the table of keys.
+//!
+//! Law: every leaf is judged; the first that may not stand there is the error. Must not know: what a key is for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_norway::Value;
+
+use super::ConfigError;
+use super::keys::{self, Stance};
+
+/// Checked leaves of all documents: dotted key → value and the file that it came from.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    leaves: BTreeMap<String, (PathBuf, Value)>,
+}
+
+impl Document {
+    /// Reads a file's text into this document.
+    pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        let root: Value =
+            serde_norway::from_str(text).map_err(|e| ConfigError::Yaml { path: path.to_owned(), reason: e.to_string() })?;
+        self.walk(path, "", &root)
+    }
+
+    fn walk(&mut self, path: &Path, key: &str, value: &Value) -> Result<(), ConfigError> {
+        match value {
+            Value::Mapping(entries) => {
+                for (name, inner) in entries {
+                    let name = scalar(name).unwrap_or_default();
+                    let inner_key = if key.is_empty() { name } else { format!("{key}.{name}") };
+                    self.judge(path, &inner_key, inner)?;
+                }
+                Ok(())
+            }
+            Value::Null => Ok(()),
+            other => Err(ConfigError::Value {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                found: text_of(other),
+                wanted: "a section with keys belongs there".into(),
+            }),
+        }
+    }
+
+    fn judge(&mut self, path: &Path, key: &str, value: &Value) -> Result<(), ConfigError> {
+        match keys::stance(key) {
+            None => Err(ConfigError::Unknown { path: path.to_owned(), key: key.to_owned(), nearest: keys::nearest(key) }),
+            Some(Stance::NotOffered(reason)) => Err(ConfigError::NotOffered { path: path.to_owned(), key: key.to_owned(), reason }),
+            // `port: 5701` is the short form of `port: {port: 5701}`.
+            Some(Stance::Section) if key == "hazelcast.network.port" && !value.is_mapping() => {
+                self.judge(path, "hazelcast.network.port.port", value)
+            }
+            Some(Stance::Section) => self.walk(path, key, value),
+            Some(Stance::Only(wanted, reason)) if scalar(value).is_none_or(|v| !v.eq_ignore_ascii_case(wanted)) => {
+                Err(ConfigError::Value {
+                    path: path.to_owned(),
+                    key: key.to_owned(),
+                    found: text_of(value),
+                    wanted: format!("only '{wanted}' is offered: {reason}"),
+                })
+            }
+            Some(Stance::Only(..) | Stance::Offered) => {
+                self.leaves.insert(key.to_owned(), (path.to_owned(), value.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    /// A scalar as text.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.leaves.get(key).and_then(|(_, v)| scalar(v))
+    }
+
+    /// A scalar read as `T`; `wanted` completes the sentence "'key' is …, but …".
+    pub fn parsed<T: std::str::FromStr>(&self, key: &str, wanted: &str) -> Result<Option<T>, ConfigError> {
+        let Some((path, value)) = self.leaves.get(key) else { return Ok(None) };
+        scalar(value).and_then(|v| v.trim().parse().ok()).map(Some).ok_or_else(|| ConfigError::Value {
+            path: path.clone(),
+            key: key.to_owned(),
+            found: text_of(value),
+            wanted: wanted.to_owned(),
+        })
+    }
+
+    /// A list of texts; one text with commas is a list too, as in the original.
+    pub fn list(&self, key: &str) -> Vec<String> {
+        match self.leaves.get(key).map(|(_, v)| v) {
+            Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
+            Some(other) => scalar(other).map(|s| s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()).unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The file that a key came from.
+    pub fn source(&self, key: &str) -> PathBuf {
+        self.leaves.get(key).map(|(p, _)| p.clone()).unwrap_or_default()
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(s) => Some(s.clone()),
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    scalar(value).map(|s| format!("'{s}'")).unwrap_or_else(|| "not a single value".into())
+}

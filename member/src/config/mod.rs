@@ -1,0 +1,35 @@
+//! What one member is told at its start: command line, environment, `hazelcast.yaml`, `hazelcast-jet.yaml`.
+//!
+//! Law: a key that we do not know is an error that names the nearest known one; a key that we know and do not offer
+//! is refused with the reason; nothing is ignored silently. Must not know: sockets, the store, the cluster.
+//!
+//! - [`launch`]: flags and environment · [`keys`]: which keys exist, and what we do with each
+//! - [`documents`]: the two YAML files, checked against the keys · [`settings`]: what the member runs with
+
+pub mod documents;
+pub mod keys;
+pub mod launch;
+pub mod settings;
+
+pub use launch::Launch;
+pub use settings::{Founding, Settings};
+
+use std::path::PathBuf;
+
+/// Why a member does not start with its configuration.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {reason}")]
+    Read { path: PathBuf, reason: String },
+    #[error("{path} is no valid YAML: {reason}")]
+    Yaml { path: PathBuf, reason: String },
+    #[error("{path}: unknown key '{key}'{}", nearest.as_ref().map(|n| format!("; did you mean '{n}'?")).unwrap_or_default())]
+    Unknown { path: PathBuf, key: String, nearest: Option<String> },
+    #[error("{path}: '{key}' is not offered: {reason}")]
+    NotOffered { path: PathBuf, key: String, reason: &'static str },
+    #[error("{path}: '{key}' is {found}, but {wanted}")]
+    Value { path: PathBuf, key: String, found: String, wanted: String },
+    #[error("{what} is missing: {way_out}")]
+    Missing { what: &'static str, way_out: &'static str },
+}
