@@ -1,0 +1,135 @@
+//! On every member: committed state and own facts → local actions.
+//!
+//! Law: level-triggered; what is done already is not asked for again, and what an action belongs to (operation,
+//! generation, table version) stands in it, so that a late one can be refused. Must not know: other members' facts.
+//!
+//! The table itself is no action: the map service is handed `machine.table` whenever an entry is applied.
+
+mod plan;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use plan::{doors, plan};
+
+use crate::command::Command;
+use crate::ids::{Boot, Digest, Generation, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion};
+use crate::machine::RuntimeGeneration;
+use crate::operation::SealRecord;
+use crate::recovery::StoreReport;
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Doors {
+    /// Everybody.
+    Open,
+    /// Readers; sinks of running jobs are no clients and go on.
+    ClosedForWriters,
+    /// Nobody; copies between members go on.
+    #[default]
+    ClosedForAll,
+}
+
+/// What a member knows about itself. `Default` is a process that has just started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalFacts {
+    /// This process start.
+    pub boot: Boot,
+    /// Volume of its store.
+    pub volume_id: String,
+    /// What it would bring back: its RAM if this boot has loaded or served, else its store as opened; `None`: not
+    /// opened yet, or refused.
+    pub holds: Option<StoreReport>,
+    /// This boot has loaded its store and verified it; the digest of what it loaded, as for a seal.
+    pub loaded: Option<Digest>,
+    /// Doors as they are, with everything in flight counted: closed means nothing is in flight any more.
+    pub doors: Doors,
+    /// Reports carry the contents, under this operation and attempt.
+    pub reports_contents: Option<(OperationId, u32)>,
+    /// The seal on the store, if nothing was written since.
+    pub sealed: Option<OwnSeal>,
+    /// Highest generation that the store has fsynced as opened.
+    pub opened: Generation,
+    /// The runtime generation that is built or being built here.
+    pub runtime: Option<RuntimeNumber>,
+    /// Copies that this member, as primary, makes or has made: by partition and receiver.
+    pub copies: BTreeMap<(PartitionId, MemberId), Copying>,
+}
+
+/// The seal on the own store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnSeal {
+    /// For which operation.
+    pub op: OperationId,
+    /// Attempt within it.
+    pub attempt: u32,
+    /// As it is to be recorded.
+    pub record: SealRecord,
+}
+
+/// A copy on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copying {
+    /// The receiver's boot.
+    pub boot: Boot,
+    /// The entry's `changed` under which it was begun.
+    pub changed: TableVersion,
+    /// The receiver has all of it and follows; the primary waits for its acknowledgements from now on.
+    pub complete: bool,
+}
+
+/// What a member is to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open or close the doors.
+    SetDoors(Doors),
+    /// Hand a command to the leader.
+    Propose(Command),
+    /// Load the store into RAM, verifying every digest; read-only if it is sealed.
+    LoadStore,
+    /// Once nothing is in flight: put the contents of all replicas into the reports.
+    ReportContents {
+        /// Under which operation.
+        op: OperationId,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Take them out.
+    WithdrawContents,
+    /// Seal the store with a copy of the machine in it; only if its content has this digest.
+    Seal {
+        /// For which operation.
+        op: OperationId,
+        /// Attempt within it.
+        attempt: u32,
+        /// Generation to seal.
+        generation: Generation,
+        /// The entry that it must equal.
+        quiesced_index: LogIndex,
+        /// The content that it must have.
+        content_digest: Digest,
+    },
+    /// The operation was aborted: the store is written to again.
+    VoidSeal {
+        /// Which.
+        op: OperationId,
+    },
+    /// Fsync "opened", with the versions of the copies held, beside a seal if there is one.
+    OpenGeneration(Generation),
+    /// Build and run exactly this.
+    StartRuntime(RuntimeGeneration),
+    /// Stop what runs.
+    StopRuntime,
+    /// As primary: send a full copy and follow it up.
+    ShipPartition {
+        /// Which.
+        partition: PartitionId,
+        /// To whom.
+        to: MemberId,
+        /// Under which boot.
+        boot: Boot,
+        /// The entry's `changed`.
+        changed: TableVersion,
+    },
+}

@@ -1,0 +1,51 @@
+//! What a member brings back from its store.
+//!
+//! Law: only complete copies are named; half a copy under a new version is no copy. Must not know: files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Boot, Digest, Epoch, ExecutionId, Generation, JobId, OperationId, Version};
+
+/// A member that is back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejoin {
+    /// Under which boot.
+    pub boot: Boot,
+    /// With what.
+    pub store: StoreReport,
+}
+
+/// What a store holds. A member that never lost its RAM (its boot is the recorded one) reports its RAM instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreReport {
+    /// The generation that it was written in; 0: opened in none yet.
+    pub generation: Generation,
+    /// The seal, if it is sealed and nothing was written since.
+    pub seal: Option<StoreSeal>,
+    /// By partition number: version of the copy, complete copies only.
+    pub partitions: Vec<Option<Version>>,
+    /// Snapshots whose parts are all here, as far as this member holds any.
+    pub epochs: Vec<HeldEpoch>,
+}
+
+/// A seal as its store names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreSeal {
+    /// Operation that sealed.
+    pub operation: OperationId,
+    /// Attempt within it.
+    pub attempt: u32,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Digest of the content that it claims.
+    pub content_digest: Digest,
+}
+
+/// A snapshot that a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct HeldEpoch {
+    pub job: JobId,
+    pub execution: ExecutionId,
+    pub epoch: Epoch,
+}

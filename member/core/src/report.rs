@@ -1,0 +1,92 @@
+//! What a member tells the leader, over and over.
+//!
+//! Law: facts of one process, under its boot; the leader judges, the member does not. Must not know: other members.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, RuntimeNumber, TableVersion};
+use crate::job::{SnapshotRecord, SnapshotRef};
+use crate::operation::PartitionContent;
+
+/// A lease lasts so long from the sending of the request that was answered.
+pub const LEASE_MS: u64 = 2_000;
+/// Bound on how much two monotonic clocks drift apart within a lease, with the scheduling of both ends.
+pub const DRIFT_MS: u64 = 500;
+
+/// What one member says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Last applied entry.
+    pub applied: LogIndex,
+    /// Last fsynced entry.
+    pub durable: LogIndex,
+    /// The runtime generation that it has built and runs.
+    pub runtime: Option<RuntimeNumber>,
+    /// The runtime generation that fell down here, with the cause.
+    pub runtime_lost: Option<(RuntimeNumber, String)>,
+    /// Only while its doors are closed for all under this operation and nothing is in flight.
+    pub contents: Option<ContentsReport>,
+    /// Newest committed snapshot of each job whose own partition has its primary here (RAM).
+    pub committed: Vec<EpochReport>,
+    /// Newest snapshot of each job whose parts are all durable here.
+    pub flushed: Vec<EpochReport>,
+    /// The store is behind RAM; the cause.
+    pub lagging: Option<String>,
+}
+
+/// Content of every replica that a member holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentsReport {
+    /// Under which operation.
+    pub op: OperationId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Under which table.
+    pub table_version: TableVersion,
+    /// Its replicas, by partition.
+    pub contents: Vec<PartitionContent>,
+}
+
+/// A snapshot of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EpochReport {
+    pub job: JobId,
+    pub execution: ExecutionId,
+    pub epoch: Epoch,
+    pub record: SnapshotRecord,
+}
+
+impl EpochReport {
+    /// As something to go on from.
+    pub fn to_ref(&self) -> SnapshotRef {
+        SnapshotRef { execution: self.execution, epoch: self.epoch, record: self.record.clone(), index: 0, terminal: None }
+    }
+}
+
+/// A member as the leader hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Milliseconds of the leader's monotonic clock since the last answer was received.
+    pub heard_ms_ago: u64,
+    /// Boot that answered last.
+    pub boot: Boot,
+    /// Its volume.
+    pub volume_id: String,
+    /// Its last report, of this boot.
+    pub report: MemberReport,
+}
+
+/// All that the supervisor judges by, beside the machine. A member that was never heard is not in `members`; the
+/// leader itself is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observations {
+    /// By member.
+    pub members: BTreeMap<MemberId, Observed>,
+    /// How long this process has led, without a break.
+    pub leader_for_ms: u64,
+    /// How long this leader has seen which operation open; [`crate::supervisor::Watch`] keeps it.
+    pub operation_for_ms: Option<(OperationId, u64)>,
+}

@@ -1,0 +1,68 @@
+//! Digests and figures that others ask for.
+//!
+//! Law: a digest is over a canonical form that is written down here. Must not know: who asks.
+
+use crate::ids::{Digest, MemberId};
+use crate::machine::Machine;
+use crate::operation::PartitionContent;
+
+/// Digest over UUID → ordinal of the roster: one line `<uuid> <ordinal>` for each member, in UUID order.
+pub fn roster_digest(machine: &Machine) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for (member, entry) in &machine.roster {
+        hasher.update(format!("{member} {}\n", entry.ordinal).as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+/// Digest over contents: one line `<partition> <installed>.<seq> <entries> <digest>` for each partition, as given.
+pub fn content_digest<'a>(contents: impl IntoIterator<Item = &'a PartitionContent>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for content in contents {
+        hasher.update(format!("{} {} {} {}\n", content.partition, content.version, content.entries, content.digest).as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+/// What the seal of `member` must claim: the digest over the partitions of which it holds a copy, in order.
+pub fn member_content_digest(machine: &Machine, member: MemberId, contents: &[PartitionContent]) -> Digest {
+    let held = machine.table.held_by(member);
+    content_digest(contents.iter().filter(|content| held.binary_search(&content.partition).is_ok()))
+}
+
+/// Digest of the whole machine: equal on members that applied the same entries.
+pub fn machine_digest(machine: &Machine) -> Digest {
+    match serde_json::to_vec(machine) {
+        Ok(json) => blake3::hash(&json).into(),
+        Err(_) => Digest::default(),
+    }
+}
+
+/// Partition figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionFigures {
+    /// All.
+    pub count: u16,
+    /// Backups that each should have.
+    pub backups_wanted: u8,
+    /// Have all copies, in step.
+    pub fully_backed: u16,
+    /// Have none.
+    pub absent: u16,
+    /// Copies under way.
+    pub migrating: u16,
+}
+
+/// Figures of the table.
+pub fn partition_figures(machine: &Machine) -> PartitionFigures {
+    let wanted = machine.copies_wanted();
+    let count = |test: &dyn Fn(&crate::partition::PartitionEntry) -> usize| machine.table.partitions.iter().map(test).sum::<usize>();
+    let narrow = |figure: usize| u16::try_from(figure).unwrap_or(u16::MAX);
+    PartitionFigures {
+        count: narrow(machine.table.partitions.len()),
+        backups_wanted: u8::try_from(wanted - 1).unwrap_or(u8::MAX),
+        fully_backed: narrow(count(&|entry| usize::from(entry.synced().count() >= wanted))),
+        absent: narrow(count(&|entry| usize::from(entry.replicas.is_empty()))),
+        migrating: narrow(count(&|entry| entry.replicas.iter().filter(|replica| !replica.synced).count())),
+    }
+}
