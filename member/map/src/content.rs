@@ -1,0 +1,309 @@
+//! What one partition holds, and how a change changes it.
+//!
+//! The law: a change is applied whole or refused whole; equal contents and equal changes give equal contents; a sink
+//! epoch is applied once, its marker with it. Must not know: replicas, versions of others, disks.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::sink::Pending;
+use crate::{CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Op, Point, Query, QueryReply, Refusal, Reply, SinkWrite, SnapshotId};
+
+/// Content of a partition. Ordered throughout, so that digests, copies and pages need no sorting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Entries of maps.
+    pub maps: BTreeMap<String, BTreeMap<Bytes, Bytes>>,
+    /// Parts of snapshots by vertex and part.
+    pub snapshots: BTreeMap<SnapshotId, BTreeMap<(u32, u32), Bytes>>,
+    /// Commit records (at a job's home).
+    pub commits: BTreeMap<SnapshotId, CommitRecord>,
+    /// Last point of each job whose sink writes are applied.
+    pub markers: BTreeMap<JobId, Point>,
+    /// The same, as far as the log shows it.
+    pub markers_on_disk: BTreeMap<JobId, Point>,
+    /// Sink writes that are not durable.
+    pub pending: Pending,
+}
+
+/// What applying gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// For the one who asked.
+    pub reply: Reply,
+    /// For the log.
+    pub log: Vec<LogRecord>,
+}
+
+impl Applied {
+    fn silent(reply: Reply) -> Self {
+        Applied { reply, log: Vec::new() }
+    }
+}
+
+impl Content {
+    /// Applies a change, or refuses it and stays as it is.
+    pub fn apply(&mut self, op: &Op, decode: DecodeSink) -> Result<Applied, Refusal> {
+        match op {
+            Op::Install => Ok(Applied { reply: Reply::Done, log: vec![LogRecord::Complete] }),
+            Op::Put { map, key, value } => {
+                let (previous, record) = self.put(map, key, value);
+                Ok(Applied { reply: Reply::Previous(previous), log: vec![record] })
+            }
+            Op::PutAll { map, entries } => {
+                let log = entries.iter().map(|(key, value)| self.put(map, key, value).1).collect();
+                Ok(Applied { reply: Reply::Done, log })
+            }
+            Op::Remove { map, key } => Ok(self.remove(map, key)),
+            Op::ClearMap { map } => {
+                self.maps.remove(map);
+                self.pending.cleared(map);
+                Ok(Applied { reply: Reply::Done, log: vec![LogRecord::ClearMap { map: map.clone() }] })
+            }
+            Op::SnapshotPart { id, vertex, part, bytes } => self.snapshot_part(*id, (*vertex, *part), bytes),
+            Op::SnapshotCommit(record) => self.snapshot_commit(record),
+            Op::SnapshotDrop { job, before } => {
+                let dropped = |id: &SnapshotId| id.job == *job && id.point() < *before;
+                self.snapshots.retain(|id, _| !dropped(id));
+                self.commits.retain(|id, _| !dropped(id));
+                Ok(Applied::silent(Reply::Done))
+            }
+            Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode),
+            Op::SinkRestore { id, writes } => Ok(self.sink_restore(*id, writes)),
+            Op::CutBack { id } => Ok(self.cut_back(*id)),
+        }
+    }
+
+    fn put(&mut self, map: &str, key: &Bytes, value: &Bytes) -> (Option<Bytes>, LogRecord) {
+        self.pending.superseded(map, key);
+        let previous = self.set(map, key, Some(value.clone()));
+        (previous, LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() })
+    }
+
+    fn remove(&mut self, map: &str, key: &Bytes) -> Applied {
+        self.pending.superseded(map, key);
+        let previous = self.set(map, key, None);
+        Applied { reply: Reply::Previous(previous), log: vec![LogRecord::Remove { map: map.into(), key: key.clone() }] }
+    }
+
+    /// Sets or removes a key in RAM only.
+    pub(crate) fn set(&mut self, map: &str, key: &Bytes, value: Option<Bytes>) -> Option<Bytes> {
+        match value {
+            Some(value) => match self.maps.get_mut(map) {
+                Some(entries) => entries.insert(key.clone(), value),
+                None => self.maps.entry(map.into()).or_default().insert(key.clone(), value),
+            },
+            None => {
+                let entries = self.maps.get_mut(map)?;
+                let previous = entries.remove(key);
+                if entries.is_empty() {
+                    self.maps.remove(map);
+                }
+                previous
+            }
+        }
+    }
+
+    /// The newest execution of a job that left anything here.
+    fn newest_execution(&self, job: JobId) -> Option<ExecutionId> {
+        let parts = self.snapshots.keys().rev().find(|id| id.job == job).map(|id| id.execution);
+        let commits = self.commits.keys().rev().find(|id| id.job == job).map(|id| id.execution);
+        parts.max(commits).max(self.markers.get(&job).map(|point| point.0))
+    }
+
+    fn refuse_old_execution(&self, id: SnapshotId) -> Result<(), Refusal> {
+        match self.newest_execution(id.job) {
+            Some(known) if known > id.execution => Err(Refusal::OldExecution { job: id.job, given: id.execution, known }),
+            _ => Ok(()),
+        }
+    }
+
+    fn snapshot_part(&mut self, id: SnapshotId, at: (u32, u32), bytes: &Bytes) -> Result<Applied, Refusal> {
+        self.refuse_old_execution(id)?;
+        let held = self.snapshots.get(&id).and_then(|parts| parts.get(&at));
+        if held == Some(bytes) {
+            return Ok(Applied::silent(Reply::AlreadySo));
+        }
+        if self.commits.contains_key(&id) {
+            return Err(Refusal::CommittedPart { id });
+        }
+        self.snapshots.entry(id).or_default().insert(at, bytes.clone());
+        Ok(Applied::silent(Reply::Done))
+    }
+
+    fn snapshot_commit(&mut self, record: &CommitRecord) -> Result<Applied, Refusal> {
+        let id = record.id;
+        self.refuse_old_execution(id)?;
+        if let Some(newest) = self.last_commit(id.job) {
+            if newest == record {
+                return Ok(Applied::silent(Reply::AlreadySo));
+            }
+            if newest.id.point() >= id.point() {
+                return Err(Refusal::CommittedAlready { job: id.job, given: id.point(), committed: newest.id.point() });
+            }
+        }
+        self.commits.insert(id, record.clone());
+        Ok(Applied::silent(Reply::Done))
+    }
+
+    /// The newest commit of a job here.
+    pub fn last_commit(&self, job: JobId) -> Option<&CommitRecord> {
+        self.commits.iter().rev().find(|(id, _)| id.job == job).map(|(_, record)| record)
+    }
+
+    fn sink_apply(&mut self, id: SnapshotId, vertices: &[u32], decode: DecodeSink) -> Result<Applied, Refusal> {
+        if self.markers.get(&id.job).is_some_and(|marker| *marker >= id.point()) {
+            return Ok(Applied::silent(Reply::AlreadySo));
+        }
+        let mut writes = Vec::new();
+        for ((vertex, _), bytes) in self.snapshots.get(&id).into_iter().flatten().filter(|((v, _), _)| vertices.contains(v)) {
+            let delta = decode(bytes).map_err(|reason| Refusal::SinkPart { id, vertex: *vertex, reason })?;
+            writes.extend(delta.writes.into_iter().map(|(key, value)| SinkWrite { map: delta.map.clone(), key, value }));
+        }
+        for write in &writes {
+            let previous = self.set(&write.map, &write.key, write.value.clone());
+            self.pending.note(id, write, previous);
+        }
+        self.markers.insert(id.job, id.point());
+        Ok(Applied::silent(Reply::Done))
+    }
+
+    fn sink_restore(&mut self, id: SnapshotId, writes: &[SinkWrite]) -> Applied {
+        let mut log = Vec::new();
+        for write in writes {
+            self.pending.superseded(&write.map, &write.key);
+            self.set(&write.map, &write.key, write.value.clone());
+            log.push(record_of(write));
+        }
+        self.markers.insert(id.job, id.point());
+        self.markers_on_disk.insert(id.job, id.point());
+        log.push(LogRecord::Marker { job: id.job, point: id.point() });
+        Applied { reply: Reply::Done, log }
+    }
+
+    fn cut_back(&mut self, id: SnapshotId) -> Applied {
+        for write in self.pending.cut_back(id) {
+            self.set(&write.map, &write.key, write.value);
+        }
+        if let Some(marker) = self.markers.get_mut(&id.job) {
+            *marker = (*marker).min(id.point());
+        }
+        let stays = |of: &SnapshotId| of.job != id.job || of.point() <= id.point();
+        self.snapshots.retain(|of, _| stays(of));
+        self.commits.retain(|of, _| stays(of));
+        Applied::silent(Reply::Done)
+    }
+
+    /// An epoch is durable on every replica: gives what the log gets now. Local, not a replicated change.
+    pub fn durable(&mut self, id: SnapshotId) -> Vec<LogRecord> {
+        let mut log: Vec<_> = self.pending.durable(id).iter().map(record_of).collect();
+        if let Some(marker) = self.markers.get(&id.job) {
+            let point = (*marker).min(id.point());
+            if self.markers_on_disk.get(&id.job).is_none_or(|known| *known < point) {
+                self.markers_on_disk.insert(id.job, point);
+                log.push(LogRecord::Marker { job: id.job, point });
+            }
+        }
+        log
+    }
+
+    /// The whole content as the log may show it.
+    pub fn on_disk(&self) -> Vec<LogRecord> {
+        let mut log = Vec::new();
+        for (map, entries) in &self.maps {
+            for (key, value) in entries {
+                let value = match self.pending.on_disk(map, key) {
+                    None => value,
+                    Some(Some(before)) => before,
+                    Some(None) => continue,
+                };
+                log.push(LogRecord::Put { map: map.clone(), key: key.clone(), value: value.clone() });
+            }
+        }
+        // Keys that a sink removed and that the disk must still show.
+        for (map, key, held) in self.pending.held() {
+            let in_ram = self.maps.get(map).is_some_and(|entries| entries.contains_key(key));
+            if let (false, Some(value)) = (in_ram, &held.before) {
+                log.push(LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() });
+            }
+        }
+        log.extend(self.markers_on_disk.iter().map(|(job, point)| LogRecord::Marker { job: *job, point: *point }));
+        log
+    }
+
+    /// Takes a record back from the log while loading.
+    pub fn load(&mut self, record: LogRecord) {
+        match record {
+            LogRecord::Put { map, key, value } => {
+                self.set(&map, &key, Some(value));
+            }
+            LogRecord::Remove { map, key } => {
+                self.set(&map, &key, None);
+            }
+            LogRecord::ClearMap { map } => {
+                self.maps.remove(&map);
+            }
+            LogRecord::Marker { job, point } => {
+                self.markers.insert(job, point);
+                self.markers_on_disk.insert(job, point);
+            }
+            LogRecord::Rewrite => *self = Content::default(),
+            LogRecord::Complete => {}
+        }
+    }
+
+    /// Answers a question.
+    pub fn ask(&self, query: &Query) -> QueryReply {
+        match query {
+            Query::Get { map, key } => QueryReply::Value(self.maps.get(map).and_then(|entries| entries.get(key)).cloned()),
+            Query::Size { map } => QueryReply::Size(self.maps.get(map).map_or(0, |entries| entries.len() as u64)),
+            Query::Scan { map, after, bytes } => self.scan(map, after.as_ref(), *bytes as usize),
+            Query::Maps => QueryReply::Names(self.maps.keys().cloned().collect()),
+            Query::SnapshotParts { id, after, bytes } => self.parts(*id, *after, *bytes as usize),
+            Query::LastCommit { job } => QueryReply::Commit(self.last_commit(*job).cloned()),
+            Query::Marker { job } => QueryReply::Marker(self.markers.get(job).copied()),
+        }
+    }
+
+    fn scan(&self, map: &str, after: Option<&Bytes>, bound: usize) -> QueryReply {
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+        let (mut entries, mut bytes, mut more) = (Vec::new(), 0, false);
+        for (key, value) in self.maps.get(map).into_iter().flat_map(|all| all.range((from.clone(), Bound::Unbounded))) {
+            if !entries.is_empty() && bytes >= bound {
+                more = true;
+                break;
+            }
+            bytes += key.len() + value.len();
+            entries.push((key.clone(), value.clone()));
+        }
+        QueryReply::Page { entries, more }
+    }
+
+    fn parts(&self, id: SnapshotId, after: Option<(u32, u32)>, bound: usize) -> QueryReply {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut parts, mut bytes, mut more) = (Vec::new(), 0, false);
+        for (at, part) in self.snapshots.get(&id).into_iter().flat_map(|all| all.range((from, Bound::Unbounded))) {
+            if !parts.is_empty() && bytes + part.len() > bound {
+                more = true;
+                break;
+            }
+            bytes += part.len();
+            parts.push((at.0, at.1, part.clone()));
+        }
+        QueryReply::Parts { parts, more }
+    }
+
+    /// Entries of all maps.
+    pub fn entries(&self) -> u64 {
+        self.maps.values().map(|entries| entries.len() as u64).sum()
+    }
+}
+
+fn record_of(write: &SinkWrite) -> LogRecord {
+    match &write.value {
+        Some(value) => LogRecord::Put { map: write.map.clone(), key: write.key.clone(), value: value.clone() },
+        None => LogRecord::Remove { map: write.map.clone(), key: write.key.clone() },
+    }
+}

@@ -1,0 +1,44 @@
+//! Partitions in RAM: what a replica holds, how a primary orders changes, how backups follow, what counts as equal.
+//!
+//! The law it keeps: direction follows version, never role; an acknowledged write is in every replica that counts; a
+//! replica that does not fit is copied whole, never patched by guess; a map sink on disk is never ahead of the durable
+//! epoch. It must not know: sockets, disks, async runtimes, clocks. It gets calls and gives values.
+//!
+//! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · [`sink`] writes
+//! of epochs that are not durable · [`digest`] when two replicas are equal · [`replica`] one replica · [`tail`] its
+//! newest changes · [`lead`] what a primary knows of its followers · [`copy`] a whole partition in transfer · [`fence`]
+//! who may send to whom · [`door`] who may ask · [`journal`] what the log on disk gets · [`epoch`] what an epoch file
+//! gets · [`wire`] bytes between members · [`refusal`] typed reasons.
+
+pub mod content;
+pub mod copy;
+pub mod digest;
+pub mod door;
+pub mod epoch;
+pub mod fence;
+pub mod journal;
+pub mod key;
+pub mod lead;
+pub mod op;
+pub mod refusal;
+pub mod replica;
+pub mod sink;
+pub mod tail;
+pub mod wire;
+
+pub use jet_core::{
+    Boot, Digest, Epoch, ExecutionId, JobId, MemberId, PartitionContent, PartitionEntry, PartitionId, PartitionTable, TableVersion, Version,
+};
+
+pub use content::{Applied, Content};
+pub use copy::{CopyItem, CopySource};
+pub use door::{Door, Requester};
+pub use epoch::PartitionEpoch;
+pub use fence::{Role, Sender};
+pub use journal::{Journal, LogRecord};
+pub use key::{home_of_job, partition_of};
+pub use lead::{Follower, Lead, Next, Position};
+pub use op::{CommitRecord, Op, Point, Query, QueryReply, Reply, SinkWrite, SnapshotId};
+pub use refusal::Refusal;
+pub use replica::{Followed, Replica, Sequenced};
+pub use sink::{DecodeSink, SinkDelta};

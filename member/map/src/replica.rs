@@ -1,0 +1,207 @@
+//! One replica of one partition: content, version, and taking changes in order.
+//!
+//! The law: versions are (table version of the installation, sequence) in that order; a change is taken only on top of
+//! the version that it names; a copy lies aside until it is complete and verified, then replaces the whole content at
+//! once. Must not know: who is primary.
+
+use crate::copy::{CopyItem, Incoming};
+use crate::journal::Logged;
+use crate::tail::Tail;
+use crate::{
+    Content, DecodeSink, Digest, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Reply, SnapshotId, TableVersion, Version,
+};
+
+/// A change with its place in the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequenced {
+    /// Version that it goes on top of.
+    pub prev: Version,
+    /// Version with it.
+    pub version: Version,
+    /// The change.
+    pub op: Op,
+}
+
+/// What following gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// The replica is at this version, which is the last of the batch or later in the same chain.
+    At(Version),
+    /// The batch does not fit; what the replica has.
+    Elsewhere(Version),
+}
+
+/// One replica.
+#[derive(Debug)]
+pub struct Replica {
+    partition: PartitionId,
+    content: Content,
+    version: Version,
+    tail: Tail,
+    incoming: Option<Incoming>,
+    decode: DecodeSink,
+}
+
+impl Replica {
+    /// An empty replica (founding, or before a copy).
+    pub fn empty(partition: PartitionId, decode: DecodeSink) -> Self {
+        let zero = Version { installed: TableVersion(0), seq: 0 };
+        Replica { partition, content: Content::default(), version: zero, tail: Tail::default(), incoming: None, decode }
+    }
+
+    /// Version of the content.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The content.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// For tests and drills: a way to spoil the content of one replica behind everybody's back.
+    #[doc(hidden)]
+    pub fn content_for_spoiling(&mut self) -> &mut Content {
+        &mut self.content
+    }
+
+    /// The newest changes.
+    pub fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// Everybody has confirmed up to here.
+    pub fn confirmed(&mut self, upto: Version) {
+        self.tail.confirmed(upto);
+    }
+
+    /// As primary: puts a change in order and applies it.
+    pub fn sequence(&mut self, installed: TableVersion, op: Op) -> Result<(Version, Reply, Vec<Logged>), Refusal> {
+        if installed < self.version.installed {
+            return Err(Refusal::StaleInstallation { partition: self.partition, installed, held: self.version });
+        }
+        let version = Version { installed, seq: self.version.seq + 1 };
+        let applied = self.content.apply(&op, self.decode)?;
+        self.advance(Sequenced { prev: self.version, version, op });
+        Ok((version, applied.reply, logged(version, applied.log)))
+    }
+
+    fn advance(&mut self, change: Sequenced) {
+        self.version = change.version;
+        self.tail.push(change);
+    }
+
+    /// As backup: takes a batch that begins on top of `prev`. An empty batch asks whether the replica is at `prev`.
+    pub fn follow(&mut self, prev: Version, batch: &[Sequenced]) -> (Followed, Vec<Logged>) {
+        let mut log = Vec::new();
+        let mut expected = prev;
+        let chained = batch.iter().all(|change| {
+            let fits = change.prev == expected && change.version > change.prev;
+            expected = change.version;
+            fits
+        });
+        let known = self.version == prev || batch.iter().any(|change| change.version == self.version);
+        if !chained || !known {
+            return (Followed::Elsewhere(self.version), log);
+        }
+        for change in batch.iter().filter(|change| change.version > self.version).cloned().collect::<Vec<_>>() {
+            match self.content.apply(&change.op, self.decode) {
+                Ok(applied) => log.extend(logged(change.version, applied.log)),
+                // The primary could apply it and this replica cannot: they are not equal, and only a copy helps.
+                Err(_) => return (Followed::Elsewhere(self.version), log),
+            }
+            self.advance(change);
+        }
+        // Followers of this replica do not exist; it keeps what may serve if it becomes primary.
+        self.tail.confirmed(self.version);
+        (Followed::At(self.version), log)
+    }
+
+    /// Takes one piece of a copy. Piece 0 begins it anew.
+    pub fn copy_piece(&mut self, copy: u64, piece: u32, items: Vec<CopyItem>) -> Result<(), Refusal> {
+        if piece == 0 {
+            self.incoming = Some(Incoming::new(copy));
+        }
+        let partition = self.partition;
+        match self.incoming.as_mut() {
+            Some(incoming) => incoming.add(partition, copy, piece, items),
+            None => Err(Refusal::CopyOutOfOrder { partition, expected: 0, got: piece }),
+        }
+    }
+
+    /// The copy is complete: verifies it and takes it in place of the content. Gives what the log gets.
+    pub fn copy_end(&mut self, copy: u64, pieces: u32, version: Version, digest: &Digest) -> Result<Vec<Logged>, Refusal> {
+        let partition = self.partition;
+        if version < self.version {
+            return Err(Refusal::SourceOlder { partition, offered: version, held: self.version });
+        }
+        let Some(incoming) = self.incoming.take() else {
+            return Err(Refusal::CopyOutOfOrder { partition, expected: 0, got: pieces });
+        };
+        self.content = incoming.finish(partition, copy, pieces, digest)?;
+        self.version = version;
+        self.tail.clear();
+        Ok(self.rewrite())
+    }
+
+    /// The whole replica for the log, from its beginning mark to its completion.
+    pub fn rewrite(&self) -> Vec<Logged> {
+        let mut log = vec![LogRecord::Rewrite];
+        log.extend(self.content.on_disk());
+        log.push(LogRecord::Complete);
+        logged(self.version, log)
+    }
+
+    /// An epoch is durable on every replica.
+    pub fn durable(&mut self, id: SnapshotId) -> Vec<Logged> {
+        logged(self.version, self.content.durable(id))
+    }
+
+    /// What an epoch file gets of this replica; from now on the epoch counts as being written.
+    pub fn begin_epoch(&mut self, id: SnapshotId) -> Result<PartitionEpoch, Refusal> {
+        let writes = self.content.pending.begin_flight(id).map_err(|floor| Refusal::Merged { id, floor })?;
+        let parts = self.content.snapshots.get(&id).cloned().unwrap_or_default();
+        let commit = self.content.commits.get(&id).cloned();
+        Ok(PartitionEpoch { id, version: self.version, parts, commit, writes, marker: self.content.markers.get(&id.job).copied() })
+    }
+
+    /// While loading: takes a record back from the log.
+    pub fn load(&mut self, record: LogRecord) {
+        self.content.load(record);
+    }
+
+    /// While loading: takes the parts of a snapshot back, with the sink writes that the log does not have.
+    pub fn load_epoch(&mut self, epoch: PartitionEpoch) {
+        let id = epoch.id;
+        if !epoch.parts.is_empty() {
+            self.content.snapshots.insert(id, epoch.parts);
+        }
+        if let Some(commit) = epoch.commit {
+            self.content.commits.insert(id, commit);
+        }
+        if let Some(marker) = epoch.marker.map(|marker| marker.min(id.point()))
+            && self.content.markers.get(&id.job).is_none_or(|known| *known < marker)
+        {
+            for write in epoch.writes {
+                self.content.set(&write.map, &write.key, write.value);
+            }
+            self.content.markers.insert(id.job, marker);
+        }
+    }
+
+    /// While loading: the version that the store vouches for.
+    pub fn loaded_at(&mut self, version: Version) {
+        self.version = version;
+        self.tail.clear();
+    }
+}
+
+fn logged(version: Version, records: Vec<LogRecord>) -> Vec<Logged> {
+    records.into_iter().map(|record| Logged { version, record }).collect()
+}
+
+/// A sink decoder for partitions without sinks: refuses everything.
+pub fn no_sinks(_: &[u8]) -> Result<crate::SinkDelta, String> {
+    Err("this member knows no sink encoding".into())
+}
+

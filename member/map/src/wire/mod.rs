@@ -1,0 +1,12 @@
+//! Bytes between members: prost messages beside our own types.
+//!
+//! The law: what cannot be read is refused with a reason before anything is done with it; nothing is guessed for a
+//! missing field. Must not know: frames, checksums, sockets (they are below), partitions (they are above).
+//!
+//! [`op`] changes · [`query`] questions and answers · [`message`] what travels.
+
+pub mod message;
+pub mod op;
+pub mod query;
+
+pub use message::{Request, Response};
