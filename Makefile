@@ -1,0 +1,50 @@
+# Lossless Jet: one line a target; `make help` prints them.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+include dev/env.mk
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: ## Everything from nothing: cluster, chart, job over real input, stop, return, proof (BREAK=drop|double|swap spoils it)
+	@dev/check-host
+	@demo/run
+
+clean-demo: ## Take the demo and its Kubernetes away without a trace
+	@demo/clean
+
+test: ## All tests: units, crash, processes, images, real Kubernetes
+	@dev/check-host
+	@dev/test
+
+unit: ## Tests that need no Kubernetes
+	@dev/check-host
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked
+
+e2e: images kube ## End-to-end tests on a real Kubernetes (TEST=name for one of them)
+	cargo test --locked -p jet-e2e --features kube --test kubernetes -- --test-threads=1 $(TEST)
+
+bars: ## Figures that are promised, one line each: id, value, bar, holds or short (AREA=... for one area)
+	@dev/bars $(AREA)
+
+bench: ## Benchmarks
+	cargo bench --workspace
+
+build: ## Programs and tests, one profile
+	cargo build --workspace --all-targets --locked
+
+images: build ## Images of operator and member, without Docker or a registry (REPO=... also names them for one)
+	@dev/images
+
+kube: ## Start the local Kubernetes (or use that of KUBECONFIG)
+	@dev/kube-up
+
+lint: ## Formatting, clippy, shellcheck, helm lint, licences and advisories
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	shellcheck dev/check-host dev/test dev/images dev/kube-up dev/bars demo/run demo/clean
+
+.PHONY: help demo clean-demo test unit e2e bars bench build images kube lint

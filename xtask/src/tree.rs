@@ -1,0 +1,28 @@
+//! The checkout as the guards see it.
+//!
+//! Law: only files that git tracks or would track count. Must not know: what a guard looks for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Paths of all files, relative to the root, that end with `suffix`.
+pub fn files(suffix: &str) -> Vec<String> {
+    let out = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git ls-files");
+    assert!(out.status.success(), "git ls-files: {}", String::from_utf8_lossy(&out.stderr));
+    let exists = |path: &&str| root().join(path).is_file();
+    String::from_utf8(out.stdout).unwrap().lines().filter(|path| path.ends_with(suffix)).filter(exists).map(str::to_owned).collect()
+}
+
+/// Text of a file of the checkout.
+pub fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
