@@ -1,0 +1,385 @@
+//! Writing the log: one owner, no threads. Chunks are begun whole (header, spaces, carried records) or not at all.
+//!
+//! The law: a file whose write or sync failed is never written or synced again; what was not durable is carried over
+//! into a new file. A mark is written only after a successful sync of everything before it.
+//! Must not know: queues, callers, why records come.
+
+use super::chunk::{self, ChunkHeader, ChunkId, Previous};
+use super::plan::{Head, Place, Plan};
+use super::record::{self, Record, Space};
+use crate::disk::{Disk, DiskFile};
+use crate::failure::{On, StoreError};
+use crate::frame;
+use crate::layout;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Whose files these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Cluster.
+    pub founding: Uuid,
+    /// Member.
+    pub member: Uuid,
+    /// Boot.
+    pub boot: u64,
+}
+
+/// Sizes that decide when a chunk is closed.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkLimits {
+    /// Close a chunk at this length.
+    pub chunk_bytes: u64,
+    /// Begin a new chunk early when that many dead bytes can then be dropped.
+    pub drop_bytes: u64,
+}
+
+/// Why the log stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The given-up file.
+    pub file: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&Failure> for StoreError {
+    fn from(f: &Failure) -> StoreError {
+        StoreError::Failed { file: f.file.clone(), reason: f.reason.clone() }
+    }
+}
+
+struct OpenChunk {
+    id: ChunkId,
+    file_id: u64,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    length: u64,
+    durable: u64,
+}
+
+/// What the reader of the log found, for the writer to go on from.
+#[derive(Debug, Clone, Default)]
+pub struct Heritage {
+    /// Chain of chunks with their durable lengths, oldest first.
+    pub chain: Vec<(ChunkId, u64)>,
+    /// Plan of the durable records.
+    pub plan: Plan,
+    /// Records behind the last durable length, to be carried over.
+    pub carry: Vec<Record>,
+    /// Spaces.
+    pub spaces: BTreeMap<u32, Space>,
+    /// First chunk number that no file of the store has.
+    pub next_number: u64,
+}
+
+/// The writing end of the log.
+pub struct Appender {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    origin: Origin,
+    limits: ChunkLimits,
+    open: Option<OpenChunk>,
+    chain: Vec<(ChunkId, u64)>,
+    plan: Plan,
+    unsynced: Vec<(u64, Record)>,
+    unsynced_bytes: u64,
+    spaces: BTreeMap<u32, Space>,
+    next_number: u64,
+    retained: BTreeSet<ChunkId>,
+    failure: Option<Failure>,
+    generation: u64,
+    after_seal: u64,
+}
+
+impl Appender {
+    /// A writer that has not begun a chunk yet.
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path, origin: Origin, limits: ChunkLimits, heritage: Heritage) -> Self {
+        let unsynced: Vec<(u64, Record)> = heritage.carry.into_iter().map(|r| (0, r)).collect();
+        Appender {
+            disk,
+            dir: dir.to_path_buf(),
+            origin,
+            limits,
+            open: None,
+            chain: heritage.chain,
+            plan: heritage.plan,
+            unsynced_bytes: unsynced.iter().map(|(_, r)| r.size() as u64).sum(),
+            unsynced,
+            spaces: heritage.spaces,
+            next_number: heritage.next_number.max(1),
+            retained: BTreeSet::new(),
+            failure: None,
+            generation: 0,
+            after_seal: 0,
+        }
+    }
+
+    /// Plan of what is durable.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Chain of chunks with durable lengths, the open one last.
+    pub fn chain(&self) -> Vec<(ChunkId, u64)> {
+        let mut chain = self.chain.clone();
+        chain.extend(self.open.as_ref().map(|open| (open.id, open.durable)));
+        chain
+    }
+
+    /// Bytes of the chain.
+    pub fn chain_bytes(&self) -> u64 {
+        self.chain().iter().map(|(_, length)| length).sum()
+    }
+
+    /// Bytes written since the last sync.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes
+    }
+
+    /// Why it stands still, if it does.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Spaces known.
+    pub fn spaces(&self) -> &BTreeMap<u32, Space> {
+        &self.spaces
+    }
+
+    /// Chunks that must stay although the log does not need them (the last seal's).
+    pub fn retain(&mut self, chunks: BTreeSet<ChunkId>) {
+        self.retained = chunks;
+    }
+
+    /// Chunks begun from now on void the seals up to this number.
+    pub fn set_after_seal(&mut self, number: u64) {
+        self.after_seal = number;
+    }
+
+    fn fail(&mut self, error: StoreError, file: &Path) -> StoreError {
+        self.failure = Some(Failure { file: file.to_path_buf(), reason: error.to_string() });
+        error
+    }
+
+    fn healthy(&self) -> Result<(), StoreError> {
+        self.failure.as_ref().map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Begins writing in `generation`: a new chunk that carries what was not durable.
+    pub fn begin(&mut self, generation: u64) -> Result<(), StoreError> {
+        self.generation = generation;
+        let path = layout::chunk(&self.dir, generation, self.next_number);
+        self.start_chunk().map_err(|error| self.fail(error, &path))
+    }
+
+    /// After a failed [`Appender::begin`]: it will be begun again.
+    pub fn forget_failure(&mut self) {
+        self.failure = None;
+    }
+
+    /// Goes on in a new file after a failure.
+    pub fn retry(&mut self) -> Result<(), StoreError> {
+        if self.failure.is_none() {
+            return Ok(());
+        }
+        self.start_chunk()?;
+        self.failure = None;
+        Ok(())
+    }
+
+    /// Writes records behind each other; durable only after [`Appender::sync`].
+    pub fn write(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        let start = self.open.as_ref().map_or(0, |open| open.length);
+        let file_id = self.open.as_ref().map_or(0, |open| open.file_id);
+        for record in records {
+            if let Some(space) = described(&record) {
+                self.spaces.insert(space.id, space);
+            }
+            let offset = start + bytes.len() as u64;
+            record.encode(file_id, offset, &mut bytes);
+            self.unsynced_bytes += record.size() as u64;
+            self.unsynced.push((offset, record));
+        }
+        self.healthy()?;
+        let Some(open) = self.open.as_mut() else {
+            return Err(StoreError::Misuse { call: "write to the log", why: "no chunk is begun".to_owned() });
+        };
+        let path = open.path.clone();
+        match open.file.write_at(open.length, &bytes).on("write", &path) {
+            Ok(()) => {
+                open.length += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(error, &path)),
+        }
+    }
+
+    /// Makes everything written durable, then notes it and closes the chunk if it is time.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.sync_chunk()? {
+            self.write_mark();
+            self.roll_if_due();
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable and writes nothing behind it.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
+        self.sync_chunk().map(|_| ())
+    }
+
+    /// Stops writing: the chain ends with what is durable.
+    pub fn close(&mut self) -> Result<(), StoreError> {
+        self.finish()?;
+        if let Some(open) = self.open.take() {
+            self.chain.push((open.id, open.durable));
+        }
+        Ok(())
+    }
+
+    fn sync_chunk(&mut self) -> Result<bool, StoreError> {
+        self.healthy()?;
+        let Some(open) = self.open.as_mut().filter(|open| open.length > open.durable) else {
+            return Ok(false);
+        };
+        let path = open.path.clone();
+        if let Err(error) = open.file.sync().on("fsync", &path) {
+            return Err(self.fail(error, &path));
+        }
+        open.durable = open.length;
+        let chunk = open.id;
+        let news = !self.unsynced.is_empty();
+        for (offset, record) in self.unsynced.drain(..) {
+            self.plan.note(Place { chunk, offset }, Head::from(&record));
+        }
+        self.unsynced_bytes = 0;
+        Ok(news)
+    }
+
+    /// The sync before it is valid whether or not the mark is written, so its failure only ends the use of the file.
+    fn write_mark(&mut self) {
+        let Some(open) = self.open.as_mut() else { return };
+        let mut bytes = Vec::new();
+        record::mark(open.durable).encode(open.file_id, open.length, &mut bytes);
+        let path = open.path.clone();
+        match open.file.write_at(open.length, &bytes).on("write", &path) {
+            Ok(()) => open.length += bytes.len() as u64,
+            Err(error) => {
+                self.fail(error, &path);
+            }
+        }
+    }
+
+    fn droppable(&self) -> u64 {
+        let floor = self.plan.floor();
+        let dead = self.chain.iter().filter(|(id, _)| floor.is_none_or(|f| *id < f));
+        dead.map(|(_, length)| length).sum()
+    }
+
+    fn roll_if_due(&mut self) {
+        let full = self.open.as_ref().is_some_and(|open| open.durable >= self.limits.chunk_bytes);
+        if self.failure.is_none() && (full || self.droppable() >= self.limits.drop_bytes) {
+            let path = layout::chunk(&self.dir, self.generation, self.next_number);
+            if let Err(error) = self.start_chunk() {
+                self.fail(error, &path);
+            }
+        }
+    }
+
+    /// A new chunk: complete and durable under its name before anything refers to it.
+    fn start_chunk(&mut self) -> Result<(), StoreError> {
+        let id = ChunkId { generation: self.generation, number: self.next_number };
+        self.next_number += 1;
+        let previous = self.chain().last().map(|(id, length)| Previous { id: *id, length: *length });
+        let file_id = Uuid::new_v4().as_u64_pair().0;
+        let (header, bytes, placed) = self.compose(id, file_id, previous)?;
+        let path = layout::chunk(&self.dir, id.generation, id.number);
+        self.make_generation(id.generation)?;
+        let tmp = path.with_extension("jl.tmp");
+        let mut file = self.disk.create(&tmp).on("create", &tmp)?;
+        file.write_at(0, &bytes).on("write", &tmp)?;
+        file.sync().on("fsync", &tmp)?;
+        self.disk.rename(&tmp, &path).on("rename", &tmp)?;
+        let room = layout::generation(&self.dir, id.generation);
+        self.disk.sync_dir(&room).on("fsync the directory", &room)?;
+        let length = bytes.len() as u64;
+        let former = self.open.replace(OpenChunk { id, file_id, path, file, length, durable: length });
+        self.chain.extend(former.map(|open| (open.id, open.durable)));
+        for (offset, record) in placed {
+            self.plan.note(Place { chunk: id, offset }, Head::from(&record));
+        }
+        self.unsynced.clear();
+        self.unsynced_bytes = 0;
+        self.drop_dead(header.floor);
+        Ok(())
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn compose(&self, id: ChunkId, file_id: u64, previous: Option<Previous>) -> Result<(ChunkHeader, Vec<u8>, Vec<(u64, Record)>), StoreError> {
+        let mut records = Vec::new();
+        for space in self.spaces.values() {
+            records.push(describe(space)?);
+        }
+        records.extend(self.unsynced.iter().map(|(_, record)| record.clone()));
+        let header = ChunkHeader {
+            founding: self.origin.founding,
+            member: self.origin.member,
+            id,
+            file_id,
+            boot: self.origin.boot,
+            after_seal: self.after_seal,
+            previous,
+            floor: self.plan.floor().unwrap_or(id),
+            first_bytes: records.iter().map(|r| r.size() as u64).sum(),
+        };
+        let mut bytes = frame::encode(chunk::MAGIC, &header, &[])?;
+        let mut placed = Vec::new();
+        for record in records {
+            let offset = bytes.len() as u64;
+            record.encode(file_id, offset, &mut bytes);
+            placed.push((offset, record));
+        }
+        Ok((header, bytes, placed))
+    }
+
+    fn make_generation(&self, generation: u64) -> Result<(), StoreError> {
+        let room = layout::generation(&self.dir, generation);
+        self.disk.make_dir(&room).on("make", &room)?;
+        let data = layout::data(&self.dir);
+        self.disk.sync_dir(&self.dir).on("fsync the directory", &self.dir)?;
+        self.disk.sync_dir(&data).on("fsync the directory", &data)
+    }
+
+    /// Unlinks chunks that a durable header has declared dead. A failure to unlink costs only room.
+    fn drop_dead(&mut self, floor: ChunkId) {
+        let (dead, live) = std::mem::take(&mut self.chain).into_iter().partition(|(id, _)| *id < floor);
+        self.chain = live;
+        let dead: Vec<(ChunkId, u64)> = dead;
+        for (id, _) in dead.iter().filter(|(id, _)| !self.retained.contains(id)) {
+            let path = layout::chunk(&self.dir, id.generation, id.number);
+            if let Err(error) = self.disk.remove(&path) {
+                tracing::warn!(file = %path.display(), %error, "a dead chunk could not be removed; it only costs room");
+            }
+        }
+    }
+}
+
+/// The record that describes a space.
+pub fn describe(space: &Space) -> Result<Record, StoreError> {
+    let json = serde_json::to_vec(space)
+        .map_err(|error| StoreError::Misuse { call: "describe a space", why: error.to_string() })?;
+    let mut record = Record::complete(0, record::Version::default());
+    record.kind = record::Kind::Space;
+    record.space = space.id;
+    record.value = Bytes::from(json);
+    Ok(record)
+}
+
+fn described(record: &Record) -> Option<Space> {
+    (record.kind == record::Kind::Space).then(|| serde_json::from_slice(&record.value).ok()).flatten()
+}

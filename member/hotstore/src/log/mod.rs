@@ -1,0 +1,19 @@
+//! The append log of partitions: records in chunk files, chained from the floor to the newest.
+//!
+//! [`record`] bytes of one record · [`chunk`] header and reading of one file · [`plan`] which records are live (pure) ·
+//! [`appender`] writing, one thread · [`queue`] bounded RAM between callers and the disk.
+//! Must not know: maps, jobs, clusters.
+
+pub mod appender;
+pub mod chunk;
+pub mod plan;
+pub mod queue;
+pub mod record;
+
+/// Number of parallel logs. One is enough until a later format; every caller asks [`log_of`].
+pub const LOGS: u16 = 1;
+
+/// The log that holds all records of a partition.
+pub fn log_of(partition: u16) -> u16 {
+    partition % LOGS
+}

@@ -1,0 +1,275 @@
+//! Which records of the log are live, per partition. Pure: fed with every record in order, asked afterwards.
+//!
+//! The law: the content of a partition is a prefix by version. A rewrite counts only once it is complete; behind a hole
+//! nothing counts without a completed rewrite; what was valid before stays valid until then.
+//! Must not know: files, keys, values.
+
+use super::chunk::ChunkId;
+use super::record::{Kind, Raw, Record, Version};
+use std::collections::BTreeMap;
+
+/// A place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Chunk.
+    pub chunk: ChunkId,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+/// The part of a record that the plan looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// What it says.
+    pub kind: Kind,
+    /// Part of a rewrite.
+    pub copy: bool,
+    /// Partition.
+    pub partition: u16,
+    /// Version.
+    pub version: Version,
+    /// Bytes in the log.
+    pub size: u64,
+}
+
+impl From<&Record> for Head {
+    fn from(r: &Record) -> Head {
+        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size: r.size() as u64 }
+    }
+}
+
+impl From<&Raw<'_>> for Head {
+    fn from(r: &Raw<'_>) -> Head {
+        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size: r.size() as u64 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rewrite {
+    from: Place,
+    seen: Version,
+    bytes: u64,
+}
+
+/// What is known of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Track {
+    /// Where live content begins.
+    start: Option<Place>,
+    /// End of the rewrite at `start`; copies behind it do not count yet.
+    copies_until: Option<Place>,
+    /// Live records from here on do not count.
+    broken: Option<Place>,
+    rewrite: Option<Rewrite>,
+    /// Version of the content that counts.
+    pub version: Version,
+    /// Content that counts was there at least once.
+    pub held: bool,
+    /// Bytes in the log since `start`.
+    pub bytes: u64,
+    /// Bytes when the rewrite at `start` was complete.
+    pub base_bytes: u64,
+}
+
+impl Track {
+    /// A rewrite is needed or under way before new records count.
+    pub fn pending(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// A forgotten partition needs nothing: whatever its `Forget` kills lies before it and goes first.
+    fn needed_from(&self) -> Option<Place> {
+        if self.held { self.start } else { self.broken.or(self.start.filter(|_| self.bytes > 0)) }
+    }
+
+    fn note(&mut self, place: Place, head: Head) {
+        match head.kind {
+            Kind::Space | Kind::Mark => {}
+            Kind::Put | Kind::Remove | Kind::Clear => self.change(place, head),
+            Kind::Hole => {
+                self.broken.get_or_insert(place);
+                self.rewrite = None;
+            }
+            Kind::RewriteBroken | Kind::RewriteContinues => {
+                if head.kind == Kind::RewriteBroken {
+                    self.broken.get_or_insert(place);
+                }
+                self.rewrite = Some(Rewrite { from: place, seen: Version::default(), bytes: head.size });
+            }
+            Kind::Complete => self.complete(place, head),
+            Kind::Forget => {
+                *self = Track { start: Some(place), version: head.version, ..Track::default() };
+            }
+        }
+    }
+
+    fn change(&mut self, place: Place, head: Head) {
+        self.start.get_or_insert(place);
+        self.bytes += head.size;
+        if let Some(rewrite) = &mut self.rewrite {
+            rewrite.bytes += head.size;
+            rewrite.seen = rewrite.seen.max(head.version);
+        }
+        if self.broken.is_none() && !head.copy {
+            self.version = self.version.max(head.version);
+            self.held = true;
+        }
+    }
+
+    fn complete(&mut self, place: Place, head: Head) {
+        if let Some(rewrite) = self.rewrite.take() {
+            let version = head.version.max(rewrite.seen);
+            *self = Track {
+                start: Some(rewrite.from),
+                copies_until: Some(place),
+                version,
+                held: true,
+                bytes: rewrite.bytes + head.size,
+                base_bytes: rewrite.bytes + head.size,
+                ..Track::default()
+            };
+        } else if self.broken.is_none() {
+            self.start.get_or_insert(place);
+            self.version = self.version.max(head.version);
+            self.held = true;
+        }
+    }
+
+    fn counts(&self, place: Place, copy: bool) -> bool {
+        let after_start = self.start.is_some_and(|start| place >= start);
+        let in_time = match copy {
+            true => self.copies_until.is_some_and(|end| place < end),
+            false => self.broken.is_none_or(|broken| place < broken),
+        };
+        after_start && in_time
+    }
+}
+
+/// Rewriting begins when a partition's log is this many times its base …
+pub const GARBAGE_FACTOR: u64 = 2;
+/// … and at least this much more, in bytes.
+pub const GARBAGE_FLOOR: u64 = 1 << 20;
+/// All chunks together may be this many times the live bases …
+pub const CHAIN_FACTOR: u64 = 3;
+/// … plus this many bytes, before partitions that pin the oldest chunk are rewritten too.
+pub const CHAIN_FLOOR: u64 = 192 << 20;
+
+/// The plan of the whole log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    tracks: BTreeMap<u16, Track>,
+}
+
+impl Plan {
+    /// Takes the next record of the log.
+    pub fn note(&mut self, place: Place, head: Head) {
+        if !matches!(head.kind, Kind::Space | Kind::Mark) {
+            self.tracks.entry(head.partition).or_default().note(place, head);
+        }
+    }
+
+    /// Whether a data record belongs to the content.
+    pub fn counts(&self, place: Place, head: Head) -> bool {
+        matches!(head.kind, Kind::Put | Kind::Remove | Kind::Clear)
+            && self.tracks.get(&head.partition).is_some_and(|track| track.counts(place, head.copy))
+    }
+
+    /// All partitions.
+    pub fn tracks(&self) -> impl Iterator<Item = (u16, &Track)> {
+        self.tracks.iter().map(|(partition, track)| (*partition, track))
+    }
+
+    /// Partitions whose newer records do not count yet.
+    pub fn pending(&self) -> Vec<u16> {
+        self.tracks().filter(|(_, t)| t.pending()).map(|(p, _)| p).collect()
+    }
+
+    /// The oldest chunk that is still needed; `None`: nothing is.
+    pub fn floor(&self) -> Option<ChunkId> {
+        self.tracks.values().filter_map(|track| track.needed_from().map(|place| place.chunk)).min()
+    }
+
+    /// Partitions that should be written anew, worst first: too much garbage, or pinning the oldest chunk of a long chain.
+    pub fn to_rewrite(&self, chain_bytes: u64) -> Vec<u16> {
+        let mut due: Vec<(u64, u16)> = Vec::new();
+        let live: u64 = self.tracks.values().map(|t| t.base_bytes).sum();
+        let long = chain_bytes > CHAIN_FACTOR * live + CHAIN_FLOOR;
+        let floor = self.floor();
+        for (partition, track) in self.tracks().filter(|(_, t)| t.held && t.rewrite.is_none()) {
+            let garbage = track.bytes.saturating_sub(track.base_bytes);
+            let dirty = track.bytes > GARBAGE_FACTOR * track.base_bytes + GARBAGE_FLOOR;
+            let pins = long && track.start.map(|s| s.chunk) == floor;
+            if dirty || pins {
+                due.push((garbage, partition));
+            }
+        }
+        due.sort_by(|a, b| b.cmp(a));
+        due.into_iter().map(|(_, partition)| partition).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds kinds in order (offset = index); returns the indexes that count, and the track.
+    fn run(script: &[(Kind, bool, u64)]) -> (Vec<usize>, Track) {
+        let chunk = ChunkId { generation: 1, number: 1 };
+        let heads: Vec<(Place, Head)> = script
+            .iter()
+            .enumerate()
+            .map(|(i, (kind, copy, v))| {
+                let head = Head { kind: *kind, copy: *copy, partition: 5, version: Version::new(1, *v), size: 40 };
+                (Place { chunk, offset: i as u64 }, head)
+            })
+            .collect();
+        let mut plan = Plan::default();
+        heads.iter().for_each(|(place, head)| plan.note(*place, *head));
+        let live = heads.iter().enumerate().filter(|(_, (p, h))| plan.counts(*p, *h)).map(|(i, _)| i).collect();
+        (live, plan.tracks[&5])
+    }
+
+    #[test]
+    fn what_counts() {
+        use Kind::*;
+        let put = |v| (Put, false, v);
+        let copy = |v| (Put, true, v);
+        let full = (Complete, false, 9);
+        type Row<'a> = (&'a str, Vec<(Kind, bool, u64)>, Vec<usize>, u64, bool, bool);
+        let table: Vec<Row<'_>> = vec![
+            ("plain", vec![put(1), put(2)], vec![0, 1], 2, true, false),
+            ("held in full, empty", vec![full], vec![], 9, true, false),
+            ("hole ends the prefix", vec![put(1), (Hole, false, 0), put(3)], vec![0], 1, true, true),
+            ("transfer not complete: nothing held", vec![(RewriteBroken, false, 0), copy(4), put(5)], vec![], 0, false, true),
+            ("transfer not complete: old prefix stays", vec![put(1), (RewriteBroken, false, 0), copy(4), put(5)], vec![0], 1, true, true),
+            ("transfer complete", vec![put(1), (RewriteBroken, false, 0), copy(4), put(10), full], vec![2, 3], 10, true, false),
+            ("live after complete", vec![(RewriteBroken, false, 0), copy(4), full, put(10)], vec![1, 3], 10, true, false),
+            ("collecting, not complete", vec![put(1), (RewriteContinues, false, 0), copy(1), put(2)], vec![0, 3], 2, true, false),
+            ("collecting, complete", vec![put(1), (RewriteContinues, false, 0), copy(1), put(2), (Complete, false, 1), put(3)], vec![2, 3, 5], 3, true, false),
+            ("second rewrite not complete", vec![(RewriteContinues, false, 0), copy(1), full, (RewriteContinues, false, 0), copy(9), put(10)], vec![1, 5], 10, true, false),
+            ("hole voids the rewrite", vec![put(1), (RewriteContinues, false, 0), copy(1), (Hole, false, 0), full, put(7)], vec![0], 1, true, true),
+            ("given away", vec![put(1), (Forget, false, 2)], vec![], 2, false, false),
+            ("given away and back", vec![put(1), (Forget, false, 2), (RewriteBroken, false, 0), copy(3), full], vec![3], 9, true, false),
+        ];
+        for (name, script, live, version, held, pending) in table {
+            let (found, track) = run(&script);
+            assert_eq!(found, live, "{name}");
+            assert_eq!((track.version.sequence, track.held, track.pending()), (version, held, pending), "{name}");
+        }
+    }
+
+    #[test]
+    fn floor_moves_only_with_completed_rewrites() {
+        let place = |number, offset| Place { chunk: ChunkId { generation: 1, number }, offset };
+        let head = |kind, partition| Head { kind, copy: false, partition, version: Version::new(1, 1), size: 40 };
+        let mut plan = Plan::default();
+        plan.note(place(1, 0), head(Kind::Put, 1));
+        plan.note(place(1, 1), head(Kind::Put, 2));
+        plan.note(place(2, 0), head(Kind::RewriteContinues, 1));
+        plan.note(place(2, 1), head(Kind::Complete, 1));
+        plan.note(place(3, 0), head(Kind::RewriteContinues, 2));
+        assert_eq!(plan.floor().unwrap().number, 1);
+        plan.note(place(3, 1), head(Kind::Complete, 2));
+        assert_eq!(plan.floor().unwrap().number, 2);
+    }
+}

@@ -1,0 +1,46 @@
+//! Setting things aside: moved into `quarantine/`, never deleted by us.
+//!
+//! Must not know: who gave the consent.
+
+use crate::disk::Disk;
+use crate::failure::{On, StoreError};
+use crate::layout;
+use crate::owner::Owner;
+use std::path::{Path, PathBuf};
+
+fn free_place(disk: &dyn Disk, dir: &Path, label: &str) -> Result<PathBuf, StoreError> {
+    let room = layout::quarantine(dir);
+    disk.make_dir(&room).on("make", &room)?;
+    disk.sync_dir(dir).on("fsync the directory", dir)?;
+    let taken = disk.list(&room).on("list", &room)?;
+    let n = taken.iter().filter_map(|name| name.split('-').next()?.parse::<u64>().ok()).max().unwrap_or(0);
+    Ok(room.join(format!("{}-{label}", n + 1)))
+}
+
+/// Moves one file or directory of the store into quarantine; returns where it went.
+pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, what: &Path, label: &str) -> Result<PathBuf, StoreError> {
+    let place = free_place(disk, dir, label)?;
+    disk.rename(what, &place).on("move to quarantine", what)?;
+    disk.sync_dir(&layout::quarantine(dir)).on("fsync the directory", &place)?;
+    disk.sync_dir(dir).on("fsync the directory", dir)?;
+    Ok(place)
+}
+
+/// Moves the whole store (all but lock and quarantine) aside, identity last; the directory is blank afterwards.
+/// The caller has a consent for it. If it is interrupted, calling it again finishes it.
+pub fn set_everything_aside(disk: &std::sync::Arc<dyn Disk>, dir: &Path, label: &str) -> Result<PathBuf, StoreError> {
+    let _owner = Owner::take(disk.clone(), dir)?;
+    let place = free_place(disk.as_ref(), dir, label)?;
+    disk.make_dir(&place).on("make", &place)?;
+    let mut names = disk.list(dir).on("list", dir)?;
+    names.retain(|name| !matches!(name.as_str(), "lock" | "quarantine" | "lost+found"));
+    names.sort_by_key(|name| (name.starts_with("identity"), name.clone()));
+    for name in names {
+        let from = dir.join(&name);
+        disk.rename(&from, &place.join(&name)).on("move to quarantine", &from)?;
+    }
+    for changed in [place.as_path(), layout::quarantine(dir).as_path(), dir] {
+        disk.sync_dir(changed).on("fsync the directory", changed)?;
+    }
+    Ok(place)
+}

@@ -1,0 +1,167 @@
+//! Looking at a directory: everything that [`crate::resolve`] needs to judge it, read without changing a byte.
+//!
+//! Must not know: what follows from it.
+
+use crate::boot;
+use crate::disk::Disk;
+use crate::epoch::{self, EpochInfo};
+use crate::failure::{On, StoreError};
+use crate::founding::{self, Founded, Founding};
+use crate::identity::{self, Identity};
+use crate::layout::{self, Name};
+use crate::log::chunk::{self, ChunkHeader, ChunkId};
+use crate::opened::{self, Opened};
+use crate::refusal::Refused;
+use crate::seal::{self, SealSummary};
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// A header longer than this is not ours.
+const LONGEST_HEADER: usize = 8192;
+
+/// A thing that was read or refused.
+pub type Found<T> = Result<T, Refused>;
+
+/// A chunk file as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkFile {
+    /// Place by its name.
+    pub id: ChunkId,
+    /// Its path.
+    pub path: PathBuf,
+    /// Its length.
+    pub length: u64,
+    /// Its header.
+    pub header: Found<ChunkHeader>,
+}
+
+/// An epoch file as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Generation by its directory.
+    pub generation: u64,
+    /// Founding id, member and index.
+    pub head: Found<(Uuid, Uuid, EpochInfo)>,
+}
+
+/// Everything found in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Identity, if one is there.
+    pub identity: Found<Option<Identity>>,
+    /// Last boot number; 0: none.
+    pub boot: Found<u64>,
+    /// Promise to found.
+    pub founding: Found<Option<Founding>>,
+    /// Fact of founding.
+    pub founded: Found<Option<Founded>>,
+    /// Opened records with the generation of their name.
+    pub opened: Vec<(u64, Found<Opened>)>,
+    /// Seals with generation and number of their name.
+    pub seals: Vec<(u64, u64, Found<SealSummary>)>,
+    /// Chunks.
+    pub chunks: Vec<ChunkFile>,
+    /// Epochs.
+    pub epochs: Vec<EpochFile>,
+    /// Names of data found (for a directory without identity).
+    pub data_names: Vec<String>,
+    /// Damaged copies whose twin is whole.
+    pub healed: Vec<Refused>,
+}
+
+fn found<T>(result: Result<T, StoreError>) -> Result<Found<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(StoreError::Refused(reason)) => Ok(Err(reason)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks at `dir`.
+pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
+    let mut healed = Vec::new();
+    let identity = found(identity::read(disk, dir))?.map(|pair| {
+        healed.extend(pair.damaged);
+        pair.newest.map(|(_, frame)| frame.body)
+    });
+    let boot = found(boot::read(disk, dir))?.map(|pair| {
+        healed.extend(pair.damaged);
+        pair.newest.map_or(0, |(boot, _)| boot)
+    });
+    let mut scan = Scan {
+        dir: dir.to_path_buf(),
+        identity,
+        boot,
+        founding: found(founding::read_promise(disk, dir))?,
+        founded: found(founding::read_fact(disk, dir))?,
+        opened: Vec::new(),
+        seals: Vec::new(),
+        chunks: Vec::new(),
+        epochs: Vec::new(),
+        data_names: Vec::new(),
+        healed,
+    };
+    scan_top(disk, &mut scan)?;
+    scan_data(disk, &mut scan)?;
+    Ok(scan)
+}
+
+fn scan_top(disk: &dyn Disk, scan: &mut Scan) -> Result<(), StoreError> {
+    let dir = scan.dir.clone();
+    for name in disk.list(&dir).on("list", &dir)? {
+        match layout::parse(&name) {
+            Name::Opened(generation) => {
+                scan.opened.push((generation, found(opened::read(disk, &dir, generation))?));
+                scan.data_names.push(name);
+            }
+            Name::Seal { generation, number } => {
+                scan.data_names.push(name);
+                if scan.seals.last().is_some_and(|(g, n, _)| (*g, *n) == (generation, number)) {
+                    continue;
+                }
+                let seal = found(seal::read(disk, &dir, generation, number))?.map(|(seal, damaged)| {
+                    scan.healed.extend(damaged);
+                    seal
+                });
+                scan.seals.push((generation, number, seal));
+            }
+            Name::Other if matches!(name.as_str(), "boot.a" | "boot.b" | "founding" | "founded") => scan.data_names.push(name),
+            _ => {}
+        }
+    }
+    if !disk.list(&layout::raft(&dir)).on("list", &dir)?.is_empty() {
+        scan.data_names.push("raft".to_owned());
+    }
+    Ok(())
+}
+
+fn scan_data(disk: &dyn Disk, scan: &mut Scan) -> Result<(), StoreError> {
+    let data = layout::data(&scan.dir);
+    for name in disk.list(&data).on("list", &data)? {
+        let Name::Generation(generation) = layout::parse(&name) else { continue };
+        let room = data.join(&name);
+        for name in disk.list(&room).on("list", &room)? {
+            let path = room.join(&name);
+            let Some(length) = disk.length(&path).on("look at", &path)? else { continue };
+            match layout::parse(&name) {
+                Name::Chunk(number) => {
+                    let start = disk.read_part(&path, 0, LONGEST_HEADER).on("read", &path)?;
+                    let header = chunk::read_header(&start, &path).map(|(header, _)| header);
+                    scan.chunks.push(ChunkFile { id: ChunkId { generation, number }, path, length, header });
+                }
+                Name::Epoch => {
+                    let head = found(epoch::survey(disk, &path, length))?;
+                    scan.epochs.push(EpochFile { path, generation, head });
+                }
+                _ => continue,
+            }
+            scan.data_names.push(name);
+        }
+    }
+    scan.chunks.sort_by_key(|c| c.id);
+    Ok(())
+}

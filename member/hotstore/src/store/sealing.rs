@@ -1,0 +1,270 @@
+//! Making and proving a seal.
+//!
+//! The law: flush, fsync, read everything back, only then the manifest. A failed attempt leaves the store open in a new
+//! file, with the half-made seal void; nothing is ever synced twice after a failure. Sealing deletes nothing.
+//! Must not know: why the cluster stops.
+
+use super::load::epoch_path;
+use super::{Known, Phase, Store, locked};
+use crate::failure::{On, StoreError};
+use crate::layout;
+use crate::log::appender::Appender;
+use crate::log::chunk::{self, ChunkId, Extent};
+use crate::log::queue::Closed;
+use crate::refusal::Refused;
+use crate::seal::{self, Manifest, SealRequest, SealSummary, SealedFile};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files are hashed in pieces of this many bytes.
+const READ_BYTES: usize = 4 << 20;
+
+/// Refuses unless `bytes` are what the seal says of the file.
+pub(super) fn compare(path: &Path, sealed: &SealedFile, bytes: &[u8]) -> Result<(), Refused> {
+    if (bytes.len() as u64) < sealed.length {
+        let (found, recorded) = (bytes.len() as u64, sealed.length);
+        return Err(Refused::Length { file: path.to_path_buf(), found, recorded, why: "the seal".to_owned() });
+    }
+    compare_digest(path, sealed, blake3::hash(&bytes[..sealed.length as usize]).to_hex().to_string())
+}
+
+fn compare_digest(path: &Path, sealed: &SealedFile, found: String) -> Result<(), Refused> {
+    if found != sealed.digest {
+        let (length, sealed) = (sealed.length, sealed.digest.clone());
+        return Err(Refused::Digest { file: path.to_path_buf(), length, found, sealed });
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Seals the current generation with exactly the content named. The store is read-only afterwards.
+    pub fn seal(&self, request: SealRequest) -> Result<SealSummary, StoreError> {
+        let mut known = locked(&self.known);
+        if !matches!(known.phase, Phase::Open | Phase::Sealed) || request.generation != known.generation {
+            let why = format!("generation {} was asked for, the store is {:?} in {}", request.generation, known.phase, known.generation);
+            return Err(StoreError::Misuse { call: "seal", why });
+        }
+        self.queue.set_closed(Some(Closed::Sealing));
+        locked(&self.shelf).closed = true;
+        let was_open = known.phase == Phase::Open;
+        let number = known.seal_number;
+        match self.seal_closed(&mut known, request) {
+            Ok(seal) => {
+                known.seal = Some(seal.clone());
+                known.phase = Phase::Sealed;
+                self.queue.set_closed(Some(Closed::Sealed));
+                Ok(seal)
+            }
+            Err(error) => {
+                if was_open {
+                    self.go_on(&known, known.seal_number > number);
+                } else {
+                    self.queue.set_closed(Some(Closed::Sealed));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn seal_closed(&self, known: &mut Known, request: SealRequest) -> Result<SealSummary, StoreError> {
+        let origin = self.origin()?;
+        let chain = self.settle(known, &request)?;
+        let mut files = Vec::new();
+        for (id, length) in &chain {
+            files.push(self.digest_chunk(*id, *length)?);
+        }
+        for info in self.epochs() {
+            files.push(self.digest_file(&epoch_path(&self.dir, &info), info.length, None)?);
+        }
+        known.seal_number += 1;
+        let mut partitions = request.partitions;
+        partitions.sort_by_key(|content| content.partition);
+        let manifest = Manifest {
+            founding: origin.founding,
+            incarnation: self.identity().incarnation,
+            member: origin.member,
+            generation: request.generation,
+            number: known.seal_number,
+            operation: request.operation,
+            attempt: request.attempt,
+            boot: self.boot,
+            entries: partitions.iter().map(|content| content.entries).sum(),
+            bytes: files.iter().map(|file| file.length).sum(),
+            files,
+            partitions,
+            machine_index: request.machine_index,
+            machine_digest: blake3::hash(&request.machine).to_hex().to_string(),
+            roster_digest: request.roster_digest,
+        };
+        seal::write(self.disk.as_ref(), &self.dir, &manifest, &request.machine)?;
+        let digest = seal::digest_of(&manifest)?;
+        Ok(SealSummary { manifest, machine: request.machine, digest })
+    }
+
+    /// Makes everything durable and compares it with the request; gives the chain of chunks.
+    fn settle(&self, known: &Known, request: &SealRequest) -> Result<Vec<(ChunkId, u64)>, StoreError> {
+        let mut guard = locked(&self.appender);
+        let Some(appender) = guard.as_mut() else {
+            return self.settled_earlier(known, request);
+        };
+        if known.phase == Phase::Open {
+            self.queue.pump(appender, true)?;
+            appender.finish()?;
+            let mut behind = self.queue.health().lagging;
+            behind.extend(appender.plan().pending());
+            behind.sort_unstable();
+            behind.dedup();
+            if !behind.is_empty() {
+                return Err(StoreError::Behind { partitions: behind });
+            }
+        }
+        let versions = appender.plan().tracks().filter(|(_, t)| t.held).map(|(p, t)| (p, t.version)).collect();
+        compare_versions(request, &versions)?;
+        Ok(appender.chain())
+    }
+
+    fn settled_earlier(&self, known: &Known, request: &SealRequest) -> Result<Vec<(ChunkId, u64)>, StoreError> {
+        let Some(heritage) = &known.heritage else {
+            return Err(StoreError::Misuse { call: "seal again", why: "the sealed content was not loaded".to_owned() });
+        };
+        let versions = heritage.plan.tracks().filter(|(_, t)| t.held).map(|(p, t)| (p, t.version)).collect();
+        compare_versions(request, &versions)?;
+        Ok(heritage.chain.clone())
+    }
+
+    /// After a failed attempt: if a manifest was begun, a new file whose header voids whatever of it reached the disk.
+    fn go_on(&self, known: &Known, manifest_begun: bool) {
+        let mut guard = locked(&self.appender);
+        if let Some(appender) = guard.as_mut() {
+            appender.set_after_seal(known.seal_number);
+            if manifest_begun && let Err(error) = appender.begin(known.generation) {
+                tracing::warn!(%error, "the log could not go on after a failed seal; it waits for a retry");
+            }
+            self.queue.refresh(appender);
+        }
+        drop(guard);
+        locked(&self.shelf).closed = false;
+        self.queue.set_closed(None);
+    }
+
+    fn digest_chunk(&self, id: ChunkId, length: u64) -> Result<SealedFile, StoreError> {
+        let path = layout::chunk(&self.dir, id.generation, id.number);
+        let bytes = self.must_read(&path)?;
+        chunk::walk(&path, &bytes, Extent::Exactly(length), &mut |_, _| {})?;
+        self.name_file(&path, &bytes[..length as usize], Some(id))
+    }
+
+    fn digest_file(&self, path: &Path, length: u64, chunk: Option<ChunkId>) -> Result<SealedFile, StoreError> {
+        let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
+        let found = self.disk.length(path).on("look at", path)?.unwrap_or(0);
+        if found != length {
+            let why = "its own index".to_owned();
+            return Err(Refused::Length { file: path.to_path_buf(), found, recorded: length, why }.into());
+        }
+        Ok(SealedFile { name, length, digest: self.hash_file(path, length)?, chunk })
+    }
+
+    fn hash_file(&self, path: &Path, length: u64) -> Result<String, StoreError> {
+        let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
+        while at < length {
+            let wanted = READ_BYTES.min((length - at) as usize);
+            let part = self.disk.read_part(path, at, wanted).on("read", path)?;
+            if part.is_empty() {
+                break;
+            }
+            hasher.update(&part);
+            at += part.len() as u64;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    fn must_read(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
+        let why = "it is part of the content".to_owned();
+        self.disk.read(path).on("read", path)?.ok_or_else(|| Refused::Missing { file: path.to_path_buf(), why }.into())
+    }
+
+    fn name_file(&self, path: &Path, bytes: &[u8], chunk: Option<ChunkId>) -> Result<SealedFile, StoreError> {
+        let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
+        Ok(SealedFile { name, length: bytes.len() as u64, digest: blake3::hash(bytes).to_hex().to_string(), chunk })
+    }
+
+    pub(super) fn verify_file(&self, sealed: &SealedFile) -> Result<(), StoreError> {
+        let path = self.dir.join(&sealed.name);
+        let found = self.disk.length(&path).on("look at", &path)?.unwrap_or(0);
+        if found < sealed.length {
+            let (recorded, why) = (sealed.length, "the seal".to_owned());
+            return Err(Refused::Length { file: path, found, recorded, why }.into());
+        }
+        Ok(compare_digest(&path, sealed, self.hash_file(&path, sealed.length)?)?)
+    }
+
+    /// Reads every sealed file from the disk and compares it with the seal.
+    pub fn verify_seal(&self) -> Result<SealSummary, StoreError> {
+        let known = locked(&self.known);
+        let Some(seal) = &known.seal else {
+            return Err(StoreError::Misuse { call: "verify the seal", why: format!("the store is {:?}", known.phase) });
+        };
+        for file in &seal.manifest.files {
+            self.verify_file(file)?;
+        }
+        let (number, generation) = (seal.manifest.number, seal.manifest.generation);
+        let (read, _) = seal::read(self.disk.as_ref(), &self.dir, generation, number)?;
+        if read.digest != seal.digest {
+            let (file, why) = (layout::seal(&self.dir, generation, number), "the manifest changed".to_owned());
+            return Err(Refused::Inconsistent { file, why }.into());
+        }
+        Ok(read)
+    }
+
+    /// Removes what neither the current content nor the last seal needs. Failures cost only room.
+    pub(super) fn clean_up(&self, known: &Known) {
+        let Some(seal) = &known.last_seal else { return };
+        let needed: Vec<PathBuf> = seal.manifest.files.iter().map(|f| self.dir.join(&f.name)).collect();
+        if let Err(error) = self.remove_superseded(seal, &needed) {
+            tracing::warn!(%error, "old files could not be removed; they only cost room");
+        }
+    }
+
+    fn remove_superseded(&self, seal: &SealSummary, needed: &[PathBuf]) -> Result<(), StoreError> {
+        for name in self.disk.list(&self.dir).on("list", &self.dir)? {
+            let old = match layout::parse(&name) {
+                layout::Name::Seal { number, .. } => number < seal.manifest.number,
+                layout::Name::Opened(generation) => generation < seal.manifest.generation,
+                layout::Name::Tmp => true,
+                _ => false,
+            };
+            if old {
+                self.disk.remove(&self.dir.join(&name)).on("remove", &self.dir.join(&name))?;
+            }
+        }
+        let chain: Vec<ChunkId> = locked(&self.appender).as_ref().map(Appender::chain).unwrap_or_default().into_iter().map(|c| c.0).collect();
+        let data = layout::data(&self.dir);
+        for generation in self.disk.list(&data).on("list", &data)? {
+            let layout::Name::Generation(number) = layout::parse(&generation) else { continue };
+            let room = data.join(&generation);
+            for name in self.disk.list(&room).on("list", &room)? {
+                let path = room.join(&name);
+                let dead = match layout::parse(&name) {
+                    layout::Name::Retired => true,
+                    layout::Name::Chunk(n) => !chain.contains(&ChunkId { generation: number, number: n }) && !needed.contains(&path),
+                    _ => false,
+                };
+                if dead {
+                    self.disk.remove(&path).on("remove", &path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compare_versions(request: &SealRequest, held: &BTreeMap<u16, crate::log::record::Version>) -> Result<(), StoreError> {
+    for content in &request.partitions {
+        let found = held.get(&content.partition);
+        if found != Some(&content.version) {
+            let why = format!("partition {} is at {found:?} on the disk, the request says {:?}", content.partition, content.version);
+            return Err(StoreError::Misuse { call: "seal", why });
+        }
+    }
+    Ok(())
+}

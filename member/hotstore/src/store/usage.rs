@@ -1,0 +1,78 @@
+//! Room on the volume: what is live, what is retained, what is free, and which partitions to write anew.
+//!
+//! The law: growth is bounded by the constants of [`crate::log::plan`]; nothing retained is freed to make room.
+//! Must not know: who asks.
+
+use super::{Store, locked};
+use crate::failure::{On, StoreError};
+use crate::layout;
+use std::path::Path;
+
+/// Directories deeper than this are not ours.
+const DEEPEST: usize = 6;
+
+/// Bytes on the volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Log chunks in use and finished epochs.
+    pub live: u64,
+    /// Kept for the last seal, not in use.
+    pub retained: u64,
+    /// Set aside.
+    pub quarantine: u64,
+    /// Free for us.
+    pub free: u64,
+}
+
+impl Store {
+    /// Bytes on the volume.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let written = locked(&self.appender).as_ref().map(crate::log::appender::Appender::chain_bytes);
+        let chain = written.map_or_else(|| self.found_chain_bytes(), Ok)?;
+        let live = chain + self.epochs().iter().map(|info| info.length).sum::<u64>();
+        let all = self.bytes_below(&layout::data(&self.dir), DEEPEST)?;
+        Ok(Usage {
+            live,
+            retained: all.saturating_sub(live),
+            quarantine: self.bytes_below(&layout::quarantine(&self.dir), DEEPEST)?,
+            free: self.disk.free_bytes(&self.dir).on("ask the file system of", &self.dir)?,
+        })
+    }
+
+    fn found_chain_bytes(&self) -> Result<u64, StoreError> {
+        let mut sum = 0;
+        for (_, path, _) in &locked(&self.known).chain {
+            sum += self.disk.length(path).on("look at", path)?.unwrap_or(0);
+        }
+        Ok(sum)
+    }
+
+    fn bytes_below(&self, dir: &Path, depth: usize) -> Result<u64, StoreError> {
+        let mut sum = 0;
+        for name in self.disk.list(dir).on("list", dir)? {
+            let path = dir.join(name);
+            sum += match self.disk.length(&path).on("look at", &path)? {
+                Some(length) => length,
+                None if depth > 0 => self.bytes_below(&path, depth - 1)?,
+                None => 0,
+            };
+        }
+        Ok(sum)
+    }
+
+    /// Whether `needed` more bytes fit.
+    pub fn room(&self, needed: u64) -> Result<(), StoreError> {
+        let free = self.disk.free_bytes(&self.dir).on("ask the file system of", &self.dir)?;
+        if free >= needed { Ok(()) } else { Err(StoreError::NoRoom { needed, free }) }
+    }
+
+    /// Partitions to write anew from RAM now: the lagging ones first, then those with too much garbage or pinning old chunks.
+    /// For the lagging ones use `Base::Broken`, for the others `Base::Continues`.
+    pub fn partitions_to_rewrite(&self) -> Vec<u16> {
+        let mut due = self.queue.health().lagging;
+        if let Some(appender) = locked(&self.appender).as_ref() {
+            due.extend(appender.plan().to_rewrite(appender.chain_bytes()));
+        }
+        due
+    }
+}
