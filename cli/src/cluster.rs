@@ -15,6 +15,11 @@ pub async fn show(client: &MemberClient) -> Result<String, ConnectionError> {
     Ok(describe(&client.cluster().await?))
 }
 
+/// The called member about itself, as the API answers it.
+pub async fn member_as_json(client: &MemberClient) -> Result<String, ConnectionError> {
+    Ok(serde_json::to_string(&client.member().await?)? + "\n")
+}
+
 fn describe(cluster: &ClusterView) -> String {
     let mut text = format!(
         "State:       {:?}\nFounding id: {}\nGeneration:  {}\nPartitions:  {} of {} with all {} backups, {} absent\n",

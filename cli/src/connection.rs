@@ -31,6 +31,9 @@ pub enum ConnectionError {
     /// The material is missing or unusable.
     #[error("{0}\nGive --tls-dir a directory with ca.crt, tls.crt and tls.key, for example from: kubectl get secret <cluster>-admin")]
     Tls(#[from] jet_admin_api::tls::TlsError),
+    /// An answer cannot be printed as JSON.
+    #[error("the answer cannot be printed as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// The call failed or was refused.
     #[error(transparent)]
     Call(#[from] jet_admin_api::client::CallError),

@@ -14,6 +14,11 @@ pub async fn list(client: &MemberClient) -> Result<String, ConnectionError> {
     Ok(table(&client.jobs().await?))
 }
 
+/// All jobs as the API answers them.
+pub async fn as_json(client: &MemberClient) -> Result<String, ConnectionError> {
+    Ok(serde_json::to_string(&client.jobs().await?)? + "\n")
+}
+
 /// Submits `sql` as job `name`.
 pub async fn submit(client: &MemberClient, name: String, sql: String) -> Result<String, ConnectionError> {
     Ok(said(&client.submit(&SubmitJob { name, sql, snapshot_interval_ms: None }).await?))

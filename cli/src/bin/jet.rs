@@ -21,7 +21,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List jobs with their status and the snapshot that they would go on from
-    ListJobs,
+    ListJobs {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what the called member says of itself, as JSON
+    Member,
     /// Show cluster state, members and the operation in progress
     Cluster,
     /// Run a bounded SELECT over maps
@@ -77,7 +83,9 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(String, bool), ConnectionError> {
     let client = cli.connection.client()?;
     let text = match cli.command {
-        Command::ListJobs => jobs::list(&client).await?,
+        Command::ListJobs { json: true } => jobs::as_json(&client).await?,
+        Command::ListJobs { json: false } => jobs::list(&client).await?,
+        Command::Member => cluster::member_as_json(&client).await?,
         Command::Cluster => cluster::show(&client).await?,
         Command::Sql { statement, limit, csv } => {
             let form = if csv { sql::Form::Csv } else { sql::Form::Table };
