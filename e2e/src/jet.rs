@@ -1,0 +1,141 @@
+//! One JetCluster under test: made, waited for, stopped, returned, and its numbered-event ledger checked.
+//!
+//! Law: the ledger's truth is computed from its own numbers: per key, events = highest + 1 and the total is their sum,
+//! so a lost or doubled event shows whatever the history was. Must not know: the operator's types.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::members::Members;
+use crate::shell::wait_for;
+use crate::world::World;
+
+/// Longest that a stop, a return or a founding may take here.
+pub const OPERATION: Duration = Duration::from_secs(240);
+
+/// A JetCluster in a namespace.
+pub struct Jet<'a> {
+    /// Where.
+    pub world: &'a World,
+    /// Its name.
+    pub name: String,
+}
+
+impl<'a> Jet<'a> {
+    /// Applies a cluster of `size` members and waits until it is Ready.
+    pub fn ready(world: &'a World, name: &str, size: u32) -> Self {
+        let jet = Self { world, name: name.into() };
+        world.apply(&jet.manifest(size)).unwrap_or_else(|said| panic!("{said}"));
+        jet.wait("Ready", "True");
+        jet
+    }
+
+    /// The manifest of this cluster.
+    pub fn manifest(&self, size: u32) -> String {
+        format!(
+            "apiVersion: jet.lossless.dev/v1alpha1\nkind: JetCluster\nmetadata:\n  name: {}\nspec:\n  size: {size}\n  version: 0.1.0\n  \
+             image: localhost/jet-member:dev\n  imagePullPolicy: IfNotPresent\n  storage:\n    size: 1Gi\n",
+            self.name
+        )
+    }
+
+    /// Applies a ledger job (`payload` bytes a group, `keys` groups, `rate` events a second) and waits until it runs.
+    pub fn ledger(&self, keys: u64, rate: u64, payload: u64) {
+        let (payload_option, columns, select) = if payload > 0 {
+            (format!(", 'payload'='{payload}'"), ", padding VARCHAR", ", MAX(payload)")
+        } else {
+            (String::new(), "", "")
+        };
+        let yaml = format!(
+            "apiVersion: jet.lossless.dev/v1alpha1\nkind: JetJob\nmetadata:\n  name: ledger\nspec:\n  cluster: {}\n  sql: |\n    \
+             CREATE MAPPING events TYPE Generator OPTIONS ('rate'='{rate}', 'keys'='{keys}'{payload_option});\n    \
+             CREATE MAPPING ledger (key BIGINT, events BIGINT, highest BIGINT, total BIGINT{columns}) TYPE Map OPTIONS ('key'='key');\n    \
+             CREATE JOB ledger OPTIONS ('snapshot-interval'='1s') AS INSERT INTO ledger SELECT key, COUNT(*), MAX(number), SUM(number){select} FROM events GROUP BY key;\n",
+            self.name
+        );
+        self.world.apply(&yaml).unwrap_or_else(|said| panic!("{said}"));
+        self.counted_beyond(0);
+    }
+
+    /// The object as JSON.
+    pub fn object(&self) -> Value {
+        serde_json::from_str(&self.world.kubectl(&["get", "jetcluster", &self.name, "-o", "json"])).expect("JSON")
+    }
+
+    /// `status` and `reason: message` of a condition.
+    pub fn condition(&self, kind: &str) -> (String, String) {
+        let object = self.object();
+        let all = object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let found = all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind)).cloned().unwrap_or_default();
+        let field = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or("absent").to_owned();
+        (field("status"), format!("{}: {}", field("reason"), field("message")))
+    }
+
+    /// Waits until a condition has a status; answers its reason and message.
+    pub fn wait(&self, kind: &str, status: &str) -> String {
+        wait_for(&format!("{}: {kind}={status}", self.name), OPERATION, || {
+            let (now, why) = self.condition(kind);
+            if now == status { Ok(why) } else { Err(format!("{kind}={now} {why}")) }
+        })
+    }
+
+    /// Waits until a condition's reason or message contains `word`; answers both.
+    pub fn wait_reason(&self, kind: &str, word: &str) -> String {
+        wait_for(&format!("{}: {kind} says {word}", self.name), OPERATION, || {
+            let (status, why) = self.condition(kind);
+            if why.contains(word) { Ok(why) } else { Err(format!("{kind}={status} {why}")) }
+        })
+    }
+
+    /// Asks for the stop, as the README does.
+    pub fn ask_stop(&self) {
+        self.world.kubectl(&["annotate", "jetcluster", &self.name, "jet.lossless.dev/maintenance=shutdown", "--overwrite"]);
+    }
+
+    /// Asks for the return, as the README does.
+    pub fn ask_return(&self) {
+        self.world.kubectl(&["annotate", "jetcluster", &self.name, "jet.lossless.dev/maintenance-"]);
+    }
+
+    /// Stops and waits for Stopped.
+    pub fn stop(&self) {
+        self.ask_stop();
+        self.wait("Stopped", "True");
+        assert_eq!(self.pods(), Vec::<String>::new(), "Stopped means that no pod is left");
+    }
+
+    /// Returns and waits until clients are served.
+    pub fn come_back(&self) {
+        self.ask_return();
+        self.wait("DoorsOpen", "True");
+        self.wait("Ready", "True");
+    }
+
+    /// Names of the member pods.
+    pub fn pods(&self) -> Vec<String> {
+        let selector = format!("app.kubernetes.io/instance={}", self.name);
+        let out = self.world.kubectl(&["get", "pods", "-l", &selector, "-o", "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}"]);
+        out.lines().map(str::to_owned).collect()
+    }
+
+    /// The members' admin API.
+    pub fn members(&self) -> Members {
+        Members::new(self.world, &self.name)
+    }
+
+    /// Member UUIDs by ordinal, as the roster in status has them.
+    pub fn uuids(&self) -> Vec<String> {
+        let object = self.object();
+        let members = object.pointer("/status/roster/members").and_then(Value::as_array).cloned().unwrap_or_default();
+        members.iter().filter_map(|m| m.get("uuid").and_then(Value::as_str)).map(str::to_owned).collect()
+    }
+
+    /// Waits until more than `events` are counted, and checks that each number was counted exactly once.
+    pub fn counted_beyond(&self, events: u64) -> u64 {
+        wait_for(&format!("{}: ledger beyond {events}", self.name), OPERATION, || {
+            let counted = self.members().ledger()?;
+            if counted > events { Ok(counted) } else { Err(format!("{counted} events")) }
+        })
+    }
+}

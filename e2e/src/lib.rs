@@ -1,0 +1,17 @@
+//! The harness of the end-to-end tests: a real Kubernetes, real containers, the README's own commands.
+//!
+//! Law: waits are for conditions, bounded, and print the last state; a kill is SIGKILL by PID or a node crash, never
+//! a polite delete. Must not know: how the operator decides.
+//!
+//! - [`shell`]: commands and bounded waiting · [`world`]: the installed operator and one namespace a test
+//! - [`jet`]: one JetCluster under test · [`members`]: its members' admin API · [`faults`]: what is done to it
+//! - [`readme`]: the blocks that users copy
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod faults;
+pub mod jet;
+pub mod members;
+pub mod readme;
+pub mod shell;
+pub mod world;

@@ -1,0 +1,123 @@
+//! Members' admin API as a person reaches it: the admin Secret and a port-forward.
+//!
+//! Law: who calls is the certificate of the Secret `<cluster>-admin`; a refusal is a value that tests look at. Must
+//! not know: pods' addresses.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use jet_admin_api::client::{CallError, MemberClient};
+use jet_admin_api::identity::any_member_server_name;
+use jet_admin_api::map::{Entry, SqlQuery};
+use jet_admin_api::member::MemberView;
+use jet_admin_api::tls::Material;
+
+use crate::world::World;
+
+/// The members of one cluster.
+pub struct Members {
+    namespace: String,
+    cluster: String,
+    material: Result<Material, String>,
+}
+
+/// A port-forward that ends with its owner.
+struct Forward {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Members {
+    pub(crate) fn new(world: &World, cluster: &str) -> Self {
+        let secret = format!("{cluster}-admin");
+        let part = |key: &str| {
+            let path = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
+            world.try_kubectl(&["get", "secret", &secret, "-o", &path]).map(String::into_bytes)
+        };
+        let material = (|| Ok(Material { ca: part("ca.crt")?, cert: part("tls.crt")?, key: part("tls.key")? }))();
+        Self { namespace: world.namespace.clone(), cluster: cluster.into(), material }
+    }
+
+    /// What one member says of itself.
+    pub fn view(&self, ordinal: u32) -> Result<MemberView, String> {
+        self.call(ordinal, |client| Box::pin(async move { client.member().await }))
+    }
+
+    /// Events of the ledger job's map, after checking that every number of every key was counted exactly once.
+    pub fn ledger(&self) -> Result<u64, String> {
+        let sql = "SELECT key, events, highest, total FROM ledger ORDER BY key".to_owned();
+        let query = SqlQuery { sql, limit: 200_000 };
+        let mut last = String::from("no pod");
+        for ordinal in 0..5 {
+            let query = query.clone();
+            match self.call(ordinal, move |client| Box::pin(async move { client.sql(&query).await })) {
+                Ok(rows) => return Ok(rows.rows.iter().map(|row| counted_once(row)).sum()),
+                Err(said) if ordinal == 0 || !said.contains("not found") => last = said,
+                Err(_) => {}
+            }
+        }
+        Err(last)
+    }
+
+    /// Reads an entry of a map, as a client would.
+    pub fn get(&self, ordinal: u32, map: &str, key: &str) -> Result<Option<String>, String> {
+        let (map, key) = (map.to_owned(), key.to_owned());
+        self.call(ordinal, move |client| Box::pin(async move { client.get(&map, &key).await })).map(|entry| entry.value)
+    }
+
+    /// Writes an entry of a map, as a client would.
+    pub fn put(&self, ordinal: u32, map: &str, key: &str, value: &str) -> Result<Option<String>, String> {
+        let (map, key, entry) = (map.to_owned(), key.to_owned(), Entry { value: Some(value.to_owned()) });
+        self.call(ordinal, move |client| Box::pin(async move { client.put(&map, &key, &entry).await })).map(|entry| entry.value)
+    }
+
+    fn call<T>(
+        &self,
+        ordinal: u32,
+        ask: impl FnOnce(MemberClient) -> std::pin::Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>,
+    ) -> Result<T, String> {
+        let material = self.material.as_ref().map_err(Clone::clone)?;
+        let forward = self.forward(ordinal)?;
+        let tls = material.client().map_err(|e| e.to_string())?;
+        let name = any_member_server_name(&self.namespace, &self.cluster);
+        let client = MemberClient::new(format!("127.0.0.1:{}", forward.port), &name, tls).map_err(|e| e.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        runtime.block_on(ask(client.with_timeout(std::time::Duration::from_secs(20)))).map_err(|e| e.to_string())
+    }
+
+    fn forward(&self, ordinal: u32) -> Result<Forward, String> {
+        let pod = format!("pod/{}-{ordinal}", self.cluster);
+        let mut child = Command::new("kubectl")
+            .args(["--namespace", &self.namespace, "port-forward", &pod, ":8443"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
+        match (read, port) {
+            (Some(Ok(_)), Some(port)) => Ok(Forward { child, port }),
+            _ => {
+                let _ = child.kill();
+                let out = child.wait_with_output().map_err(|e| e.to_string())?;
+                Err(format!("port-forward {pod}: {}", String::from_utf8_lossy(&out.stderr).trim()))
+            }
+        }
+    }
+}
+
+/// Events of one key; fails the test if a number is missing or doubled.
+fn counted_once(row: &[Option<String>]) -> u64 {
+    let number = |at: usize| row.get(at).and_then(Option::as_ref).and_then(|cell| cell.parse::<u64>().ok()).unwrap_or_else(|| panic!("ledger row {row:?}"));
+    let (key, events, highest, total) = (number(0), number(1), number(2), number(3));
+    assert!(events == highest + 1 && total == highest * (highest + 1) / 2, "key {key}: {events} events, highest number {highest}, total {total}: not each exactly once");
+    events
+}
