@@ -1,0 +1,69 @@
+//! Requests that must be refused, with nothing changed.
+//!
+//! Law: a refusal is seen where a person looks (conditions, admission), and what ran goes on.
+
+use std::time::Duration;
+
+use jet_e2e::jet::Jet;
+use jet_e2e::shell::{attempt, holds_for, run, wait_for};
+use jet_e2e::world::World;
+
+#[test]
+fn stop_refused_while_a_member_is_down() {
+    let world = World::new("stop_refused_while_a_member_is_down");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.ledger(10, 500, 0);
+    let node = world.kubectl(&["get", "pod", "orders-2", "-o", "jsonpath={.spec.nodeName}"]);
+    run("kubectl", &["cordon", &node]);
+    world.kubectl(&["delete", "pod", "orders-2", "--grace-period=0", "--force"]);
+    jet.wait("MembersComplete", "False");
+    jet.ask_stop();
+    let why = jet.wait("StopReady", "False");
+    assert!(why.contains("orders-2") || why.contains("member"), "the reason names the member: {why}");
+    holds_for("nothing is changed", Duration::from_secs(5), || {
+        let pods = jet.pods();
+        if pods.iter().filter(|p| p.as_str() != "orders-2").count() == 2 { Ok(()) } else { Err(format!("{pods:?}")) }
+    });
+    run("kubectl", &["uncordon", &node]);
+}
+
+#[test]
+fn unknown_annotation_value_is_refused() {
+    let world = World::new("unknown_annotation_value_is_refused");
+    let jet = Jet::ready(&world, "orders", 3);
+    let said = world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon"]).unwrap_err();
+    assert!(said.contains("shutdown"), "admission says what may be asked: {said}");
+
+    let policies = attempt("kubectl", &["get", "validatingadmissionpolicybinding", "-o", "name"], None).unwrap();
+    let saved: Vec<(String, String)> = policies
+        .lines()
+        .filter(|name| name.contains("jet"))
+        .map(|name| (name.to_owned(), run("kubectl", &["get", name, "-o", "yaml"])))
+        .collect();
+    for (name, _) in &saved {
+        run("kubectl", &["delete", name]);
+    }
+    wait_for("the policy is gone", Duration::from_secs(30), || world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon", "--overwrite"]));
+    let why = jet.wait_reason("Stalled", "InvalidRequest");
+    println!("{why}");
+    holds_for("running stays running", Duration::from_secs(5), || if jet.pods().len() == 3 { Ok(()) } else { Err(format!("{:?}", jet.pods())) });
+    jet.ask_return();
+    for (_, yaml) in saved {
+        attempt("kubectl", &["apply", "-f", "-"], Some(&yaml)).unwrap();
+    }
+}
+
+#[test]
+fn blank_volumes_never_found_a_second_cluster() {
+    let world = World::new("blank_volumes_never_found_a_second_cluster");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.stop();
+    world.kubectl(&["delete", "pvc", "--all", "--timeout=60s"]);
+    jet.ask_return();
+    let why = jet.wait("VolumesIntact", "False");
+    println!("{why}");
+    holds_for("nothing is founded anew", Duration::from_secs(8), || {
+        let (doors, why) = jet.condition("DoorsOpen");
+        if doors == "True" { Err(why) } else { Ok(()) }
+    });
+}
