@@ -1,0 +1,258 @@
+//! Rows as map entries: key and value are JSON texts, so that any client reads them without a schema.
+//!
+//! A key of one column is that value (`42`, `"ab"`, `null`), of several an array; a value is an object
+//! of the other columns. Numbers and booleans are JSON's; all other types are texts; NaN and the
+//! infinities are the texts `"NaN"`, `"inf"`, `"-inf"`.
+//! Law: the same row gives the same bytes in every member and version, since keys decide partitions.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch,
+    StringArray,
+};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::OperatorError;
+use super::part;
+use super::program::MapSink;
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// JSON text.
+    pub key: Vec<u8>,
+    /// JSON text.
+    pub value: Vec<u8>,
+}
+
+/// What an epoch writes to a map from one shard. Applying it twice is the same as once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkDelta {
+    /// Name of the map.
+    pub map: String,
+    /// Upserts.
+    pub entries: Vec<Entry>,
+}
+
+impl SinkDelta {
+    /// Bytes of a sink part: lengths and bytes of name, count, keys and values behind a checked header.
+    pub fn encode(&self) -> Bytes {
+        let size: usize = self.entries.iter().map(|entry| 8 + entry.key.len() + entry.value.len()).sum();
+        let mut out = Vec::with_capacity(size + self.map.len() + 8);
+        let mut put = |bytes: &[u8]| {
+            out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            out.extend_from_slice(bytes);
+        };
+        put(self.map.as_bytes());
+        for entry in &self.entries {
+            put(&entry.key);
+            put(&entry.value);
+        }
+        part::seal(&out)
+    }
+
+    /// Reads what [`SinkDelta::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, OperatorError> {
+        let what = "sink part";
+        let mut rest = part::open(bytes, what)?;
+        let map = String::from_utf8(take(&mut rest)?).map_err(|error| OperatorError::unreadable(what, error))?;
+        let mut entries = Vec::new();
+        while !rest.is_empty() {
+            entries.push(Entry { key: take(&mut rest)?, value: take(&mut rest)? });
+        }
+        Ok(SinkDelta { map, entries })
+    }
+}
+
+fn take(rest: &mut &[u8]) -> Result<Vec<u8>, OperatorError> {
+    let short = || OperatorError::unreadable("sink part", "it ends in the middle of an entry");
+    let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let found = tail.get(..length).ok_or_else(short)?.to_vec();
+    *rest = &tail[length..];
+    Ok(found)
+}
+
+/// A column, ready to be written as JSON.
+enum Cells {
+    Int8(Int8Array),
+    Int16(Int16Array),
+    Int32(Int32Array),
+    Int64(Int64Array),
+    Float32(Float32Array),
+    Float64(Float64Array),
+    Bool(BooleanArray),
+    Text(StringArray),
+}
+
+/// Writes values of some columns as JSON, row by row.
+pub struct JsonRows {
+    cells: Vec<Cells>,
+}
+
+impl JsonRows {
+    /// Looks at the columns once.
+    pub fn new(columns: &[ArrayRef]) -> Result<Self, OperatorError> {
+        Ok(JsonRows { cells: columns.iter().map(cells).collect::<Result<_, _>>()? })
+    }
+
+    /// The key of a row.
+    pub fn key(&self, row: usize, out: &mut Vec<u8>) {
+        if let [only] = self.cells.as_slice() {
+            return only.write(row, out);
+        }
+        for (index, cell) in self.cells.iter().enumerate() {
+            out.push(if index == 0 { b'[' } else { b',' });
+            cell.write(row, out);
+        }
+        out.push(b']');
+    }
+
+    /// The value of a row: an object with `names` as keys.
+    fn object(&self, names: &[Vec<u8>], row: usize, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (index, (cell, name)) in self.cells.iter().zip(names).enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(name);
+            out.push(b':');
+            cell.write(row, out);
+        }
+        out.push(b'}');
+    }
+}
+
+fn cells(column: &ArrayRef) -> Result<Cells, OperatorError> {
+    Ok(match column.data_type() {
+        DataType::Int8 => Cells::Int8(column.as_primitive::<Int8Type>().clone()),
+        DataType::Int16 => Cells::Int16(column.as_primitive::<Int16Type>().clone()),
+        DataType::Int32 => Cells::Int32(column.as_primitive::<Int32Type>().clone()),
+        DataType::Int64 => Cells::Int64(column.as_primitive::<Int64Type>().clone()),
+        DataType::Float32 => Cells::Float32(column.as_primitive::<Float32Type>().clone()),
+        DataType::Float64 => Cells::Float64(column.as_primitive::<Float64Type>().clone()),
+        DataType::Boolean => Cells::Bool(column.as_boolean().clone()),
+        DataType::Utf8 => Cells::Text(column.as_string::<i32>().clone()),
+        other => {
+            let text = cast(column, &DataType::Utf8)
+                .map_err(|error| OperatorError::compute(format!("writing a value of type {other}"), error))?;
+            Cells::Text(text.as_string::<i32>().clone())
+        }
+    })
+}
+
+impl Cells {
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        let array: &dyn Array = match self {
+            Cells::Int8(a) => a,
+            Cells::Int16(a) => a,
+            Cells::Int32(a) => a,
+            Cells::Int64(a) => a,
+            Cells::Float32(a) => a,
+            Cells::Float64(a) => a,
+            Cells::Bool(a) => a,
+            Cells::Text(a) => a,
+        };
+        if array.is_null(row) {
+            return out.extend_from_slice(b"null");
+        }
+        match self {
+            Cells::Int8(a) => integer(i64::from(a.value(row)), out),
+            Cells::Int16(a) => integer(i64::from(a.value(row)), out),
+            Cells::Int32(a) => integer(i64::from(a.value(row)), out),
+            Cells::Int64(a) => integer(a.value(row), out),
+            Cells::Float32(a) => float(a.value(row), a.value(row).is_finite(), out),
+            Cells::Float64(a) => float(a.value(row), a.value(row).is_finite(), out),
+            Cells::Bool(a) => out.extend_from_slice(if a.value(row) { b"true" } else { b"false" }),
+            Cells::Text(a) => text(a.value(row), out),
+        }
+    }
+}
+
+fn integer(value: i64, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{value}");
+}
+
+fn float<F: serde::Serialize + std::fmt::Display>(value: F, finite: bool, out: &mut Vec<u8>) {
+    if finite {
+        let _ = serde_json::to_writer(&mut *out, &value);
+    } else {
+        let _ = write!(out, "\"{value}\"");
+    }
+}
+
+fn text(value: &str, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(&mut *out, value);
+}
+
+/// Rows of a sink as entries.
+pub fn entries(sink: &MapSink, batch: &RecordBatch) -> Result<Vec<Entry>, OperatorError> {
+    let others: Vec<usize> = (0..batch.num_columns()).filter(|index| !sink.key.contains(index)).collect();
+    let pick = |indices: &[usize]| indices.iter().map(|index| batch.column(*index).clone()).collect::<Vec<_>>();
+    let keys = JsonRows::new(&pick(&sink.key))?;
+    let values = JsonRows::new(&pick(&others))?;
+    let mut names = Vec::with_capacity(others.len());
+    for index in &others {
+        let mut name = Vec::new();
+        text(sink.schema.field(*index).name(), &mut name);
+        names.push(name);
+    }
+    let mut found = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(64));
+        keys.key(row, &mut key);
+        values.object(&names, row, &mut value);
+        found.push(Entry { key, value });
+    }
+    Ok(found)
+}
+
+/// Entries of a map as rows of `schema`; `key` says which columns are in the key.
+pub fn rows<'a>(
+    schema: &SchemaRef,
+    key: &[usize],
+    entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<RecordBatch, OperatorError> {
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); schema.fields().len()];
+    let what = "map entry";
+    for (key_bytes, value_bytes) in entries {
+        let bad = |error: serde_json::Error| OperatorError::unreadable(what, error);
+        let key_value: Value = serde_json::from_slice(key_bytes).map_err(bad)?;
+        let mut object = match serde_json::from_slice(value_bytes).map_err(bad)? {
+            Value::Object(object) => object,
+            _ => return Err(OperatorError::unreadable(what, "the value is not an object with the columns of a mapping")),
+        };
+        let mut keys = match (key.len(), key_value) {
+            (1, value) => vec![value],
+            (n, Value::Array(values)) if values.len() == n => values,
+            _ => return Err(OperatorError::unreadable(what, "the key does not have the columns of the mapping")),
+        };
+        for (at, index) in key.iter().enumerate() {
+            columns[*index].push(keys[at].take());
+        }
+        for (index, field) in schema.fields().iter().enumerate().filter(|(index, _)| !key.contains(index)) {
+            columns[index].push(object.remove(field.name()).unwrap_or(Value::Null));
+        }
+    }
+    let arrays = schema.fields().iter().zip(columns).map(|(field, values)| column(field.data_type(), values)).collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), arrays).map_err(|error| OperatorError::unreadable(what, error))
+}
+
+fn column(data_type: &DataType, values: Vec<Value>) -> Result<ArrayRef, OperatorError> {
+    let texts: StringArray = values
+        .into_iter()
+        .map(|value| match value {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        })
+        .collect();
+    let options = CastOptions { safe: false, ..Default::default() };
+    cast_with_options(&(Arc::new(texts) as ArrayRef), data_type, &options).map_err(|error| OperatorError::unreadable("map entry", error))
+}
