@@ -74,7 +74,7 @@ impl Content {
         self.entries.keys().next_back().copied().or(self.purged.map(|p| p.0)).unwrap_or(0)
     }
 
-    pub(super) fn apply(&mut self, kind: Kind, index: u64, term: u64, payload: &[u8]) {
+    fn apply(&mut self, kind: Kind, index: u64, term: u64, payload: &[u8]) {
         match kind {
             Kind::Entry => {
                 self.entries.insert(index, (term, payload.to_vec()));

@@ -1,0 +1,307 @@
+//! Drives a store through a script of steps on a simulated disk, keeping the model beside it.
+//!
+//! Must not know: which call is cut; that is the test's business.
+
+use super::model::{self, Content, EpochFate, Model};
+use bytes::Bytes;
+use jet_hotstore::{
+    Base, Cadence, Contents, EpochId, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space, Store, StoreError, Version,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub const CLUSTER: Uuid = Uuid::from_u128(0x1111);
+
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    Reopen,
+    OpenGeneration(u64),
+    Resume,
+    Space,
+    Put(u16, u8, u8, usize),
+    Remove(u16, u8),
+    Clear(u16),
+    Forget(u16),
+    Flush,
+    Rewrite(u16),
+    /// A copy from elsewhere: half of it, then a live change, then its end if `true`.
+    Transfer(u16, bool),
+    Epoch(u64),
+    DropEpoch(u64),
+    Seal(&'static str),
+    Unseal,
+    Verify,
+}
+
+pub fn script() -> Vec<Step> {
+    use Step::*;
+    let mut steps = vec![OpenGeneration(1), Space];
+    steps.extend([Put(0, 1, 1, 10), Put(1, 1, 1, 10), Flush, Put(0, 1, 2, 10), Remove(1, 1), Put(2, 9, 9, 300), Flush]);
+    steps.extend([Epoch(1), Put(0, 3, 3, 40), Epoch(2), DropEpoch(1), Flush, Transfer(3, false), Flush, Put(0, 4, 4, 10)]);
+    steps.extend([Transfer(3, true), Flush, Rewrite(0), Put(0, 5, 5, 10), Flush, Clear(2), Put(2, 1, 1, 10), Forget(1), Flush]);
+    steps.extend([Put(0, 6, 6, 10), Seal("stop-1"), Verify, Reopen, Verify, OpenGeneration(2), Put(0, 6, 7, 10), Put(4, 1, 1, 600)]);
+    steps.extend([Flush, Put(4, 2, 1, 900), Flush, Epoch(3), DropEpoch(2), Rewrite(0), Rewrite(2), Rewrite(3), Rewrite(4), Flush]);
+    steps.extend([Put(0, 8, 8, 10), Flush, Rewrite(0), Put(0, 9, 9, 700), Flush, Put(0, 9, 8, 700), Reopen, Resume, Put(0, 9, 1, 10)]);
+    steps.extend([Flush, Seal("stop-2"), Unseal, Put(0, 2, 2, 10), Flush, Seal("stop-3"), Reopen, Seal("stop-4"), OpenGeneration(3)]);
+    steps.extend([Put(0, 7, 7, 10), Transfer(1, true), Flush, Put(1, 2, 2, 10), Reopen, Resume, Flush, Put(3, 3, 3, 10)]);
+    steps
+}
+
+pub struct Driver {
+    pub disk: SimulatedDisk,
+    pub model: Model,
+    store: Option<Store>,
+    sequence: u64,
+    attempt: u32,
+}
+
+fn options() -> Options {
+    Options { cadence: Cadence::OnDemand, chunk_bytes: 1500, drop_bytes: 400, ..Options::default() }
+}
+
+fn epoch_id(epoch: u64) -> EpochId {
+    EpochId { job: 5, execution: 1, epoch }
+}
+
+pub fn dir() -> &'static Path {
+    Path::new("/store")
+}
+
+/// What went wrong: the store said no, or the model says that the answer is not allowed.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read through Debug")]
+pub enum Wrong {
+    Store(StoreError),
+    Model(String),
+}
+
+impl From<StoreError> for Wrong {
+    fn from(error: StoreError) -> Self {
+        Wrong::Store(error)
+    }
+}
+
+impl Driver {
+    pub fn new(disk: SimulatedDisk) -> Driver {
+        let model = Model { allowed: vec![(0, None)], ..Model::default() };
+        Driver { disk, model, store: None, sequence: 0, attempt: 0 }
+    }
+
+    /// The same model on the disk as found after a crash.
+    pub fn after_crash(&self, disk: SimulatedDisk) -> Driver {
+        let Driver { model, sequence, attempt, .. } = self;
+        Driver { disk, model: model.clone(), store: None, sequence: *sequence, attempt: *attempt }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().expect("the store is open")
+    }
+
+    /// Opens, compares and loads.
+    pub fn open(&mut self) -> Result<Contents, Wrong> {
+        self.store = None;
+        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options())?;
+        self.model.stands(&contents).map_err(Wrong::Model)?;
+        let mut loaded: BTreeMap<u16, Content> = BTreeMap::new();
+        let report = store.load(&mut |record| model::apply(&mut loaded, record))?;
+        self.model.take_over(&report, &loaded).map_err(Wrong::Model)?;
+        for info in store.epochs() {
+            let parts: Result<Vec<_>, _> = store.read_epoch(info.id)?.collect();
+            let parts: Vec<_> = parts?.into_iter().map(|p| (p.vertex, p.partition, p.bytes)).collect();
+            if parts != model::epoch_content(info.id) {
+                return Err(Wrong::Model(format!("epoch {:?} has another content", info.id)));
+            }
+        }
+        if store.identity().founding.is_none() {
+            store.join_cluster(CLUSTER)?;
+        }
+        self.store = Some(store);
+        Ok(contents)
+    }
+
+    fn next_version(&mut self) -> Version {
+        self.sequence += 1;
+        Version::new(1, self.sequence)
+    }
+
+    fn append(&mut self, record: Record) {
+        self.model.change(&record);
+        assert!(self.store().append(record).ticket().is_some(), "the store is open for appends");
+    }
+
+    fn put(&mut self, p: u16, key: u8, value: u8, length: usize) {
+        let version = self.next_version();
+        self.append(Record::put(1, p, version, vec![key], vec![value; length]));
+    }
+
+    fn rewrite(&mut self, p: u16, base: Base) {
+        let part = self.model.parts.entry(p).or_default();
+        let records: Vec<Record> = part
+            .ram
+            .iter()
+            .map(|((space, key), value)| Record::put(*space, p, part.version, Bytes::from(key.clone()), Bytes::from(value.clone())))
+            .collect();
+        let version = part.version;
+        part.counts = true;
+        part.note(true);
+        assert!(self.store().rewrite_partition(p, version, base, records).ticket().is_some());
+    }
+
+    fn transfer(&mut self, p: u16, whole: bool) {
+        let version = self.next_version();
+        let part = self.model.parts.entry(p).or_default();
+        part.counts = false;
+        part.ram = BTreeMap::from([((1, vec![50]), vec![1; 20]), ((2, vec![51]), vec![2; 20])]);
+        let store = self.store.as_ref().expect("open");
+        assert!(store.append(Record::rewrite(p, Base::Broken)).ticket().is_some());
+        for space in [1, 2] {
+            let record = Record::put(space, p, version, vec![49 + space as u8], vec![space as u8; 20]).copied();
+            assert!(store.append(record).ticket().is_some());
+        }
+        self.put(p, 52, 3, 5);
+        if whole {
+            let part = self.model.parts.get_mut(&p).expect("known");
+            part.counts = true;
+            part.note(true);
+            let version = part.version;
+            assert!(self.store().append(Record::complete(p, version)).ticket().is_some());
+        }
+    }
+
+    pub fn step(&mut self, step: Step) -> Result<(), Wrong> {
+        match step {
+            Step::Reopen => {
+                self.open()?;
+            }
+            Step::OpenGeneration(g) => {
+                self.model.allowed.push((g, None));
+                self.store().open_generation(g)?;
+                self.model.allowed = vec![(g, None)];
+            }
+            Step::Resume => {
+                self.store().resume()?;
+                self.model.ack();
+            }
+            Step::Space => {
+                let space = Space { id: 1, name: "orders".to_owned(), flags: 3 };
+                assert!(self.store().append_space(&space)?.ticket().is_some());
+            }
+            Step::Put(p, key, value, length) => self.put(p, key, value, length),
+            Step::Remove(p, key) => {
+                let version = self.next_version();
+                self.append(Record::remove(1, p, version, vec![key]));
+            }
+            Step::Clear(p) => {
+                let version = self.next_version();
+                self.append(Record::clear(1, p, version));
+            }
+            Step::Forget(p) => self.forget(p),
+            Step::Flush => {
+                self.store().flush()?;
+                self.model.ack();
+                let generation = self.store().generation();
+                self.model.allowed = vec![(generation, None)];
+            }
+            Step::Rewrite(p) => self.rewrite(p, Base::Continues),
+            Step::Transfer(p, whole) => self.transfer(p, whole),
+            Step::Epoch(epoch) => self.epoch(epoch_id(epoch))?,
+            Step::DropEpoch(epoch) => {
+                self.model.epochs.insert(epoch_id(epoch), EpochFate::Maybe);
+                self.store().drop_epoch(epoch_id(epoch))?;
+            }
+            Step::Seal(operation) => self.seal(operation)?,
+            Step::Unseal => {
+                let generation = self.store().generation();
+                self.model.allowed.push((generation, None));
+                self.store().unseal()?;
+                self.model.allowed = vec![(generation, None)];
+            }
+            Step::Verify => {
+                self.store().verify_seal()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, p: u16) {
+        let version = self.next_version();
+        let part = self.model.parts.entry(p).or_default();
+        (part.version, part.counts) = (version, true);
+        part.ram.clear();
+        part.note(false);
+        assert!(self.store().append(Record::forget(p, version)).ticket().is_some());
+    }
+
+    fn epoch(&mut self, id: EpochId) -> Result<(), Wrong> {
+        self.model.epochs.insert(id, EpochFate::Maybe);
+        let mut writer = self.store().epoch_writer(id)?;
+        for (vertex, partition, bytes) in model::epoch_content(id) {
+            writer.put(vertex, partition, &bytes)?;
+        }
+        writer.finish()?;
+        self.model.epochs.insert(id, EpochFate::Must);
+        Ok(())
+    }
+
+    fn seal(&mut self, operation: &str) -> Result<(), Wrong> {
+        let generation = self.store().generation();
+        self.attempt += 1;
+        let whole = self.model.parts.iter().filter(|(_, part)| part.counts && part.states.last().is_some_and(|s| s.complete));
+        let partitions = whole
+            .map(|(p, part)| PartitionContent { partition: *p, version: part.version, entries: part.ram.len() as u64, digest: String::new() })
+            .collect();
+        let request = SealRequest {
+            operation: operation.to_owned(),
+            attempt: self.attempt,
+            generation,
+            partitions,
+            machine: b"machine copy".to_vec(),
+            machine_index: 17,
+            roster_digest: "roster".to_owned(),
+        };
+        self.model.allowed.push((generation, Some(operation.to_owned())));
+        self.store().seal(request)?;
+        self.model.ack();
+        self.model.allowed = vec![(generation, Some(operation.to_owned()))];
+        Ok(())
+    }
+
+    /// Runs a step again after a failing call, the way a caller would.
+    pub fn step_with_retries(&mut self, step: Step) -> Result<(), Wrong> {
+        let mut last = self.step(step);
+        for _ in 0..3 {
+            let Err(Wrong::Store(_)) = &last else { return last };
+            if self.disk.is_off() || matches!(step, Step::Reopen) {
+                return last;
+            }
+            self.store().retry_in_new_file()?;
+            last = self.step(step);
+        }
+        last
+    }
+
+    pub fn run(&mut self, steps: &[Step]) -> Result<(), Wrong> {
+        self.open()?;
+        steps.iter().try_for_each(|step| self.step(*step))
+    }
+
+    /// What a member does after a crash: goes on in whatever it finds, writes, and ends durable.
+    pub fn second_life(&mut self) -> Result<(), Wrong> {
+        let contents = self.open()?;
+        match contents {
+            Contents::Sealed(seal) => self.step(Step::OpenGeneration(seal.manifest.generation + 1))?,
+            Contents::Unsealed { generation, .. } if generation > 0 => self.step(Step::Resume)?,
+            _ => self.step(Step::OpenGeneration(1))?,
+        }
+        let broken: Vec<u16> = self.model.parts.iter().filter(|(_, part)| !part.counts).map(|(p, _)| *p).collect();
+        for p in broken {
+            self.rewrite(p, Base::Broken);
+        }
+        self.put(0, 77, 77, 7);
+        self.step(Step::Flush)?;
+        self.step(Step::Seal("after-crash"))?;
+        self.step(Step::Reopen)
+    }
+}
