@@ -27,8 +27,8 @@ pub enum Command {
     /// Proposed by the *primary*, which from the proposal on waits for this replica's acknowledgements.
     /// `table_version`: the entry's `changed` under which the copy was completed.
     Synced { partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion },
-    /// A person's change of state.
-    SetState { state: Settled },
+    /// A person's change of state. `absent`: roster members that the leader does not hear under their recorded boot.
+    SetState { state: Settled, absent: Vec<MemberId> },
 
     /// A maintenance request: from here on no submissions and no foreign state changes.
     Begin { op: OperationId, requested_by: String, accepted: Vec<String>, #[serde(default)] transient: bool },

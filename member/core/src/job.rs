@@ -146,9 +146,16 @@ impl Job {
         matches!(self.status, JobStatus::Starting | JobStatus::Running | JobStatus::Waiting)
     }
 
-    /// A stop must wait for its terminal snapshot: it may have published more than any fact here says.
+    /// Ran, and would go on by itself: a stop must wait for its terminal snapshot, because it may have published more
+    /// than any fact here says. A job between two runs is such a job too.
     pub fn needs_terminal(&self) -> bool {
-        self.guarantee == Guarantee::ExactlyOnce && self.execution > ExecutionId(0) && self.wants_to_run()
+        let going = matches!(self.status, JobStatus::Starting | JobStatus::Running);
+        self.guarantee == Guarantee::ExactlyOnce && self.execution > ExecutionId(0) && going
+    }
+
+    /// It has its terminal snapshot under `op`.
+    pub fn has_terminal(&self, op: &OperationId) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.terminal.as_ref() == Some(op))
     }
 }
 

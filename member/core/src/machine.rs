@@ -40,6 +40,9 @@ pub struct Machine {
     pub runtime: Option<RuntimeGeneration>,
     /// Highest number of a runtime generation.
     pub last_runtime: RuntimeNumber,
+    /// Index of the last entry that ended a runtime generation or changed the table: who has applied it commits no
+    /// snapshot of an earlier execution any more, so its report of committed snapshots is final.
+    pub fence: LogIndex,
     /// The last operations, by number.
     pub operations: BTreeMap<u64, Operation>,
     /// Highest operation number ever seen.

@@ -13,6 +13,9 @@ use crate::ids::{Boot, Digest, Generation, LogIndex, MemberId, OperationId, Part
 /// Operations that are kept; a request that names an older one is refused.
 pub const KEPT_OPERATIONS: usize = 20;
 
+/// Bound on an operation's time up to Commit until Freeze names another.
+pub const COMMIT_WITHIN_MS: u64 = 600_000;
+
 /// One maintenance request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {

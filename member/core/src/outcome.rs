@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Boot, Digest, Generation, LogIndex, MemberId, OperationId, PartitionId, TableVersion};
 use crate::operation::OperationStep;
+use crate::safety::{Reason, sentence};
 
 /// Answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +71,10 @@ pub enum Refused {
     Decided { op: OperationId, step: OperationStep },
     #[error("{command} of operation {op} comes too early or too late: it is {step:?}; {needs}")]
     StepOrder { command: String, op: OperationId, step: OperationStep, needs: String },
-    #[error("operation {op}: {}", why.join("; "))]
-    Unsafe { op: OperationId, why: Vec<String> },
-    #[error("recovery is not complete: {}", why.join("; "))]
-    NotRecovered { why: Vec<String> },
+    #[error("{command} of operation {op} is refused: {}", sentence(why))]
+    Unsafe { command: String, op: OperationId, why: Vec<Reason> },
+    #[error("recovery is not complete: {}", sentence(why))]
+    NotRecovered { why: Vec<Reason> },
     #[error("roster digest {given} is not the cluster's ({known}): the record is of another set of members")]
     RosterDiffers { given: Digest, known: Digest },
     #[error("sealed generation {given} is not the one that is sealed ({known})")]

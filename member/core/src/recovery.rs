@@ -18,19 +18,21 @@ pub struct Rejoin {
 /// What a store holds. A member that never lost its RAM (its boot is the recorded one) reports its RAM instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
-    /// The generation that it was written in; 0: opened in none yet.
+    /// Highest generation that it has fsynced as opened (may be the seal's + 1); 0: none yet.
     pub generation: Generation,
     /// The seal, if it is sealed and nothing was written since.
     pub seal: Option<StoreSeal>,
     /// By partition number: version of the copy, complete copies only.
     pub partitions: Vec<Option<Version>>,
-    /// Snapshots whose parts are all here, as far as this member holds any.
+    /// Snapshots of which every part that belongs here is here; also when none belongs here.
     pub epochs: Vec<HeldEpoch>,
 }
 
 /// A seal as its store names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreSeal {
+    /// Generation that was sealed.
+    pub generation: Generation,
     /// Operation that sealed.
     pub operation: OperationId,
     /// Attempt within it.

@@ -26,11 +26,13 @@ pub struct MemberReport {
     pub runtime: Option<RuntimeNumber>,
     /// The runtime generation that fell down here, with the cause.
     pub runtime_lost: Option<(RuntimeNumber, String)>,
-    /// Only while its doors are closed for all under this operation and nothing is in flight.
+    /// Only while its doors are closed for all under this operation and nothing is in flight; made anew whenever a
+    /// version in it changes.
     pub contents: Option<ContentsReport>,
-    /// Newest committed snapshot of each job whose own partition has its primary here (RAM).
+    /// Newest committed snapshot (RAM) of each job, as far as its record is here. Read *after* `applied` was applied:
+    /// from then on no snapshot of an execution that the machine does not run is committed here.
     pub committed: Vec<EpochReport>,
-    /// Newest snapshot of each job whose parts are all durable here.
+    /// Every snapshot that is kept and of which all parts that belong here are durable (also when none belongs here).
     pub flushed: Vec<EpochReport>,
     /// The store is behind RAM; the cause.
     pub lagging: Option<String>,

@@ -51,7 +51,7 @@ pub struct LocalFacts {
     pub sealed: Option<OwnSeal>,
     /// Highest generation that the store has fsynced as opened.
     pub opened: Generation,
-    /// The runtime generation that is built or being built here.
+    /// The runtime generation that is built or being built here; one that fell down stays here until `StopRuntime`.
     pub runtime: Option<RuntimeNumber>,
     /// Copies that this member, as primary, makes or has made: by partition and receiver.
     pub copies: BTreeMap<(PartitionId, MemberId), Copying>,
@@ -110,7 +110,7 @@ pub enum Action {
         /// The content that it must have.
         content_digest: Digest,
     },
-    /// The operation was aborted: the store is written to again.
+    /// The seal counts no more (aborted, or the next generation runs): the store is written to again.
     VoidSeal {
         /// Which.
         op: OperationId,

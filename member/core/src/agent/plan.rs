@@ -1,14 +1,202 @@
-//! x
-use super::{Action, Doors, LocalFacts};
-use crate::ids::MemberId;
-use crate::machine::Machine;
+//! What this member is to do now.
+//!
+//! Law: close before anything else, open after everything else. Must not know: how an action is done.
+
+use super::{Action, Copying, Doors, LocalFacts};
+use crate::cluster_state::{ClusterState, RecoveringFrom};
+use crate::command::Command;
+use crate::ids::{Boot, Digest, MemberId, PartitionId};
+use crate::machine::{Machine, RuntimeGeneration};
+use crate::operation::{Operation, OperationStep};
+use crate::safety;
+
+/// Copies that a primary makes at a time.
+pub const COPIES_AT_A_TIME: usize = 8;
 
 /// Actions of `me`, in the order in which they are to be begun.
-pub fn plan(_machine: &Machine, _me: MemberId, _facts: &LocalFacts) -> Vec<Action> {
-    Vec::new()
+pub fn plan(machine: &Machine, me: MemberId, facts: &LocalFacts) -> Vec<Action> {
+    let own = Own { machine, me, facts };
+    let wanted = doors(machine, me, facts.boot);
+    let mut actions = Vec::new();
+    if wanted > facts.doors {
+        actions.push(Action::SetDoors(wanted));
+    }
+    own.runtime(&mut actions);
+    if own.is_of_the_roster() {
+        own.contents(&mut actions);
+        own.state(&mut actions);
+        own.copies(&mut actions);
+    }
+    if wanted < facts.doors {
+        actions.push(Action::SetDoors(wanted));
+    }
+    actions
 }
 
-/// Doors of `me` as the committed state wants them.
-pub fn doors(_machine: &Machine, _me: MemberId, _boot: crate::ids::Boot) -> Doors {
-    Doors::ClosedForAll
+/// Doors of `me` as the committed state wants them. Whose boot is not the recorded one holds nothing that counts.
+pub fn doors(machine: &Machine, me: MemberId, boot: Boot) -> Doors {
+    let counts = machine.roster.get(&me).is_some_and(|entry| entry.boot == boot);
+    let returning = machine.open_operation().is_some_and(|operation| operation.step >= OperationStep::Committed);
+    match &machine.state {
+        _ if !counts || returning => Doors::ClosedForAll,
+        ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => Doors::Open,
+        ClusterState::Passive { held_by: None } => Doors::ClosedForWriters,
+        ClusterState::InTransition { .. } if terminals_missing(machine) => Doors::ClosedForWriters,
+        _ => Doors::ClosedForAll,
+    }
+}
+
+fn terminals_missing(machine: &Machine) -> bool {
+    machine.open_operation().is_some_and(|operation| !safety::terminals_missing(machine, operation).is_empty())
+}
+
+struct Own<'a> {
+    machine: &'a Machine,
+    me: MemberId,
+    facts: &'a LocalFacts,
+}
+
+impl Own<'_> {
+    fn is_of_the_roster(&self) -> bool {
+        self.machine.roster.contains_key(&self.me)
+    }
+
+    /// RAM of this process is what the roster records.
+    fn counts(&self) -> bool {
+        self.machine.roster.get(&self.me).is_some_and(|entry| entry.boot == self.facts.boot)
+    }
+
+    fn wanted_runtime(&self) -> Option<&RuntimeGeneration> {
+        let runs = match &self.machine.state {
+            ClusterState::InTransition { .. } => terminals_missing(self.machine),
+            other => other.settled().is_some_and(|state| state.runs_jobs()),
+        };
+        self.machine.runtime.as_ref().filter(|runtime| runs && self.counts() && runtime.members.contains(&self.me))
+    }
+
+    fn runtime(&self, actions: &mut Vec<Action>) {
+        let wanted = self.wanted_runtime();
+        match (self.facts.runtime, wanted) {
+            (Some(present), wanted) if wanted.map(|runtime| runtime.number) != Some(present) => actions.push(Action::StopRuntime),
+            (None, Some(runtime)) => actions.push(Action::StartRuntime(runtime.clone())),
+            _ => {}
+        }
+    }
+
+    /// Contents are told only when nothing can change them: doors closed, engine stopped.
+    fn contents(&self, actions: &mut Vec<Action>) {
+        let wanted = match &self.machine.state {
+            ClusterState::InTransition { op } if self.counts() && !terminals_missing(self.machine) => self.machine.operation(op).map(|o| (o.id.clone(), o.attempt)),
+            _ => None,
+        };
+        let still = self.facts.doors == Doors::ClosedForAll && self.facts.runtime.is_none();
+        match wanted {
+            Some((op, attempt)) if still && self.facts.reports_contents != Some((op.clone(), attempt)) => actions.push(Action::ReportContents { op, attempt }),
+            None if self.facts.reports_contents.is_some() => actions.push(Action::WithdrawContents),
+            _ => {}
+        }
+    }
+
+    fn state(&self, actions: &mut Vec<Action>) {
+        match &self.machine.state {
+            ClusterState::Passive { held_by: Some(op) } => {
+                if let Some(operation) = self.machine.operation(op).filter(|operation| operation.step < OperationStep::Committed) {
+                    self.seal(operation, actions);
+                }
+            }
+            ClusterState::Recovering { .. } => self.recover(actions),
+            ClusterState::Activating { generation, opened, .. } if self.counts() => {
+                if self.facts.opened < *generation {
+                    actions.push(Action::OpenGeneration(*generation));
+                } else if opened.get(&self.me) != Some(&self.facts.boot) {
+                    actions.push(Action::Propose(Command::Opened { member: self.me, boot: self.facts.boot, generation: *generation }));
+                }
+            }
+            other => {
+                if let Some(seal) = self.facts.sealed.as_ref().filter(|_| other.settled().is_some() && self.counts()) {
+                    actions.push(Action::VoidSeal { op: seal.op.clone() });
+                }
+            }
+        }
+    }
+
+    fn seal(&self, operation: &Operation, actions: &mut Vec<Action>) {
+        let Some(quiesced) = &operation.quiesced else { return };
+        let Some(expected) = quiesced.members.get(&self.me) else { return };
+        let current = self.facts.sealed.as_ref().filter(|seal| seal.op == operation.id && seal.attempt == operation.attempt);
+        if let Some(seal) = current {
+            if operation.seals.get(&self.me).is_none_or(|known| known.digest != seal.record.digest) {
+                let seal = seal.record.clone();
+                actions.push(Action::Propose(Command::Sealed { op: operation.id.clone(), attempt: operation.attempt, member: self.me, seal }));
+            }
+        } else if self.counts() || self.facts.loaded.as_ref() == Some(expected) {
+            actions.push(Action::Seal {
+                op: operation.id.clone(),
+                attempt: operation.attempt,
+                generation: self.machine.generation,
+                quiesced_index: quiesced.index,
+                content_digest: expected.clone(),
+            });
+        } else if self.facts.loaded.is_none() {
+            // Started again in the middle of the stop: its disk may hold all of it.
+            actions.push(Action::LoadStore);
+        }
+    }
+
+    fn recover(&self, actions: &mut Vec<Action>) {
+        let ClusterState::Recovering { from, rejoined, loaded, .. } = &self.machine.state else { return };
+        let boot = self.facts.boot;
+        if let RecoveringFrom::Sealed { op, .. } = from {
+            let sealed = self.machine.operation(op).and_then(|operation| operation.seals.get(&self.me));
+            if sealed.is_none_or(|seal| boot <= seal.boot) {
+                return;
+            }
+        }
+        let back = rejoined.get(&self.me).is_some_and(|rejoin| rejoin.boot == boot);
+        if let Some(store) = self.facts.holds.as_ref().filter(|_| !back) {
+            let (volume_id, store) = (self.facts.volume_id.clone(), store.clone());
+            actions.push(Action::Propose(Command::Rejoined { member: self.me, boot, volume_id, store }));
+        }
+        // Who never lost its RAM has nothing to load.
+        let lives = self.counts().then(Digest::default);
+        match self.facts.loaded.clone().or(lives) {
+            Some(content_digest) if back && !loaded.contains(&self.me) => {
+                actions.push(Action::Propose(Command::Loaded { member: self.me, boot, content_digest }));
+            }
+            None if self.facts.holds.is_some() => actions.push(Action::LoadStore),
+            _ => {}
+        }
+    }
+
+    fn copies(&self, actions: &mut Vec<Action>) {
+        let moves = match &self.machine.state {
+            ClusterState::Recovering { table_recovered, .. } => *table_recovered,
+            ClusterState::InTransition { .. } => true,
+            other => other.settled().is_some(),
+        };
+        if !moves || !self.counts() {
+            return;
+        }
+        // A copy under an older table is as good as dropped and takes no room.
+        let current = |(at, copying): &(&(PartitionId, MemberId), &Copying)| {
+            !copying.complete && self.machine.table.entry(at.0).is_some_and(|entry| entry.changed == copying.changed)
+        };
+        let mut room = COPIES_AT_A_TIME.saturating_sub(self.facts.copies.iter().filter(current).count());
+        for (partition, entry) in self.machine.table.entries().filter(|(_, entry)| entry.primary().is_some_and(|primary| primary.member == self.me)) {
+            for replica in entry.replicas.iter().filter(|replica| !replica.synced) {
+                let (to, boot, changed) = (replica.member, replica.boot, entry.changed);
+                let copying = self.facts.copies.get(&(partition, to)).filter(|copying| copying.boot == boot && copying.changed == changed);
+                match copying {
+                    Some(copying) if copying.complete => {
+                        actions.push(Action::Propose(Command::Synced { partition, member: to, boot, table_version: changed }));
+                    }
+                    None if room > 0 => {
+                        room -= 1;
+                        actions.push(Action::ShipPartition { partition, to, boot, changed });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,222 @@
+//! The way back: who is there, with what.
+//!
+//! Law: RESUME and CRASH: nothing leaves recovery with a roster member absent; after a seal only the sealed content
+//! counts, after a crash the newest complete copy. Must not know: how long somebody is waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::founding::{by_ordinal, fresh_table};
+use super::{Answer, already, drop_runtime, not_older, operation, roster_member, same_volume, unsettle, wrong_state};
+use crate::cluster_state::{ClusterState, RecoveringFrom, Settled};
+use crate::ids::{Boot, Digest, Generation, MemberId, OperationId, PartitionId, Version};
+use crate::job::{Job, JobStatus, Returning, SnapshotRef, Verdict};
+use crate::machine::Machine;
+use crate::operation::OperationStep;
+use crate::outcome::Refused;
+use crate::partition::{PartitionEntry, Replica, assign::assign};
+use crate::recovery::{HeldEpoch, Rejoin, StoreReport};
+use crate::safety;
+
+pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>) -> Answer {
+    let (former, from) = match &machine.state {
+        ClusterState::Recovering { .. } => return already(),
+        ClusterState::Activating { op: Some(op), .. } => (machine.former, sealed(machine, op)),
+        ClusterState::Activating { op: None, .. } => (machine.former, RecoveringFrom::Crash),
+        ClusterState::Passive { held_by: Some(op) } => {
+            let operation = operation(machine, op)?;
+            if operation.step != OperationStep::Committed {
+                return Err(Refused::Held { command: "Recover".into(), op: op.clone(), step: operation.step });
+            }
+            (Some(operation.former), sealed(machine, op))
+        }
+        other => {
+            let former = other.settled().ok_or_else(|| wrong_state(machine, "Recover"))?;
+            if let Some(op) = machine.open_operation().filter(|op| op.step.can_abort()) {
+                return Err(Refused::Held { command: "Recover".into(), op: op.id.clone(), step: op.step });
+            }
+            nobody_lives(machine, observed)?;
+            (Some(former), RecoveringFrom::Crash)
+        }
+    };
+    drop_runtime(machine, JobStatus::Waiting);
+    let state = ClusterState::Recovering { from, rejoined: BTreeMap::new(), loaded: BTreeSet::new(), table_recovered: false };
+    unsettle(machine, former.unwrap_or(Settled::Passive), state);
+    Ok(format!("recovering: all {} members of the roster are waited for", machine.roster.len()))
+}
+
+fn sealed(machine: &Machine, op: &OperationId) -> RecoveringFrom {
+    RecoveringFrom::Sealed { op: op.clone(), generation: machine.generation }
+}
+
+/// A recorded boot that lives keeps its RAM, and the cluster its state, as long as every partition has a copy.
+fn nobody_lives(machine: &Machine, observed: &BTreeMap<MemberId, Boot>) -> Result<(), Refused> {
+    if !machine.table.absent().is_empty() {
+        return Ok(());
+    }
+    let lives = machine.roster.iter().find(|(member, entry)| observed.get(member).is_some_and(|boot| *boot <= entry.boot));
+    match lives {
+        Some((member, _)) => Err(Refused::SomebodyLives { member: *member }),
+        None if observed.is_empty() => Err(wrong_state(machine, "Recover without anybody heard")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn rejoined(machine: &mut Machine, member: MemberId, boot: Boot, volume_id: &str, store: StoreReport) -> Answer {
+    let ClusterState::Recovering { from, rejoined, .. } = &machine.state else {
+        return Err(wrong_state(machine, "a return"));
+    };
+    let entry = roster_member(machine, member)?;
+    same_volume(entry, member, volume_id)?;
+    not_older(member, boot, entry.boot)?;
+    if let Some(known) = rejoined.get(&member) {
+        not_older(member, boot, known.boot)?;
+        if known.boot == boot {
+            return already();
+        }
+    }
+    match from {
+        RecoveringFrom::Sealed { op, generation } => is_the_sealed(machine, op, *generation, member, boot, &store)?,
+        RecoveringFrom::Crash => is_of_this_generation(machine, member, &store)?,
+    }
+    if let ClusterState::Recovering { rejoined, loaded, table_recovered, .. } = &mut machine.state {
+        rejoined.insert(member, Rejoin { boot, store });
+        loaded.remove(&member);
+        *table_recovered = false;
+    }
+    Ok(format!("member {member} is back as boot {boot}"))
+}
+
+fn is_the_sealed(machine: &Machine, op: &OperationId, generation: Generation, member: MemberId, boot: Boot, store: &StoreReport) -> Result<(), Refused> {
+    let operation = operation(machine, op)?;
+    let unequal = |why: String| Err(Refused::SealDiffers { member, why });
+    let Some(recorded) = operation.seals.get(&member) else {
+        return unequal(format!("no seal of it is recorded under {op}"));
+    };
+    if boot <= recorded.boot {
+        return Err(Refused::NotRestarted { member, sealed: recorded.boot });
+    }
+    let Some(seal) = &store.seal else {
+        return unequal(format!("it is not sealed (generation {})", store.generation));
+    };
+    if seal.operation != *op || seal.attempt != operation.attempt || seal.generation != generation {
+        return unequal(format!("it is sealed by {} in generation {}, expected {op} in {generation}", seal.operation, seal.generation));
+    }
+    if seal.digest != recorded.digest || seal.content_digest != recorded.content_digest {
+        return unequal(format!("its digest is {}, recorded is {}", seal.digest, recorded.digest));
+    }
+    Ok(())
+}
+
+/// A store that never opened the cluster's generation was put back in time; what it holds must not win by default.
+fn is_of_this_generation(machine: &Machine, member: MemberId, store: &StoreReport) -> Result<(), Refused> {
+    if store.generation == machine.generation || store.generation == machine.generation.next() {
+        return Ok(());
+    }
+    Err(Refused::SealDiffers { member, why: format!("it is of generation {}, the cluster is at {}: an older volume?", store.generation, machine.generation) })
+}
+
+pub(super) fn loaded(machine: &mut Machine, member: MemberId, boot: Boot, content_digest: &Digest) -> Answer {
+    let ClusterState::Recovering { from, rejoined, loaded, .. } = &machine.state else {
+        return Err(wrong_state(machine, "a loaded store"));
+    };
+    let known = rejoined.get(&member).ok_or(Refused::UnknownMember { member })?.boot;
+    if boot != known {
+        return Err(Refused::StaleBoot { member, given: boot, known });
+    }
+    if loaded.contains(&member) {
+        return already();
+    }
+    if let RecoveringFrom::Sealed { op, .. } = from {
+        let quiesced = operation(machine, op)?.quiesced.as_ref().and_then(|quiesced| quiesced.members.get(&member));
+        if quiesced != Some(content_digest) {
+            return Err(Refused::SealDiffers { member, why: format!("it loaded content {content_digest}, which is not what was quiesced") });
+        }
+    }
+    if let ClusterState::Recovering { loaded, .. } = &mut machine.state {
+        loaded.insert(member);
+    }
+    Ok(format!("member {member} has loaded"))
+}
+
+pub(super) fn recover_table(machine: &mut Machine) -> Answer {
+    let ClusterState::Recovering { from: RecoveringFrom::Crash, rejoined, table_recovered, .. } = &machine.state else {
+        return Err(wrong_state(machine, "RecoverTable"));
+    };
+    if *table_recovered {
+        return already();
+    }
+    let why = safety::why_not_complete(machine);
+    if !why.is_empty() {
+        return Err(Refused::NotRecovered { why });
+    }
+    let rejoined = rejoined.clone();
+    for (member, rejoin) in &rejoined {
+        if let Some(entry) = machine.roster.get_mut(member) {
+            entry.boot = rejoin.boot;
+        }
+    }
+    choose_newest(machine, &rejoined);
+    for job in machine.jobs.values_mut().filter(|job| !job.ended()) {
+        fall_back(job, &rejoined);
+    }
+    if let ClusterState::Recovering { table_recovered, .. } = &mut machine.state {
+        *table_recovered = true;
+    }
+    Ok(format!("newest copies chosen; {} partitions have none", machine.table.absent().len()))
+}
+
+fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
+    let next = machine.table.version.next();
+    if machine.generation == Generation(0) {
+        machine.table = fresh_table(machine, next);
+        return;
+    }
+    let members = by_ordinal(&machine.roster);
+    let (count, copies) = (u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
+    let wishes = assign(&members, count, copies);
+    let mut partitions = Vec::new();
+    for ((partition, _), wish) in machine.table.entries().zip(wishes) {
+        let replicas = match newest(rejoined, partition, &wish) {
+            None => Vec::new(),
+            // Copies at the same version may still differ in what their disks were behind; only one counts.
+            Some(primary) => {
+                let others = wish.iter().chain(&members).copied().filter(|member| *member != primary);
+                let mut list = vec![primary];
+                for member in others {
+                    if list.len() < copies && !list.contains(&member) {
+                        list.push(member);
+                    }
+                }
+                let boot = |member: MemberId| rejoined.get(&member).map(|rejoin| rejoin.boot);
+                list.iter().filter_map(|m| boot(*m).map(|boot| Replica { member: *m, boot, synced: *m == primary })).collect()
+            }
+        };
+        partitions.push(PartitionEntry { installed: next, changed: next, replicas });
+    }
+    machine.table.version = next;
+    machine.table.partitions = partitions;
+}
+
+fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, wish: &[MemberId]) -> Option<MemberId> {
+    let version = |rejoin: &Rejoin| -> Option<Version> { rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten() };
+    let best = rejoined.values().filter_map(version).max()?;
+    let holders: Vec<_> = rejoined.iter().filter(|(_, rejoin)| version(rejoin) == Some(best)).map(|(member, _)| *member).collect();
+    wish.iter().find(|member| holders.contains(member)).or_else(|| holders.first()).copied()
+}
+
+/// A job goes on from the newest snapshot that is whole on every store.
+fn fall_back(job: &mut Job, rejoined: &BTreeMap<MemberId, Rejoin>) {
+    let whole = |snapshot: &&SnapshotRef| {
+        let held = HeldEpoch { job: job.id, execution: snapshot.execution, epoch: snapshot.epoch };
+        rejoined.values().all(|rejoin| rejoin.store.epochs.contains(&held))
+    };
+    let best = [&job.snapshot, &job.durable].into_iter().flatten().filter(whole).max_by_key(|snapshot| snapshot.position()).cloned();
+    if best.is_none() && job.durable.is_some() {
+        job.status = JobStatus::Held;
+        job.verdict = Some(Verdict::Held);
+        job.cause = Some("its durable snapshot is not whole on every store".into());
+        return;
+    }
+    job.snapshot = best;
+    job.returning = Some(Returning::FromCrash);
+}

@@ -1,0 +1,96 @@
+//! Promotion and new copies.
+//!
+//! Law: a primary is replaced when its lease is over or its process is another one, and only by a copy that counts;
+//! a partition whose copies are all away waits for them. Must not know: what a copy costs.
+
+use std::collections::BTreeMap;
+
+use super::presence::{Presence, REPAIR_AFTER_MS, Roll};
+use crate::cluster_state::ClusterState;
+use crate::command::{Command, TableChange};
+use crate::ids::MemberId;
+use crate::machine::Machine;
+use crate::partition::PartitionEntry;
+use crate::partition::assign::assign;
+
+/// Partitions changed by one command, at most; the rest follows with the next plan.
+const MOST_CHANGES: usize = 1024;
+
+/// Members that run anew.
+pub(super) fn boots(roll: &Roll) -> Vec<Command> {
+    let anew = |(member, presence): (MemberId, &Presence)| match presence {
+        Presence::Anew { boot, volume_id } => Some(Command::Boot { member, boot: *boot, volume_id: volume_id.clone() }),
+        _ => None,
+    };
+    roll.iter().filter_map(anew).collect()
+}
+
+pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
+    let may_copy = matches!(machine.state, ClusterState::Active);
+    if !may_copy && machine.state != ClusterState::NoMigration {
+        return None;
+    }
+    let mut members: Vec<_> = machine.roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect();
+    members.sort_unstable();
+    let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+    let wishes = assign(&members, u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
+    let mut load = Load::of(machine);
+    let mut changes = Vec::new();
+    for ((partition, entry), wish) in machine.table.entries().zip(&wishes) {
+        let now: Vec<_> = entry.replicas.iter().map(|replica| replica.member).collect();
+        let Some(mut replicas) = without_lost(entry, roll) else { continue };
+        if may_copy {
+            fill(machine, roll, wish, &mut replicas, &mut load);
+        }
+        if replicas != now && changes.len() < MOST_CHANGES {
+            changes.push(TableChange { partition, replicas });
+        }
+    }
+    (!changes.is_empty()).then(|| Command::Table { base_version: machine.table.version, changes })
+}
+
+/// The list without those that are lost, led by a copy that counts; `None`: there is none, wait.
+fn without_lost(entry: &PartitionEntry, roll: &Roll) -> Option<Vec<MemberId>> {
+    let kept: Vec<_> = entry.replicas.iter().filter(|replica| !roll.is_lost(replica.member)).collect();
+    let primary = kept.iter().find(|replica| replica.synced)?.member;
+    let others = kept.iter().map(|replica| replica.member).filter(|member| *member != primary);
+    Some(std::iter::once(primary).chain(others).collect())
+}
+
+/// Places of members that are away for long go to those that are here; who comes back in time finds its own free.
+fn fill(machine: &Machine, roll: &Roll, wish: &[MemberId], replicas: &mut Vec<MemberId>, load: &mut Load) {
+    let returning = |member: &MemberId| match roll.of(*member) {
+        Some(Presence::Lost { silent_ms }) => *silent_ms < REPAIR_AFTER_MS,
+        Some(Presence::Unsure) => true,
+        _ => false,
+    };
+    let reserved = machine.roster.keys().filter(|member| returning(member) && !replicas.contains(member)).count();
+    let wanted = machine.copies_wanted().saturating_sub(reserved);
+    while replicas.len() < wanted {
+        let free = |member: &&MemberId| roll.is_here(**member) && !replicas.contains(member);
+        let by_load = machine.roster.keys().filter(free).min_by_key(|member| load.of_member(**member));
+        let Some(member) = wish.iter().find(free).or(by_load).copied() else { return };
+        load.add(member);
+        replicas.push(member);
+    }
+}
+
+struct Load(BTreeMap<MemberId, usize>);
+
+impl Load {
+    fn of(machine: &Machine) -> Self {
+        let mut load = Self(BTreeMap::new());
+        for replica in machine.table.partitions.iter().flat_map(|entry| &entry.replicas) {
+            load.add(replica.member);
+        }
+        load
+    }
+
+    fn add(&mut self, member: MemberId) {
+        *self.0.entry(member).or_default() += 1;
+    }
+
+    fn of_member(&self, member: MemberId) -> usize {
+        self.0.get(&member).copied().unwrap_or_default()
+    }
+}
