@@ -42,7 +42,11 @@ images: build ## Images of operator and member, without Docker or a registry (RE
 kube: ## Start the local Kubernetes (or use that of KUBECONFIG)
 	@dev/kube-up
 
+lint: ## Formatting, clippy, shellcheck, helm lint, licences and advisories
+	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	shellcheck dev/check-host dev/test dev/images dev/kube-up dev/bars demo/run demo/clean
+	shellcheck dev/check-host dev/test dev/images dev/kube-up demo/run demo/clean demo/fresh demo/input e2e/kube/kube
+	helm lint charts/jet --set image.repository=example
+	cargo deny check
 
 .PHONY: help demo clean-demo test unit e2e bars bench build images kube lint

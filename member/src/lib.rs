@@ -8,7 +8,7 @@
 //! | [`config`] | command line, environment, the two YAML files |
 //! | [`net`] | members' connections: mutual TLS, frames, hello, lanes |
 //! | [`cluster`] | consensus, founding, presence and leases; the supervisor's and the agent's loops |
-//! | [`ports`] | the seams to maps and jobs |
+//! | [`ports`] | the seams to maps and jobs; [`idle`] what stands there when there are none |
 //! | [`store`] | the hot-restart store as the shell uses it |
 //! | [`admin`], [`health`] | the admin API and the probes |
 //! | [`member`] | one member, wired |
@@ -19,8 +19,16 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod health;
+pub mod idle;
 pub mod member;
 pub mod net;
 pub mod ports;
 pub mod store;
 pub mod telemetry;
+
+use std::sync::Arc;
+
+/// Maps and jobs of the shipped program.
+pub fn assemble(parts: member::Parts) -> (Arc<dyn ports::Maps>, Arc<dyn ports::Jobs>) {
+    (Arc::new(idle::NoMaps::new(parts.cluster, parts.store)), Arc::new(idle::NoJobs::default()))
+}

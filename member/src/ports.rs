@@ -73,7 +73,7 @@ pub trait Jobs: Send + Sync + 'static {
 /// What is handed to `Maps` and `Jobs` so that they can ask the cluster.
 pub trait Cluster: Send + Sync + 'static {
     /// Hands a command to the leader and waits for what the machine answered.
-    fn propose(&self, command: Command) -> BoxFuture<'static, Result<jet_core::Outcome, crate::cluster::ProposeError>>;
+    fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<jet_core::Outcome, crate::cluster::ProposeError>>;
     /// The machine as last applied here.
     fn machine(&self) -> Arc<Machine>;
     /// Who leads, as far as is known.
@@ -86,56 +86,3 @@ pub trait Cluster: Send + Sync + 'static {
     /// before the reply.
     fn leased(&self) -> bool;
 }
-
-/// No jobs: SQL is refused with the reason, a runtime generation is built at once out of nothing.
-#[derive(Default)]
-pub struct NoJobs {
-    running: std::sync::Mutex<Option<RuntimeNumber>>,
-}
-
-impl NoJobs {
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<RuntimeNumber>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-fn without_jobs() -> Refusal {
-    Refusal::new(jet_admin_api::refusal::Code::BadSql, "this member was built without the job engine")
-}
-
-impl Jobs for NoJobs {
-    fn start(&self, generation: RuntimeGeneration, _: &Arc<Machine>) {
-        *self.slot() = Some(generation.number);
-    }
-
-    fn stop(&self) {
-        *self.slot() = None;
-    }
-
-    fn running(&self) -> Option<RuntimeNumber> {
-        *self.slot()
-    }
-
-    fn built(&self) -> Option<RuntimeNumber> {
-        *self.slot()
-    }
-
-    fn lost(&self) -> Option<(RuntimeNumber, String)> {
-        None
-    }
-
-    fn applied(&self, _: &Arc<Machine>) {}
-
-    fn plan(&self, _: SubmitJob) -> BoxFuture<'static, Result<Command, Refusal>> {
-        Box::pin(async { Err(without_jobs()) })
-    }
-
-    fn select(&self, _: SqlQuery) -> BoxFuture<'static, Result<SqlRows, Refusal>> {
-        Box::pin(async { Err(without_jobs()) })
-    }
-
-    fn work(&self) -> Vec<JobWork> {
-        Vec::new()
-    }
-}
-

@@ -2,7 +2,7 @@
 //!
 //! The law: a change is acknowledged when every follower that counts has it. A follower counts from the moment its copy
 //! is complete, before the table says so, and until the table takes it out: so whoever the table calls synced has every
-//! acknowledged change. One message at a time to each follower, so order needs no other care. Must not know: time.
+//! acknowledged change; it is reported complete only once it has what was acknowledged before it counted. One message at a time to each follower, so order needs no other care. Must not know: time.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,17 @@ pub struct Follower {
     pub position: Position,
 }
 
+/// To whom a message went, and under which installation: an answer to an earlier one is not taken for a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Follower.
+    pub member: MemberId,
+    /// Its boot.
+    pub boot: Boot,
+    /// Of the primary.
+    pub installed: TableVersion,
+}
+
 /// What to send next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -68,6 +79,7 @@ pub struct Lead {
     followers: BTreeMap<MemberId, Follower>,
     unacknowledged: std::collections::VecDeque<(Version, usize)>,
     bytes: usize,
+    acknowledged: Version,
 }
 
 impl Lead {
@@ -80,6 +92,7 @@ impl Lead {
             followers: BTreeMap::new(),
             unacknowledged: Default::default(),
             bytes: 0,
+            acknowledged: Version::default(),
         };
         lead.follow_table(me, entry);
         lead
@@ -109,9 +122,10 @@ impl Lead {
         self.followers.iter().map(|(member, follower)| (*member, *follower))
     }
 
-    /// Followers whose copy is complete and that the table does not call synced yet.
+    /// Followers that the table does not call synced yet and that have all that was acknowledged: while their copy was
+    /// on its way, changes were acknowledged without them.
     pub fn complete_copies(&self) -> impl Iterator<Item = (MemberId, Boot)> + '_ {
-        let complete = |f: &Follower| f.counts && !f.synced && matches!(f.position, Position::At(_));
+        let complete = |f: &Follower| f.counts && !f.synced && matches!(f.position, Position::At(at) if at >= self.acknowledged);
         self.followers.iter().filter(move |(_, f)| complete(f)).map(|(member, f)| (*member, f.boot))
     }
 
@@ -143,42 +157,61 @@ impl Lead {
         }
     }
 
-    /// A follower (under the boot that was sent to) confirmed a version of this primary's chain.
-    pub fn confirmed(&mut self, member: MemberId, boot: Boot, version: Version) {
-        if let Some(follower) = self.followers.get_mut(&member).filter(|follower| follower.boot == boot) {
+    fn answering(&mut self, to: Asked) -> Option<&mut Follower> {
+        let same = to.installed == self.installed;
+        self.followers.get_mut(&to.member).filter(|follower| same && follower.boot == to.boot)
+    }
+
+    /// What is to be kept with a message, to know its answer by.
+    pub fn asking(&self, member: MemberId) -> Option<Asked> {
+        self.followers.get(&member).map(|follower| Asked { member, boot: follower.boot, installed: self.installed })
+    }
+
+    /// A follower confirmed a version of this primary's chain.
+    pub fn confirmed(&mut self, to: Asked, version: Version) {
+        if let Some(follower) = self.answering(to) {
             follower.position = Position::At(version);
             follower.counts = true;
         }
     }
 
+    /// For mutants: what a primary would do that waits for the table.
+    #[doc(hidden)]
+    pub fn forget_that_it_counts(&mut self, member: MemberId) {
+        if let Some(follower) = self.followers.get_mut(&member) {
+            follower.counts = follower.synced;
+        }
+    }
+
     /// A follower is at a version that does not fit what was sent.
-    pub fn elsewhere(&mut self, member: MemberId, boot: Boot, version: Version, tail: &Tail) {
-        if let Some(follower) = self.followers.get_mut(&member).filter(|follower| follower.boot == boot) {
+    pub fn elsewhere(&mut self, to: Asked, version: Version, tail: &Tail) {
+        if let Some(follower) = self.answering(to) {
             let behind = tail.holds(version) && tail.after(version, 1, 1).is_some();
             follower.position = if behind && follower.counts { Position::At(version) } else { Position::NeedsCopy };
         }
     }
 
     /// The answer was lost: ask again.
-    pub fn unknown(&mut self, member: MemberId) {
-        if let Some(follower) = self.followers.get_mut(&member)
+    pub fn unknown(&mut self, to: Asked) {
+        if let Some(follower) = self.answering(to)
             && !matches!(follower.position, Position::NeedsCopy)
         {
             follower.position = Position::Unknown;
         }
     }
 
-    /// The newest version that every follower that counts has.
+    /// The newest version that is acknowledged: every follower that counted had it.
     pub fn acknowledged(&mut self, current: Version) -> Version {
         let least = self.followers.values().filter(|follower| follower.counts).map(|follower| match follower.position {
             Position::At(version) => version,
-            Position::Unknown | Position::NeedsCopy => Version { installed: TableVersion(0), seq: 0 },
+            Position::Unknown | Position::NeedsCopy => Version::default(),
         });
         let upto = least.min().unwrap_or(current).min(current);
+        self.acknowledged = self.acknowledged.max(upto);
         while let Some((_, bytes)) = self.unacknowledged.front().copied().filter(|(version, _)| *version <= upto) {
             self.bytes -= bytes;
             self.unacknowledged.pop_front();
         }
-        upto
+        self.acknowledged
     }
 }

@@ -37,7 +37,7 @@ pub use epoch::PartitionEpoch;
 pub use fence::{Role, Sender};
 pub use journal::{Journal, LogRecord};
 pub use key::{home_of_job, partition_of};
-pub use lead::{Follower, Lead, Next, Position};
+pub use lead::{Asked, Follower, Lead, Next, Position};
 pub use op::{CommitRecord, Op, Point, Query, QueryReply, Reply, SinkWrite, SnapshotId};
 pub use refusal::Refusal;
 pub use replica::{Followed, Replica, Sequenced};

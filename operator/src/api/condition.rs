@@ -185,6 +185,8 @@ reasons! {
     DoorsClosed,
     /// A member refused a command.
     CommandRefused,
+    /// An object is brought to what it should be.
+    Reconciled,
     /// The API server refused a write.
     WriteRefused,
 }

@@ -46,6 +46,8 @@ pub struct RosterRecord {
     pub digest: String,
     /// Members, by ordinal.
     pub members: Vec<RosterEntry>,
+    /// Seconds since the epoch by the operator's clock; bounds the wait for jobs' verdicts, nothing else.
+    pub recorded_at: i64,
 }
 
 /// One original member.

@@ -13,12 +13,12 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+use super::FINALIZER;
 use super::door::{Door, Shut};
 use super::plan::{ClusterFacts, Facts, Step, plan};
 use super::report::report;
 use super::resource::{JetJob, JetJobStatus};
 use super::wishes::{self, WishesError};
-use super::FINALIZER;
 use crate::api::{FIELD_MANAGER, JetCluster};
 
 /// Look again after this while something moves.
@@ -54,14 +54,6 @@ pub enum JobError {
         /// The client's words.
         source: CallError,
     },
-    /// The cluster's members cannot be dialled.
-    #[error("cannot dial the members of {cluster}: {reason}")]
-    Dial {
-        /// Which cluster.
-        cluster: String,
-        /// Why.
-        reason: String,
-    },
 }
 
 impl JobError {
@@ -72,7 +64,6 @@ impl JobError {
             JobError::Api { .. } => "api",
             JobError::Wishes(_) => "wishes",
             JobError::Member { .. } => "member",
-            JobError::Dial { .. } => "dial",
         }
     }
 }
@@ -83,8 +74,14 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 }
 
 /// One pass; answers when to look again.
-pub async fn pass(client: &Client, job: Arc<JetJob>, door: &dyn Door, now: Timestamp) -> Result<Duration, JobError> {
-    let facts = observe(client, &job, door).await?;
+pub async fn pass(
+    client: &Client,
+    job: Arc<JetJob>,
+    cluster: Option<&JetCluster>,
+    door: &dyn Door,
+    now: Timestamp,
+) -> Result<Duration, JobError> {
+    let facts = observe(client, &job, cluster, door).await?;
     let step = plan(&facts);
     let refusal = carry_out(client, &facts, &step, door).await?;
     if matches!(step, Step::Release | Step::AddFinalizer | Step::RecordSubmission { .. }) {
@@ -99,18 +96,21 @@ pub async fn pass(client: &Client, job: Arc<JetJob>, door: &dyn Door, now: Times
     Ok(if settled { RESTING } else { MOVING })
 }
 
-async fn observe(client: &Client, job: &JetJob, door: &dyn Door) -> Result<Facts, JobError> {
+async fn observe(
+    client: &Client,
+    job: &JetJob,
+    cluster: Option<&JetCluster>,
+    door: &dyn Door,
+) -> Result<Facts, JobError> {
     let namespace = job.namespace().unwrap_or_default();
     let kept = wishes::read(client, &namespace, &job.spec.cluster).await?;
-    let clusters: Api<JetCluster> = Api::namespaced(client.clone(), &namespace);
-    let cluster = clusters.get_opt(&job.spec.cluster).await.map_err(api("read", format!("JetCluster {}", job.spec.cluster)))?;
     let deleting = job.metadata.deletion_timestamp.is_some();
     Ok(Facts {
         name: job.name_any(),
         deleting,
         finalizer: job.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
         namespace_terminating: deleting && is_terminating(client, &namespace).await,
-        cluster: look(cluster.as_ref(), door).await,
+        cluster: look(cluster, door).await,
         kept: kept.record.wishes,
         object: job.clone(),
     })
@@ -142,7 +142,9 @@ async fn look(cluster: Option<&JetCluster>, door: &dyn Door) -> ClusterFacts {
             match shut {
                 Shut::Silent(why) if sealed_by.is_none() => ClusterFacts::Silent { why },
                 Shut::Closed(why) => ClusterFacts::Closed { why, sealed_by },
-                Shut::Silent(_) => ClusterFacts::Closed { why: format!("cluster {} is {phase}", cluster.name_any()), sealed_by },
+                Shut::Silent(_) => {
+                    ClusterFacts::Closed { why: format!("cluster {} is {phase}", cluster.name_any()), sealed_by }
+                }
             }
         }
     }
@@ -238,7 +240,12 @@ pub async fn settle(client: &Client, namespace: &str, cluster: &str, door: &dyn 
         wishes::remove(client, namespace, cluster, &kept).await?;
         return Ok(false);
     };
-    tracing::info!(cluster, job, verb, "a wish made while the cluster was stopped came after its activation; carried out now");
+    tracing::info!(
+        cluster,
+        job,
+        verb,
+        "a wish made while the cluster was stopped came after its activation; carried out now"
+    );
     let done = door.job(job, verb).await;
     done.map_err(|source| JobError::Member { verb, job: job.to_owned(), source })?;
     Ok(true)

@@ -244,7 +244,12 @@ mod tests {
     }
 
     fn facts(cluster: ClusterFacts) -> Facts {
-        let spec = JetJobSpec { cluster: "orders".into(), sql: SQL.into(), snapshot_interval_millis: None, state: JobState::Running };
+        let spec = JetJobSpec {
+            cluster: "orders".into(),
+            sql: SQL.into(),
+            snapshot_interval_millis: None,
+            state: JobState::Running,
+        };
         Facts {
             object: JetJob::new("flights", spec),
             name: "flights".into(),
@@ -265,8 +270,12 @@ mod tests {
     }
 
     fn submitted(mut facts: Facts, job_id: Option<i64>) -> Facts {
-        facts.object.status =
-            Some(JetJobStatus { founding_id: Some("f".into()), submitted_after: Some(3), job_id, ..JetJobStatus::default() });
+        facts.object.status = Some(JetJobStatus {
+            founding_id: Some("f".into()),
+            submitted_after: Some(3),
+            job_id,
+            ..JetJobStatus::default()
+        });
         facts
     }
 
@@ -285,7 +294,10 @@ mod tests {
         assert!(matches!(plan(&recorded), Step::Submit(job) if job.name == "flights" && job.sql == SQL));
         let there = submitted(facts(serving(vec![view(3, JobStatus::Cancelled), view(4, JobStatus::Running)])), None);
         assert_eq!(plan(&there), Step::Rest);
-        assert_eq!(ours(&there, &[view(3, JobStatus::Cancelled), view(4, JobStatus::Running)]).map(|job| job.id), Some(4));
+        assert_eq!(
+            ours(&there, &[view(3, JobStatus::Cancelled), view(4, JobStatus::Running)]).map(|job| job.id),
+            Some(4)
+        );
     }
 
     #[test]

@@ -93,9 +93,11 @@ fn look(facts: &Facts, job: Option<&JobView>, refusal: Option<&str>) -> Seen {
         (ClusterFacts::Absent, _) => {
             seen("Pending", JobReason::ClusterAbsent, format!("there is no JetCluster {cluster} in this namespace"))
         }
-        (ClusterFacts::Closed { why, .. }, _) if number(facts).is_some() => {
-            seen("Waiting", JobReason::ClusterClosed, format!("{why}; the job goes on from its snapshot with the cluster's return"))
-        }
+        (ClusterFacts::Closed { why, .. }, _) if number(facts).is_some() => seen(
+            "Waiting",
+            JobReason::ClusterClosed,
+            format!("{why}; the job goes on from its snapshot with the cluster's return"),
+        ),
         (ClusterFacts::Closed { why, .. }, _) => {
             seen("Pending", JobReason::ClusterClosed, format!("{why}; the job is submitted when the cluster serves"))
         }
@@ -108,12 +110,23 @@ fn unseen(facts: &Facts, founding_id: &str, namesake: Option<&JobView>, refusal:
     let cluster = &facts.object.spec.cluster;
     let known = facts.object.status.as_ref().and_then(|status| status.founding_id.as_deref());
     let (phase, reason, message) = if number(facts).is_some() || known.is_some_and(|known| known != founding_id) {
-        ("Lost", JobReason::Lost, format!(
-            "the job was submitted and {cluster} does not know it any more; it is not started from nothing by itself: \
+        (
+            "Lost",
+            JobReason::Lost,
+            format!(
+                "the job was submitted and {cluster} does not know it any more; it is not started from nothing by itself: \
              delete this JetJob and make it anew if that is what you want"
-        ))
+            ),
+        )
     } else if let Some(other) = namesake {
-        ("Pending", JobReason::NameTaken, format!("job {} (number {}) has this name and other SQL; choose another name or cancel it", other.name, other.id))
+        (
+            "Pending",
+            JobReason::NameTaken,
+            format!(
+                "job {} (number {}) has this name and other SQL; choose another name or cancel it",
+                other.name, other.id
+            ),
+        )
     } else if let Some(refusal) = refusal {
         ("Failed", JobReason::Refused, format!("the cluster did not take the job: {refusal}"))
     } else {
@@ -130,7 +143,9 @@ fn look_at(job: &JobView, facts: &Facts) -> Seen {
         JobStatus::Starting => (JobReason::Starting, "waits for its members".to_owned()),
         JobStatus::Waiting => (JobReason::ClusterClosed, "waits for the cluster; it goes on by itself".to_owned()),
         JobStatus::Suspended if by_wish => (JobReason::Suspended, "suspended as asked, with its snapshot".to_owned()),
-        JobStatus::Suspended => (JobReason::SuspendedByFailure, format!("suspended with its last snapshot after failures: {cause}")),
+        JobStatus::Suspended => {
+            (JobReason::SuspendedByFailure, format!("suspended with its last snapshot after failures: {cause}"))
+        }
         JobStatus::Completed => (JobReason::Ended, "its sources are exhausted and everything is published".to_owned()),
         JobStatus::Cancelled => (JobReason::Ended, "cancelled".to_owned()),
         JobStatus::Failed => (JobReason::Failed, cause),
@@ -142,7 +157,12 @@ fn look_at(job: &JobView, facts: &Facts) -> Seen {
 fn conditions(status: &mut JetJobStatus, seen: &Seen, generation: i64, now: &str) {
     let stalled = matches!(
         seen.reason,
-        JobReason::SuspendedByFailure | JobReason::Refused | JobReason::NameTaken | JobReason::Lost | JobReason::Failed | JobReason::Held
+        JobReason::SuspendedByFailure
+            | JobReason::Refused
+            | JobReason::NameTaken
+            | JobReason::Lost
+            | JobReason::Failed
+            | JobReason::Held
     );
     let ready = matches!(seen.reason, JobReason::Running | JobReason::Suspended | JobReason::Ended);
     let moving = !stalled && !ready && seen.reason != JobReason::ClusterClosed;
@@ -154,19 +174,30 @@ fn conditions(status: &mut JetJobStatus, seen: &Seen, generation: i64, now: &str
     put("Stalled", stalled.then_some(true), seen.reason, &seen.message);
     let bad = [Verdict::ResumedFromOlder, Verdict::RestartedFromZero, Verdict::Held, Verdict::Missing, Verdict::Failed];
     let verdict = status.verdict.clone();
-    if seen.reason == JobReason::Lost || verdict.as_deref().is_some_and(|verdict| bad.iter().any(|bad| format!("{bad:?}") == verdict)) {
+    if seen.reason == JobReason::Lost
+        || verdict.as_deref().is_some_and(|verdict| bad.iter().any(|bad| format!("{bad:?}") == verdict))
+    {
         let message = format!("after the return: {}", verdict.as_deref().unwrap_or("Missing"));
         put("SnapshotKept", Some(false), JobReason::NotResumed, &message);
     } else if let Some(snapshot) = &status.snapshot {
         // The epoch moves every second; a message with it would be a write every second.
-        let message = if snapshot.terminal { "the last snapshot is the one of a stop" } else { "the last snapshot is durable" };
+        let message =
+            if snapshot.terminal { "the last snapshot is the one of a stop" } else { "the last snapshot is durable" };
         put("SnapshotKept", Some(true), JobReason::Kept, message);
     } else {
         put("SnapshotKept", Some(false), JobReason::NoSnapshotYet, "no snapshot is a fact of the cluster yet");
     }
 }
 
-fn put(conditions: &mut Vec<Condition>, kind: &str, value: Option<bool>, reason: JobReason, message: &str, generation: i64, now: &str) {
+fn put(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    value: Option<bool>,
+    reason: JobReason,
+    message: &str,
+    generation: i64,
+    now: &str,
+) {
     let before = conditions.iter().position(|condition| condition.type_ == kind);
     let Some(value) = value else {
         if let Some(at) = before {
@@ -175,7 +206,10 @@ fn put(conditions: &mut Vec<Condition>, kind: &str, value: Option<bool>, reason:
         return;
     };
     let status = if value { "True" } else { "False" };
-    let since = before.and_then(|at| conditions.get(at)).filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
+    let since = before
+        .and_then(|at| conditions.get(at))
+        .filter(|old| old.status == status)
+        .map(|old| old.last_transition_time.clone());
     let condition = Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),

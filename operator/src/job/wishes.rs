@@ -32,7 +32,9 @@ pub enum WishesError {
         source: Box<kube::Error>,
     },
     /// What is there is not ours.
-    #[error("ConfigMap {name} is not a record of wishes ({reason}): look at it and delete it if nothing in it is needed")]
+    #[error(
+        "ConfigMap {name} is not a record of wishes ({reason}): look at it and delete it if nothing in it is needed"
+    )]
     Unreadable {
         /// Which.
         name: String,
@@ -59,10 +61,16 @@ pub struct Kept {
 pub async fn read(client: &Client, namespace: &str, cluster: &str) -> Result<Kept, WishesError> {
     let name = names::wishes(cluster);
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let read = api.get_opt(&name).await.map_err(|source| WishesError::Api { verb: "read", name: name.clone(), source: Box::new(source) })?;
+    let read = api.get_opt(&name).await.map_err(|source| WishesError::Api {
+        verb: "read",
+        name: name.clone(),
+        source: Box::new(source),
+    })?;
     let record = match read.as_ref().and_then(|map| map.data.as_ref()).and_then(|data| data.get(KEY)) {
         None => WishesRecord::default(),
-        Some(text) => serde_json::from_str(text).map_err(|error| WishesError::Unreadable { name, reason: error.to_string() })?,
+        Some(text) => {
+            serde_json::from_str(text).map_err(|error| WishesError::Unreadable { name, reason: error.to_string() })?
+        }
     };
     Ok(Kept { record, read })
 }
@@ -76,12 +84,19 @@ pub fn with(record: &WishesRecord, operation: &str, job: &str, wishes: &[JobWish
 }
 
 /// Writes a record in place of the one that was read.
-pub async fn write(client: &Client, namespace: &str, cluster: &str, kept: &Kept, record: &WishesRecord) -> Result<(), WishesError> {
+pub async fn write(
+    client: &Client,
+    namespace: &str,
+    cluster: &str,
+    kept: &Kept,
+    record: &WishesRecord,
+) -> Result<(), WishesError> {
     let name = names::wishes(cluster);
     if record.wishes.len() > KEPT {
         return Err(WishesError::Full { name });
     }
-    let text = serde_json::to_string(record).map_err(|error| WishesError::Unreadable { name: name.clone(), reason: error.to_string() })?;
+    let text = serde_json::to_string(record)
+        .map_err(|error| WishesError::Unreadable { name: name.clone(), reason: error.to_string() })?;
     let mut labels = names::labels(cluster);
     labels.insert(names::LABEL_EVIDENCE.to_owned(), "wishes".to_owned());
     let map = ConfigMap {

@@ -98,8 +98,7 @@ impl Authority {
         let issuer = Issuer::from_ca_cert_pem(&self.certificate, authority_key)
             .map_err(failed("read the authority's certificate"))?;
         let key = KeyPair::generate().map_err(failed("generate a key"))?;
-        let mut params =
-            CertificateParams::new(identity.dns_names()).map_err(failed("write the DNS names"))?;
+        let mut params = CertificateParams::new(identity.dns_names()).map_err(failed("write the DNS names"))?;
         let uri = whom.as_str().try_into().map_err(failed("write the identity"))?;
         params.subject_alt_names.push(SanType::URI(uri));
         params.distinguished_name = common_name(&identity.role.to_string());

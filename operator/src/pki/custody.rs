@@ -17,9 +17,9 @@ use kube::{Api, Client};
 use super::authority::{Authority, AuthorityError, Issued};
 use super::judgement::{self, Found};
 use super::wallet::Credentials;
-use super::authority_secret;
-use crate::api::names::{self, admin_secret, members_secret};
+use super::{authority_secret, provided_secret};
 use crate::api::FIELD_MANAGER;
+use crate::api::names::{self, admin_secret, members_secret};
 
 const AUTHORITY_CRT: &str = "ca.crt";
 const AUTHORITY_KEY: &str = "ca.key";
@@ -55,6 +55,16 @@ pub enum CustodyError {
         /// The operator's namespace.
         namespace: String,
     },
+    /// `tls.issuer: Provided` and no key pair for the operator.
+    #[error(
+        "Secret {secret} has no {key}: with spec.tls.issuer Provided it must hold ca.crt, tls.crt and tls.key of the operator's identity"
+    )]
+    NotProvided {
+        /// Which.
+        secret: String,
+        /// Which part.
+        key: String,
+    },
     /// Somebody else's Secret has our name.
     #[error("Secret {secret} exists and is not of this cluster: rename or delete it")]
     Foreign {
@@ -79,7 +89,12 @@ pub struct Subject {
 }
 
 /// Puts authority and key pairs in place and returns the operator's own.
-pub async fn ensure(client: &Client, operator_namespace: &str, subject: &Subject, now: Timestamp) -> Result<Credentials, CustodyError> {
+pub async fn ensure(
+    client: &Client,
+    operator_namespace: &str,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Credentials, CustodyError> {
     let members = Kept::read(client, &subject.namespace, members_secret(&subject.cluster)).await?;
     let admin = Kept::read(client, &subject.namespace, admin_secret(&subject.cluster)).await?;
     for kept in [&members, &admin] {
@@ -123,7 +138,25 @@ pub async fn ensure(client: &Client, operator_namespace: &str, subject: &Subject
     })
 }
 
-async fn keep_members(client: &Client, mut kept: Kept, subject: &Subject, held: &Authority, now: Timestamp) -> Result<(), CustodyError> {
+/// The operator's key pair where somebody else issues: Secret `<name>-operator` with `ca.crt`, `tls.crt`, `tls.key`.
+pub async fn provided(client: &Client, namespace: &str, cluster: &str) -> Result<Credentials, CustodyError> {
+    let kept = Kept::read(client, namespace, provided_secret(cluster)).await?;
+    let part = |key: &str| {
+        kept.text(key).ok_or_else(|| CustodyError::NotProvided {
+            secret: format!("{namespace}/{}", kept.name),
+            key: key.to_owned(),
+        })
+    };
+    Ok(Credentials { authority: part(AUTHORITY_CRT)?, certificate: part(TLS_CRT)?, key: part(TLS_KEY)? })
+}
+
+async fn keep_members(
+    client: &Client,
+    mut kept: Kept,
+    subject: &Subject,
+    held: &Authority,
+    now: Timestamp,
+) -> Result<(), CustodyError> {
     kept.set(AUTHORITY_CRT, &held.certificate);
     for ordinal in 0..subject.ordinals {
         let who = Identity::new(&subject.namespace, &subject.cluster, Role::Member(ordinal));
@@ -132,7 +165,13 @@ async fn keep_members(client: &Client, mut kept: Kept, subject: &Subject, held: 
     kept.write(client, Some(&subject.owner), "Opaque").await
 }
 
-async fn keep_admin(client: &Client, mut kept: Kept, subject: &Subject, held: &Authority, now: Timestamp) -> Result<(), CustodyError> {
+async fn keep_admin(
+    client: &Client,
+    mut kept: Kept,
+    subject: &Subject,
+    held: &Authority,
+    now: Timestamp,
+) -> Result<(), CustodyError> {
     kept.set(AUTHORITY_CRT, &held.certificate);
     let who = Identity::new(&subject.namespace, &subject.cluster, Role::Admin);
     kept.pair(TLS_CRT, TLS_KEY, &who, held, now)?;
@@ -193,7 +232,14 @@ impl Kept {
     }
 
     /// Issues the pair if the one that is there will not do.
-    fn pair(&mut self, crt: &str, key: &str, who: &Identity, held: &Authority, now: Timestamp) -> Result<(), CustodyError> {
+    fn pair(
+        &mut self,
+        crt: &str,
+        key: &str,
+        who: &Identity,
+        held: &Authority,
+        now: Timestamp,
+    ) -> Result<(), CustodyError> {
         let (certificate, private) = (self.text(crt), self.text(key));
         let found = Found { certificate: certificate.as_deref(), key: private.as_deref() };
         if let Some(why) = judgement::why_issue(found, who, &held.certificate, now) {
@@ -205,9 +251,16 @@ impl Kept {
         Ok(())
     }
 
-    async fn write(&mut self, client: &Client, owner: Option<&OwnerReference>, type_: &str) -> Result<(), CustodyError> {
+    async fn write(
+        &mut self,
+        client: &Client,
+        owner: Option<&OwnerReference>,
+        type_: &str,
+    ) -> Result<(), CustodyError> {
         let adopted = self.read.as_ref().is_some_and(|secret| {
-            owner.is_none_or(|owner| secret.metadata.owner_references.iter().flatten().any(|other| other.uid == owner.uid))
+            owner.is_none_or(|owner| {
+                secret.metadata.owner_references.iter().flatten().any(|other| other.uid == owner.uid)
+            })
         });
         if !self.changed && adopted {
             return Ok(());
@@ -222,7 +275,11 @@ impl Kept {
             None => {
                 let labels = owner.map(|owner| owner.name.as_str());
                 let mut secret = Secret {
-                    metadata: ObjectMeta { name: Some(self.name.clone()), labels: Some(labels_of(labels)), ..ObjectMeta::default() },
+                    metadata: ObjectMeta {
+                        name: Some(self.name.clone()),
+                        labels: Some(labels_of(labels)),
+                        ..ObjectMeta::default()
+                    },
                     data: Some(self.data.clone()),
                     type_: Some(type_.to_owned()),
                     ..Secret::default()

@@ -86,7 +86,13 @@ pub fn same_authority(one: &str, other: &str) -> bool {
     .unwrap_or(false)
 }
 
-fn judge(leaf: &X509Certificate<'_>, authority: &X509Certificate<'_>, key: &str, wanted: &Identity, now: Timestamp) -> Option<Why> {
+fn judge(
+    leaf: &X509Certificate<'_>,
+    authority: &X509Certificate<'_>,
+    key: &str,
+    wanted: &Identity,
+    now: Timestamp,
+) -> Option<Why> {
     if leaf.issuer().as_raw() != authority.subject().as_raw() {
         return Some(Why::OtherAuthority);
     }

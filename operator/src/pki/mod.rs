@@ -15,9 +15,14 @@ pub mod wallet;
 
 pub use authority::{Authority, Issued};
 pub use custody::{CustodyError, ensure};
-pub use wallet::{Credentials, Wallet};
+pub use wallet::{Badge, Credentials, Wallet};
 
 /// Name of the Secret with the authority, in the operator's namespace. Dots keep `a-b`/`c` and `a`/`b-c` apart.
 pub fn authority_secret(namespace: &str, cluster: &str) -> String {
     format!("jet-ca.{namespace}.{cluster}")
+}
+
+/// Name of the Secret with the operator's key pair where somebody else issues, in the cluster's namespace.
+pub fn provided_secret(cluster: &str) -> String {
+    format!("{cluster}-operator")
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use jet_admin_api::tls::Material;
+use jet_admin_api::tls::{Material, TlsError};
+use rustls::ClientConfig;
 
 /// A cluster's Secrets are looked at again after this.
 pub const TRUSTED_FOR: Duration = Duration::from_secs(60);
@@ -43,9 +44,33 @@ impl Credentials {
     }
 }
 
+/// Credentials with the TLS settings made of them once, so that sessions are resumed.
+#[derive(Debug)]
+pub struct Badge {
+    /// What it is made of.
+    pub credentials: Credentials,
+    tls: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Badge {
+    /// A badge out of credentials.
+    pub fn new(credentials: Credentials) -> Self {
+        Self { credentials, tls: OnceLock::new() }
+    }
+
+    /// Settings of a caller.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
+        let made = self.credentials.material().client()?;
+        Ok(self.tls.get_or_init(|| made).clone())
+    }
+}
+
 #[derive(Debug)]
 struct Held {
-    credentials: Arc<Credentials>,
+    badge: Arc<Badge>,
     ordinals: u32,
     since: Instant,
 }
@@ -58,15 +83,22 @@ pub struct Wallet {
 
 impl Wallet {
     /// What is held for a cluster, if it is young and covers at least `ordinals` members.
-    pub fn get(&self, namespace: &str, cluster: &str, ordinals: u32, now: Instant) -> Option<Arc<Credentials>> {
+    pub fn get(&self, namespace: &str, cluster: &str, ordinals: u32, now: Instant) -> Option<Arc<Badge>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = held.get(&(namespace.to_owned(), cluster.to_owned()))?;
         let young = now.saturating_duration_since(entry.since) < TRUSTED_FOR;
-        (young && entry.ordinals >= ordinals).then(|| entry.credentials.clone())
+        (young && entry.ordinals >= ordinals).then(|| entry.badge.clone())
     }
 
     /// Holds what was just read or made.
-    pub fn put(&self, namespace: &str, cluster: &str, ordinals: u32, credentials: Credentials, now: Instant) -> Arc<Credentials> {
+    pub fn put(
+        &self,
+        namespace: &str,
+        cluster: &str,
+        ordinals: u32,
+        credentials: Credentials,
+        now: Instant,
+    ) -> Arc<Badge> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), cluster.to_owned());
         if held.len() >= HELD && !held.contains_key(&key) {
@@ -75,13 +107,12 @@ impl Wallet {
                 held.remove(&oldest);
             }
         }
-        // The same Arc while nothing changed: whoever built TLS settings from it can tell by pointer.
-        let credentials = match held.get(&key) {
-            Some(entry) if *entry.credentials == credentials => entry.credentials.clone(),
-            _ => Arc::new(credentials),
+        let badge = match held.get(&key) {
+            Some(entry) if entry.badge.credentials == credentials => entry.badge.clone(),
+            _ => Arc::new(Badge::new(credentials)),
         };
-        held.insert(key, Held { credentials: credentials.clone(), ordinals, since: now });
-        credentials
+        held.insert(key, Held { badge: badge.clone(), ordinals, since: now });
+        badge
     }
 
     /// Forgets a cluster.

@@ -30,7 +30,9 @@ pub enum ElectionError {
         holder: String,
     },
     /// It could not be renewed in time.
-    #[error("the lease {lease} could not be renewed for {seconds} s: this process stops working before another one may begin")]
+    #[error(
+        "the lease {lease} could not be renewed for {seconds} s: this process stops working before another one may begin"
+    )]
     NotRenewed {
         /// Which lease.
         lease: String,
@@ -65,9 +67,10 @@ impl Election {
     }
 
     /// Waits until the lease is ours; `false`: stopped meanwhile.
-    pub async fn win(&mut self, stop: &Stop) -> bool {
+    pub async fn win(&mut self, stop: &Stop, heartbeat: impl Fn()) -> bool {
         let mut told = None;
         loop {
+            heartbeat();
             match self.step().await {
                 Ok(None) => return true,
                 Ok(Some(holder)) => {
@@ -84,13 +87,12 @@ impl Election {
         }
     }
 
-    /// Renews until stopped (then releases: `Ok`) or lost.
+    /// Renews until stopped (`Ok`: still held, release it when the work is done) or lost.
     pub async fn hold(&mut self, stop: &Stop, heartbeat: impl Fn()) -> Result<(), ElectionError> {
         let mut renewed = self.begun.elapsed();
         loop {
             heartbeat();
             if stop.or_after(lease::RENEW_EVERY).await {
-                self.release().await;
                 return Ok(());
             }
             match self.step().await {
@@ -99,7 +101,10 @@ impl Election {
                 Err(error) => tracing::warn!(lease = self.name, %error, "the lease was not renewed; trying again"),
             }
             if lease::must_stop(renewed, self.begun.elapsed()) {
-                return Err(ElectionError::NotRenewed { lease: self.name.clone(), seconds: lease::RENEW_DEADLINE.as_secs() });
+                return Err(ElectionError::NotRenewed {
+                    lease: self.name.clone(),
+                    seconds: lease::RENEW_DEADLINE.as_secs(),
+                });
             }
         }
     }
@@ -161,7 +166,11 @@ impl Election {
     }
 
     /// Gives the lease back, so that the next one need not wait. Best effort.
-    async fn release(&mut self) {
+    pub async fn release(&mut self) {
+        if !self.held {
+            return;
+        }
+        self.held = false;
         let next = self.next(Some(String::new()), false);
         match timeout(CALL, self.api.replace(&self.name, &PostParams::default(), &next)).await {
             Ok(Ok(_)) => tracing::info!(lease = self.name, "the lease is released"),

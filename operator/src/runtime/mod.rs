@@ -5,12 +5,13 @@
 //!
 //! - [`lease`]: pure decision about the Lease · [`election`]: carries it out
 //! - [`backoff`]: waits after failures · [`telemetry`]: metrics · [`server`]: `/livez` `/readyz` `/metrics`
-//! - [`stop`]: signals and the one switch that ends everything · [`connection`]: the Kubernetes client's bounds
+//! - [`logs`]: log lines · [`stop`]: signals and the one switch that ends everything · [`connection`]: the Kubernetes client's bounds
 
 pub mod backoff;
 pub mod connection;
 pub mod election;
 pub mod lease;
+pub mod logs;
 pub mod server;
 pub mod stop;
 pub mod telemetry;

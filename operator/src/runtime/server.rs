@@ -4,8 +4,8 @@
 //! Kubernetes.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -52,13 +52,20 @@ impl Health {
 }
 
 /// Serves until stopped.
-pub async fn serve(address: SocketAddr, health: Arc<Health>, telemetry: Arc<Telemetry>, stop: Stop) -> std::io::Result<()> {
+pub async fn serve(
+    address: SocketAddr,
+    health: Arc<Health>,
+    telemetry: Arc<Telemetry>,
+    stop: Stop,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     axum::serve(listener, router(health, telemetry)).with_graceful_shutdown(stop.wait()).await
 }
 
 fn router(health: Arc<Health>, telemetry: Arc<Telemetry>) -> Router {
-    let probe = |good: bool, word: &'static str| if good { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, word) };
+    let probe = |good: bool, word: &'static str| {
+        if good { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, word) }
+    };
     Router::new()
         .route(
             "/livez",

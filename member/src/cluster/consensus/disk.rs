@@ -40,12 +40,12 @@ pub trait LogDisk: Send + 'static {
     fn append(&mut self, entries: &[RawEntry]) -> Result<(), DiskFailed>;
     /// Removes `index` and everything after it.
     fn truncate_from(&mut self, index: u64) -> Result<(), DiskFailed>;
-    /// Removes everything up to and including `index`.
-    fn purge_upto(&mut self, index: u64) -> Result<(), DiskFailed>;
+    /// Removes everything up to and including `index`, which is of `term`.
+    fn purge_upto(&mut self, index: u64, term: u64) -> Result<(), DiskFailed>;
     /// Replaces the small record.
     fn save_mark(&mut self, mark: &[u8]) -> Result<(), DiskFailed>;
     /// Replaces the snapshot.
-    fn save_snapshot(&mut self, index: u64, meta: &[u8], data: &[u8]) -> Result<(), DiskFailed>;
+    fn save_snapshot(&mut self, meta: &[u8], data: &[u8]) -> Result<(), DiskFailed>;
 }
 
 /// A log in RAM, for tests: what one process wrote the next one finds.
@@ -73,7 +73,7 @@ impl LogDisk for RamDisk {
         Ok(())
     }
 
-    fn purge_upto(&mut self, index: u64) -> Result<(), DiskFailed> {
+    fn purge_upto(&mut self, index: u64, _term: u64) -> Result<(), DiskFailed> {
         self.with(|held| held.entries.retain(|e| e.index > index));
         Ok(())
     }
@@ -83,7 +83,7 @@ impl LogDisk for RamDisk {
         Ok(())
     }
 
-    fn save_snapshot(&mut self, _index: u64, meta: &[u8], data: &[u8]) -> Result<(), DiskFailed> {
+    fn save_snapshot(&mut self, meta: &[u8], data: &[u8]) -> Result<(), DiskFailed> {
         self.with(|held| held.snapshot = Some((meta.to_vec(), data.to_vec())));
         Ok(())
     }

@@ -165,6 +165,6 @@ impl RaftLogStorage<Types> for Log {
             let mut memory = self.memory();
             memory.entries = memory.entries.split_off(&(id.index + 1));
         }
-        self.writer.carry_out(Order::Purge(id.index)).await.map_err(|e| StorageIOError::write_logs(&e).into())
+        self.writer.carry_out(Order::Purge(id.index, id.leader_id.term)).await.map_err(|e| StorageIOError::write_logs(&e).into())
     }
 }

@@ -27,6 +27,13 @@ pub struct Letter {
     pub body: Body,
 }
 
+impl Letter {
+    /// It asks for a vote.
+    pub fn is_vote(&self) -> bool {
+        matches!(self.body, Body::Vote(_))
+    }
+}
+
 /// What is said.
 #[derive(Serialize, Deserialize)]
 #[allow(missing_docs)]

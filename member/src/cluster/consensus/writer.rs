@@ -20,8 +20,8 @@ pub enum Order {
     Append(Vec<RawEntry>),
     /// Remove from this index on.
     Truncate(u64),
-    /// Remove up to this index.
-    Purge(u64),
+    /// Remove up to this index, which is of this term.
+    Purge(u64, u64),
     /// Replace the small record.
     Mark(Vec<u8>),
     /// Replace the snapshot.
@@ -112,10 +112,10 @@ fn carry_out(disk: &mut impl LogDisk, order: Order, durable: &AtomicU64) -> Resu
             durable.fetch_min(index.saturating_sub(1), Ordering::AcqRel);
             disk.truncate_from(index)
         }
-        Order::Purge(index) => disk.purge_upto(index),
+        Order::Purge(index, term) => disk.purge_upto(index, term),
         Order::Mark(mark) => disk.save_mark(&mark),
         Order::Snapshot { index, meta, data } => {
-            disk.save_snapshot(index, &meta, &data)?;
+            disk.save_snapshot(&meta, &data)?;
             durable.fetch_max(index, Ordering::AcqRel);
             Ok(())
         }

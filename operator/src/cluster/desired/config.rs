@@ -30,10 +30,8 @@ const OWNED_HAZELCAST: [(&str, &str); 8] = [
     ("properties.hazelcast.partition.count", "spec.partitionCount"),
 ];
 /// Keys of `spec.config.jet` that are ours, and what to use instead.
-const OWNED_JET: [(&str, &str); 2] = [
-    ("instance.lossless-restart-enabled", "spec.losslessRestart"),
-    ("instance.backup-count", "spec.backupCount"),
-];
+const OWNED_JET: [(&str, &str); 2] =
+    [("instance.lossless-restart-enabled", "spec.losslessRestart"), ("instance.backup-count", "spec.backupCount")];
 
 /// The ConfigMap with both files.
 pub fn config_map(cluster: &JetCluster) -> Result<ConfigMap, DesiredError> {
@@ -41,7 +39,11 @@ pub fn config_map(cluster: &JetCluster) -> Result<ConfigMap, DesiredError> {
         (HAZELCAST.to_owned(), yaml(&json!({ "hazelcast": hazelcast(cluster) }))?),
         (JET.to_owned(), yaml(&json!({ "hazelcast-jet": jet(cluster) }))?),
     ]);
-    Ok(ConfigMap { metadata: metadata(cluster, names::config_map(&cluster.name_any())), data: Some(data), ..ConfigMap::default() })
+    Ok(ConfigMap {
+        metadata: metadata(cluster, names::config_map(&cluster.name_any())),
+        data: Some(data),
+        ..ConfigMap::default()
+    })
 }
 
 /// Digest over both files: in the pod template, so that a changed file is a new revision.

@@ -24,13 +24,15 @@ pub const OPERATOR_NAME: &str = "jet-operator";
 /// The NetworkPolicy.
 pub fn policy(cluster: &JetCluster) -> NetworkPolicy {
     let name = cluster.name_any();
-    let members = NetworkPolicyPeer { pod_selector: Some(labels(names::selector(&name))), ..NetworkPolicyPeer::default() };
+    let members =
+        NetworkPolicyPeer { pod_selector: Some(labels(names::selector(&name))), ..NetworkPolicyPeer::default() };
     let operators = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
         pod_selector: Some(labels(one("app.kubernetes.io/name", OPERATOR_NAME))),
         ip_block: None,
     };
-    let admins = NetworkPolicyPeer { pod_selector: Some(labels(one(ADMIN_LABEL, "true"))), ..NetworkPolicyPeer::default() };
+    let admins =
+        NetworkPolicyPeer { pod_selector: Some(labels(one(ADMIN_LABEL, "true"))), ..NetworkPolicyPeer::default() };
     let neighbours = NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
     let rules = vec![
         rule(names::PORT_MEMBERS, vec![members.clone()]),

@@ -32,7 +32,8 @@ impl Object {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
     {
         let name = object.name_any();
-        let failed = |reason: String| DesiredError::Object { kind: K::kind(&()).into_owned(), name: name.clone(), reason };
+        let failed =
+            |reason: String| DesiredError::Object { kind: K::kind(&()).into_owned(), name: name.clone(), reason };
         let mut body = serde_json::to_value(object).map_err(|error| failed(error.to_string()))?;
         let text = serde_json::to_vec(&body).map_err(|error| failed(error.to_string()))?;
         let digest = blake3::hash(&text).to_hex()[..16].to_owned();

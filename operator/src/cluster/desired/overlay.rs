@@ -88,7 +88,10 @@ pub fn refusals(overlay: &Value) -> Vec<String> {
         }
     }
     for volume in items(pod, "volumes").filter(|item| OWNED_VOLUMES.iter().any(|name| named(item, name))) {
-        out.push(format!("spec.podTemplate.spec.volumes[{}]: the name is the operator's; choose another one", volume["name"]));
+        out.push(format!(
+            "spec.podTemplate.spec.volumes[{}]: the name is the operator's; choose another one",
+            volume["name"]
+        ));
     }
     out
 }

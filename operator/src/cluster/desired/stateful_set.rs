@@ -20,7 +20,11 @@ use crate::api::{JetCluster, names};
 const REVISIONS: i32 = 10;
 
 /// The StatefulSet with `replicas` and the plan's stamps.
-pub fn stateful_set(cluster: &JetCluster, replicas: i32, stamps: &BTreeMap<String, String>) -> Result<StatefulSet, DesiredError> {
+pub fn stateful_set(
+    cluster: &JetCluster,
+    replicas: i32,
+    stamps: &BTreeMap<String, String>,
+) -> Result<StatefulSet, DesiredError> {
     let name = cluster.name_any();
     let mut meta = metadata(cluster, names::stateful_set(&name));
     meta.annotations = (!stamps.is_empty()).then(|| stamps.clone());
@@ -31,7 +35,10 @@ pub fn stateful_set(cluster: &JetCluster, replicas: i32, stamps: &BTreeMap<Strin
             selector: LabelSelector { match_labels: Some(names::selector(&name)), ..LabelSelector::default() },
             service_name: Some(names::headless_service(&name)),
             pod_management_policy: Some("Parallel".to_owned()),
-            update_strategy: Some(StatefulSetUpdateStrategy { type_: Some("OnDelete".to_owned()), rolling_update: None }),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("OnDelete".to_owned()),
+                rolling_update: None,
+            }),
             persistent_volume_claim_retention_policy: Some(StatefulSetPersistentVolumeClaimRetentionPolicy {
                 when_deleted: Some("Retain".to_owned()),
                 when_scaled: Some("Retain".to_owned()),

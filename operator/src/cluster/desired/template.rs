@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
-    LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+    HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -41,14 +42,16 @@ pub fn template(cluster: &JetCluster) -> Result<PodTemplateSpec, DesiredError> {
 /// `kubectl logs` and `exec` without `-c` take the first container.
 fn member_first(template: &mut Value) {
     if let Some(containers) = template.pointer_mut("/spec/containers").and_then(Value::as_array_mut) {
-        containers.sort_by_key(|container| container.get("name").and_then(Value::as_str) != Some(names::MEMBER_CONTAINER));
+        containers
+            .sort_by_key(|container| container.get("name").and_then(Value::as_str) != Some(names::MEMBER_CONTAINER));
     }
 }
 
 fn ours(cluster: &JetCluster) -> Result<PodTemplateSpec, DesiredError> {
     let spec = &cluster.spec;
     let name = cluster.name_any();
-    let secrets: Vec<_> = spec.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
+    let secrets: Vec<_> =
+        spec.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
     let pod = PodSpec {
         service_account_name: Some(names::service_account(&name)),
         automount_service_account_token: Some(false),
@@ -127,7 +130,10 @@ fn volumes(cluster: &str) -> Vec<Volume> {
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
     vec![
         Volume {
-            config_map: Some(ConfigMapVolumeSource { name: names::config_map(cluster), ..ConfigMapVolumeSource::default() }),
+            config_map: Some(ConfigMapVolumeSource {
+                name: names::config_map(cluster),
+                ..ConfigMapVolumeSource::default()
+            }),
             ..volume("config")
         },
         Volume {
@@ -148,7 +154,10 @@ fn spread(cluster: &str) -> TopologySpreadConstraint {
         max_skew: 1,
         topology_key: "kubernetes.io/hostname".to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(LabelSelector { match_labels: Some(names::selector(cluster)), ..LabelSelector::default() }),
+        label_selector: Some(LabelSelector {
+            match_labels: Some(names::selector(cluster)),
+            ..LabelSelector::default()
+        }),
         ..TopologySpreadConstraint::default()
     }
 }
@@ -177,7 +186,12 @@ fn port(name: &str, number: i32) -> ContainerPort {
 }
 
 fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
-    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), read_only: read_only.then_some(true), ..VolumeMount::default() }
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
 }
 
 fn variable(name: &str, value: &str) -> EnvVar {

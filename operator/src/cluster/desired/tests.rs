@@ -49,7 +49,11 @@ fn the_stateful_set_keeps_its_promises() {
     ] {
         assert_eq!(at(&set, path), &wanted, "{path}");
     }
-    assert_eq!(at(&set, "/spec/volumeClaimTemplates/0/metadata/ownerReferences"), &Value::Null, "claims outlive their cluster");
+    assert_eq!(
+        at(&set, "/spec/volumeClaimTemplates/0/metadata/ownerReferences"),
+        &Value::Null,
+        "claims outlive their cluster"
+    );
 }
 
 #[test]
@@ -63,12 +67,25 @@ fn the_same_spec_gives_the_same_digest_and_another_one_another() {
     let digest = |spec, replicas| members(&orders(spec), replicas, &BTreeMap::new()).unwrap().digest;
     assert_eq!(digest(json!({}), 3), digest(json!({}), 3));
     assert_ne!(digest(json!({}), 3), digest(json!({}), 0));
-    assert_ne!(digest(json!({}), 3), digest(json!({ "config": { "jet": { "instance": { "cooperative-thread-count": 2 } } } }), 3));
-    let names: Vec<_> = companions(&orders(json!({})), Budget::Closed).unwrap().into_iter().map(|o| format!("{}/{}", o.api.kind, o.name)).collect();
+    assert_ne!(
+        digest(json!({}), 3),
+        digest(json!({ "config": { "jet": { "instance": { "cooperative-thread-count": 2 } } } }), 3)
+    );
+    let names: Vec<_> = companions(&orders(json!({})), Budget::Closed)
+        .unwrap()
+        .into_iter()
+        .map(|o| format!("{}/{}", o.api.kind, o.name))
+        .collect();
     assert_eq!(
         names,
-        ["ServiceAccount/orders-members", "ConfigMap/orders-config", "Service/orders-members", "Service/orders",
-         "NetworkPolicy/orders-members", "PodDisruptionBudget/orders"]
+        [
+            "ServiceAccount/orders-members",
+            "ConfigMap/orders-config",
+            "Service/orders-members",
+            "Service/orders",
+            "NetworkPolicy/orders-members",
+            "PodDisruptionBudget/orders"
+        ]
     );
 }
 
@@ -93,7 +110,9 @@ fn an_overlay_adds_and_never_takes_away() {
     assert_eq!(spec["containers"][0]["name"], "member");
     assert_eq!(spec["containers"][1]["name"], "sidecar");
     assert_eq!(spec["nodeSelector"]["disk"], "fast");
-    let names = |list: &Value| list.as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names = |list: &Value| {
+        list.as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&spec["volumes"]), ["flights", "config", "tls", "tmp"]);
     assert_eq!(names(&spec["containers"][0]["volumeMounts"]), ["flights", "data", "config", "tls", "tmp"]);
     assert!(names(&spec["containers"][0]["env"]).contains(&"EXTRA".to_owned()));
@@ -107,7 +126,10 @@ fn what_would_undo_the_promise_is_refused_by_name() {
         (json!({ "spec": { "terminationGracePeriodSeconds": 1 } }), "gracePeriodSeconds"),
         (json!({ "spec": { "serviceAccountName": "root" } }), "serviceAccountName"),
         (json!({ "spec": { "containers": [{ "name": "member", "image": "x" }] } }), "spec.image"),
-        (json!({ "spec": { "containers": [{ "name": "member", "volumeMounts": [{ "name": "v", "mountPath": "/data/recovery" }] }] } }), "/data/recovery"),
+        (
+            json!({ "spec": { "containers": [{ "name": "member", "volumeMounts": [{ "name": "v", "mountPath": "/data/recovery" }] }] } }),
+            "/data/recovery",
+        ),
         (json!({ "spec": { "volumes": [{ "name": "data", "emptyDir": {} }] } }), "data"),
         (json!({ "metadata": { "labels": { "app.kubernetes.io/instance": "y" } } }), "app.kubernetes.io/instance"),
         (json!({ "template": {} }), "template"),
@@ -135,7 +157,9 @@ fn the_overlay_that_is_no_template_is_an_error_and_no_panic() {
 
 #[test]
 fn the_configuration_holds_the_documented_keys() {
-    let cluster = orders(json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "enabled": true, "fsync": true } } } } } }));
+    let cluster = orders(
+        json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "enabled": true, "fsync": true } } } } } }),
+    );
     let data = config::config_map(&cluster).unwrap().data.unwrap();
     let read = |file: &str| serde_norway::from_str::<Value>(&data[file]).unwrap();
     let grid = read(config::HAZELCAST);
@@ -154,9 +178,19 @@ fn the_configuration_holds_the_documented_keys() {
 
 #[test]
 fn the_budget_lets_broken_members_go_only_when_everything_is_backed_up() {
-    let budget = |budget| serde_json::to_value(budget::disruption_budget(&orders(json!({})), budget)).unwrap()["spec"].clone();
-    assert_eq!((budget(Budget::Closed)["maxUnavailable"].clone(), budget(Budget::Closed)["unhealthyPodEvictionPolicy"].clone()), (json!(0), json!("IfHealthyBudget")));
-    assert_eq!((budget(Budget::One)["maxUnavailable"].clone(), budget(Budget::One)["unhealthyPodEvictionPolicy"].clone()), (json!(1), json!("AlwaysAllow")));
+    let budget =
+        |budget| serde_json::to_value(budget::disruption_budget(&orders(json!({})), budget)).unwrap()["spec"].clone();
+    assert_eq!(
+        (
+            budget(Budget::Closed)["maxUnavailable"].clone(),
+            budget(Budget::Closed)["unhealthyPodEvictionPolicy"].clone()
+        ),
+        (json!(0), json!("IfHealthyBudget"))
+    );
+    assert_eq!(
+        (budget(Budget::One)["maxUnavailable"].clone(), budget(Budget::One)["unhealthyPodEvictionPolicy"].clone()),
+        (json!(1), json!("AlwaysAllow"))
+    );
 }
 
 #[test]
@@ -168,7 +202,8 @@ fn foreign_namespaces_reach_neither_the_admin_nor_the_member_port() {
         match port {
             8080 => assert!(from.is_none()),
             _ => assert!(from.unwrap().iter().all(|peer| {
-                peer.get("namespaceSelector").is_none() || peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "jet-operator"
+                peer.get("namespaceSelector").is_none()
+                    || peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "jet-operator"
             })),
         }
     }
