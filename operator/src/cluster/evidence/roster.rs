@@ -1,0 +1,56 @@
+//! Who the members are.
+//!
+//! Law: a roster record repeats the members' machine; it is written again whenever the machine has another roster or
+//! generation. Must not know: when.
+
+use crate::api::records::{ClaimStamp, RosterEntry, RosterRecord};
+use crate::cluster::facts::Facts;
+
+/// The record that the machine asks for; `None` without a machine.
+pub fn from_machine(facts: &Facts) -> Option<RosterRecord> {
+    let machine = facts.machine()?;
+    let mut members: Vec<RosterEntry> = machine
+        .roster
+        .iter()
+        .map(|member| {
+            let claim = facts.kube.claims.get(&member.ordinal);
+            RosterEntry {
+                ordinal: member.ordinal,
+                uuid: member.uuid,
+                claim_uid: claim.map(|c| c.uid.clone()).unwrap_or_default(),
+                volume: claim.map(|c| c.volume.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    members.sort_by_key(|m| m.ordinal);
+    Some(RosterRecord {
+        sequence: facts.kube.evidence.next_sequence(),
+        founding_id: machine.founding_id,
+        incarnation: machine.incarnation,
+        generation: machine.generation,
+        digest: machine.roster_digest.clone(),
+        members,
+        recorded_at: facts.now,
+    })
+}
+
+/// Whether the newest roster says what the machine says.
+pub fn is_recorded(facts: &Facts) -> bool {
+    match (facts.machine(), facts.kube.evidence.roster()) {
+        (Some(machine), Some(kept)) => {
+            kept.record.digest == machine.roster_digest
+                && kept.record.generation == machine.generation
+                && kept.record.incarnation == machine.incarnation
+        }
+        _ => false,
+    }
+}
+
+/// A claim whose stamp is not what it should be, with the stamp that it should have. `seal`: digest of the live seal.
+pub fn unstamped(facts: &Facts, roster: &[(u32, uuid::Uuid)], founding_id: uuid::Uuid, seal: Option<&str>) -> Option<(u32, ClaimStamp)> {
+    roster.iter().find_map(|(ordinal, member)| {
+        let claim = facts.kube.claims.get(ordinal)?;
+        let wanted = ClaimStamp { member: *member, founding_id, seal: seal.map(str::to_owned) };
+        (claim.stamp.as_ref() != Some(&wanted)).then_some((*ordinal, wanted))
+    })
+}

@@ -1,0 +1,145 @@
+//! One pass.
+//!
+//! Law: the status that a step rests on is written before its effect; a refusal is shown, never repeated faster than the
+//! pause; nothing is kept between passes. Must not know: who calls it, which cluster comes next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jet_admin_api::client::CallError;
+use jet_admin_api::member::MemberPhase;
+use uuid::Uuid;
+
+use crate::api::{JetCluster, Reason};
+use crate::cluster::facts::{Facts, KubeFacts, Seen};
+use crate::cluster::observe;
+use crate::cluster::plan::{self, Act, Plan, Step};
+use crate::cluster::port::{Kubernetes, PortError};
+use crate::cluster::{status, story};
+use crate::members::{Door, Members};
+
+/// After an act: look at once at what became of it.
+pub const AFTER_ACT: Duration = Duration::from_millis(50);
+/// While something moves.
+pub const MOVING: Duration = Duration::from_millis(500);
+/// While something waits for a person or for an absent member.
+pub const WAITING: Duration = Duration::from_secs(2);
+/// At rest.
+pub const RESTING: Duration = Duration::from_secs(10);
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// Kubernetes.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl PassError {
+    /// A lost race is not a failure: look again at once.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Port(PortError::Conflict { .. }))
+    }
+}
+
+/// What a pass did.
+#[derive(Debug)]
+pub struct Passed {
+    /// When to look again; `None`: the resource is gone.
+    pub again: Option<Duration>,
+    /// The plan.
+    pub plan: Option<Plan>,
+}
+
+/// What an act came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was none.
+    Nothing,
+    /// Done, in words.
+    Done(String),
+    /// Not done or not known to be done, and why.
+    Not(String),
+}
+
+/// Looks once, does at most one thing, writes the status.
+pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh: Uuid) -> Result<Passed, PassError> {
+    let Some((cluster, seen)) = kube.read().await? else {
+        return Ok(Passed { again: None, plan: None });
+    };
+    let facts = look(cluster, seen, members, now, fresh).await;
+    let plan = plan::plan(&facts);
+    tracing::debug!(cluster = facts.name(), step = ?plan.step, message = plan.message, acts = plan.act.is_some(), "planned");
+    let outcome = carry_out(kube, members, &facts, &plan).await?;
+    if matches!(plan.act, Some(Act::Finalizer(_))) {
+        return Ok(Passed { again: Some(AFTER_ACT), plan: Some(plan) });
+    }
+    let next = status::status(&facts, &plan, &outcome);
+    if facts.cluster.status.as_ref() != Some(&next) {
+        kube.write_status(&facts.cluster, &next).await?;
+    }
+    let lines = story::lines(facts.cluster.status.as_ref(), &next, &plan, &outcome);
+    if !lines.is_empty() {
+        kube.tell(&facts.cluster, &lines).await;
+    }
+    Ok(Passed { again: Some(pause(&plan, &outcome)), plan: Some(plan) })
+}
+
+async fn look(cluster: JetCluster, kube: KubeFacts, members: &dyn Members, now: i64, fresh: Uuid) -> Facts {
+    let doors: Vec<Door> = kube
+        .pods
+        .iter()
+        .filter_map(|(ordinal, pod)| Some(Door { ordinal: *ordinal, host: pod.ip.clone()? }))
+        .collect();
+    let views = join_all(doors.iter().map(|door| async move {
+        match members.look(door).await {
+            Ok(view) if view.ordinal == door.ordinal => (door.ordinal, Seen::View(Box::new(view))),
+            Ok(view) => (door.ordinal, Seen::Silent(format!("member {} answers in its place", view.ordinal))),
+            Err(error) => (door.ordinal, Seen::Silent(error.to_string())),
+        }
+    }));
+    let seen: BTreeMap<u32, Seen> = views.await.into_iter().collect();
+    let seeks = |door: &&Door| {
+        let Some(Seen::View(view)) = seen.get(&door.ordinal) else { return false };
+        matches!(view.phase, MemberPhase::NoStore | MemberPhase::Founding | MemberPhase::Joining | MemberPhase::Recovering)
+    };
+    join_all(doors.iter().filter(seeks).map(|door| members.hint(door, &doors))).await;
+    let requester = observe::requester(&cluster);
+    Facts { now, fresh, cluster, requester, kube, members: seen }
+}
+
+async fn carry_out(kube: &dyn Kubernetes, members: &dyn Members, facts: &Facts, plan: &Plan) -> Result<Outcome, PassError> {
+    let name = facts.name();
+    match &plan.act {
+        None | Some(Act::Remember(_)) => Ok(Outcome::Nothing),
+        Some(Act::Command { ordinal, command }) => {
+            let host = facts.kube.pods.get(ordinal).and_then(|pod| pod.ip.clone()).unwrap_or_default();
+            let answer = members.command(&Door { ordinal: *ordinal, host }, command).await;
+            tracing::info!(cluster = name, step = ?plan.step, command = command.name(), ordinal, ok = answer.is_ok(), "commanded");
+            Ok(match answer {
+                Ok(done) => Outcome::Done(done),
+                Err(error @ CallError::Refused(_)) => Outcome::Not(format!("member {ordinal} refused {}: {error}", command.name())),
+                Err(error) => Outcome::Not(error.to_string()),
+            })
+        }
+        Some(act) => match kube.write(facts, act).await {
+            Ok(()) => {
+                tracing::info!(cluster = name, step = ?plan.step, message = plan.message, "done");
+                Ok(Outcome::Done(plan.message.clone()))
+            }
+            Err(PortError::Refused { what, reason }) => Ok(Outcome::Not(format!("the API server refused to write {what}: {reason}"))),
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+fn pause(plan: &Plan, outcome: &Outcome) -> Duration {
+    match (outcome, &plan.act) {
+        (Outcome::Not(_), _) => MOVING,
+        (_, Some(_)) => AFTER_ACT,
+        (_, None) if plan.stalled || plan.reason == Reason::MembersMissing && plan.step == Step::Running => WAITING,
+        (_, None) if matches!(plan.step, Step::Running | Step::Stopped | Step::Held | Step::Releasing) => RESTING,
+        (_, None) => MOVING,
+    }
+}

@@ -1,0 +1,189 @@
+//! Conditions.
+//!
+//! Law: `Stopped` is True only at a live seal with no pods and replicas 0; `Ready` only with open doors. Must not know:
+//! what is done next.
+
+use jet_admin_api::job::Verdict;
+
+use crate::api::status::Blocker;
+use crate::api::{Condition, ConditionType, Reason};
+use crate::cluster::evidence::jobs;
+use crate::cluster::evidence::standing::{Standing, standing};
+use crate::cluster::facts::Facts;
+use crate::cluster::plan::act::{Plan, Step};
+use crate::cluster::plan::request::Requests;
+use crate::cluster::plan::safety;
+
+struct Judged {
+    status: &'static str,
+    reason: Reason,
+    message: String,
+}
+
+fn judged(yes: bool, reason: Reason, message: impl Into<String>) -> Judged {
+    Judged { status: if yes { "True" } else { "False" }, reason, message: message.into() }
+}
+
+fn unknown(message: &str) -> Judged {
+    Judged { status: "Unknown", reason: Reason::NotYetObserved, message: message.into() }
+}
+
+fn against(blockers: &[Blocker], good: Reason, bad: Reason, fine: &str) -> Judged {
+    match blockers.first() {
+        None => judged(true, good, fine),
+        Some(_) => {
+            let said: Vec<_> = blockers.iter().take(5).map(|b| format!("{}: {}", b.object, b.message)).collect();
+            judged(false, bad, said.join("; "))
+        }
+    }
+}
+
+/// Sealed, no pods, replicas 0: the power may go.
+pub fn is_stopped(facts: &Facts) -> bool {
+    let Ok(Standing::Sealed(seal)) = standing(facts) else { return false };
+    let mark = format!("{}/{}", seal.name, seal.uid);
+    let down = facts.kube.set.as_ref().is_some_and(|set| set.replicas == 0 && set.seal.as_ref() == Some(&mark));
+    down && facts.kube.pods.is_empty()
+}
+
+/// All conditions that hold or are known.
+pub fn conditions(facts: &Facts, plan: &Plan, requests: &Requests) -> Vec<Condition> {
+    let old = facts.cluster.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    let generation = facts.cluster.metadata.generation.unwrap_or_default();
+    let make = |type_: ConditionType| {
+        let judged = judge(type_, facts, plan, requests)?;
+        let known = old.iter().find(|c| c.type_ == type_.as_str() && c.status == judged.status);
+        Some(Condition {
+            type_: type_.as_str().into(),
+            status: judged.status.into(),
+            reason: judged.reason.as_str().into(),
+            message: shortened(judged.message),
+            last_transition_time: known.map_or_else(|| facts.now_text(), |c| c.last_transition_time.clone()),
+            observed_generation: generation,
+        })
+    };
+    ConditionType::ALL.into_iter().filter_map(make).collect()
+}
+
+fn shortened(message: String) -> String {
+    const MOST: usize = 1024;
+    if message.len() <= MOST { message } else { message.chars().take(MOST / 4).collect::<String>() + " …" }
+}
+
+fn judge(type_: ConditionType, facts: &Facts, plan: &Plan, requests: &Requests) -> Option<Judged> {
+    let stopped = is_stopped(facts);
+    Some(match type_ {
+        ConditionType::Ready => ready(facts, plan, stopped),
+        ConditionType::Reconciling => {
+            let resting = matches!(plan.step, Step::Running | Step::Stopped | Step::Held) && plan.act.is_none();
+            return (!resting && !plan.stalled && !matches!(plan.step, Step::Releasing)).then(|| judged(true, plan.reason, plan.message.clone()));
+        }
+        ConditionType::Stalled => return plan.stalled.then(|| judged(true, plan.reason, plan.message.clone())),
+        ConditionType::Stopped => stopped_condition(facts, plan, stopped),
+        ConditionType::MembersComplete => members_complete(facts, stopped),
+        ConditionType::StopReady => stop_ready(facts, plan),
+        ConditionType::VolumesIntact => volumes_intact(facts, requests),
+        ConditionType::JobsPreserved => jobs_preserved(facts),
+        ConditionType::DoorsOpen => {
+            let open = doors_open(facts);
+            judged(open, if open { Reason::DoorsOpen } else { Reason::DoorsClosed }, if open { "clients are served" } else { "no client is served" })
+        }
+    })
+}
+
+fn doors_open(facts: &Facts) -> bool {
+    facts.machine().is_some_and(|m| m.roster.iter().all(|r| facts.view(r.ordinal).is_some_and(|v| v.doors_open)))
+}
+
+fn ready(facts: &Facts, plan: &Plan, stopped: bool) -> Judged {
+    if stopped {
+        return judged(false, Reason::StoppedAsAsked, "sealed and stopped");
+    }
+    let all = safety::absentees(facts).is_empty() && facts.machine().is_some();
+    if all && doors_open(facts) {
+        return judged(true, Reason::Running, "all members are there and clients are served");
+    }
+    judged(false, plan.reason, plan.message.clone())
+}
+
+fn stopped_condition(facts: &Facts, plan: &Plan, stopped: bool) -> Judged {
+    if stopped {
+        let seal = facts.kube.evidence.seal().map(|k| k.name.clone()).unwrap_or_default();
+        return judged(true, Reason::SealedAndStopped, format!("sealed as {seal}; no member runs: the power may go"));
+    }
+    let reason = if plan.operation.is_some() { plan.reason } else { Reason::Running };
+    judged(false, reason, "members run, or their state is not known to be sealed")
+}
+
+fn members_complete(facts: &Facts, stopped: bool) -> Judged {
+    if stopped {
+        return judged(false, Reason::StoppedAsAsked, "no member runs");
+    }
+    match standing(facts) {
+        Ok(Standing::Sealed(seal)) => {
+            against(&safety::why_not_activate(facts, &seal.record), Reason::AllPresent, Reason::MembersMissing, "the recorded members are there on their sealed stores")
+        }
+        Ok(Standing::Running(_) | Standing::Unrecorded { .. }) => {
+            against(&safety::absentees(facts), Reason::AllPresent, Reason::MembersMissing, "the recorded members are there")
+        }
+        _ => judged(false, Reason::Founding, "the cluster is not founded yet"),
+    }
+}
+
+fn stop_ready(facts: &Facts, plan: &Plan) -> Judged {
+    if plan.operation.is_some() && plan.step != Step::Preflight {
+        return judged(false, plan.reason, "an operation is under way");
+    }
+    if facts.machine().is_none() {
+        return unknown("no member answers");
+    }
+    against(&safety::why_not_stop(facts), Reason::PreflightPassed, Reason::PreflightRefused, "a stop asked for now would pass preflight")
+}
+
+fn volumes_intact(facts: &Facts, requests: &Requests) -> Judged {
+    match standing(facts) {
+        Ok(Standing::Sealed(seal)) => {
+            let wrong = safety::why_not_return(facts, requests, &seal.record);
+            let reason = wrong.first().map_or(Reason::VolumeReplaced, |b| if b.reason == Reason::VolumeReplaced.as_str() { Reason::VolumeReplaced } else { Reason::ClaimMissing });
+            against(&wrong, Reason::VolumesAsRecorded, reason, "each claim is the recorded one")
+        }
+        Ok(Standing::Running(kept)) => {
+            let wrong = kept.record.members.iter().filter(|m| !facts.kube.claims.get(&m.ordinal).is_some_and(|c| c.bound && !c.deleting)).count();
+            if wrong == 0 {
+                judged(true, Reason::VolumesAsRecorded, "each claim is there and bound")
+            } else {
+                judged(false, Reason::ClaimMissing, format!("{wrong} claims are missing, unbound or being deleted"))
+            }
+        }
+        _ => unknown("nothing is recorded yet"),
+    }
+}
+
+fn jobs_preserved(facts: &Facts) -> Judged {
+    let old = facts.cluster.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::JobsPreserved.as_str()));
+    let (Some(seal), Some(machine)) = (facts.kube.evidence.seal(), facts.machine()) else {
+        return unknown("no stop was recorded yet");
+    };
+    if matches!(standing(facts), Ok(Standing::Sealed(_))) {
+        return unknown("decided when the members are activated");
+    }
+    // A ledger speaks about one return; jobs that came and went later are no concern of it.
+    if let Some(known) = old.filter(|c| c.status != "Unknown" && machine.operation.as_ref().is_none_or(|op| op.id != seal.record.operation)) {
+        return Judged {
+            status: if known.status == "True" { "True" } else { "False" },
+            reason: if known.status == "True" { Reason::AllResumed } else { Reason::JobNotResumed },
+            message: known.message.clone(),
+        };
+    }
+    let outcomes = jobs::outcomes(&seal.record, machine);
+    let bad: Vec<_> = outcomes.iter().filter(|o| o.verdict.is_some_and(|v| v != Verdict::Resumed)).collect();
+    let open = outcomes.iter().filter(|o| o.verdict.is_none()).count();
+    match (bad.is_empty(), open) {
+        (true, 0) => judged(true, Reason::AllResumed, format!("all {} jobs went on from the snapshots of {}", outcomes.len(), seal.name)),
+        (true, _) => unknown("jobs are starting"),
+        (false, _) => {
+            let said: Vec<_> = bad.iter().map(|o| format!("{}: {:?}", o.name, o.verdict.unwrap_or(Verdict::Failed))).collect();
+            judged(false, Reason::JobNotResumed, said.join("; "))
+        }
+    }
+}
