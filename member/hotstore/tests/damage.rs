@@ -263,14 +263,36 @@ fn at_the_bound_a_partition_lags_and_a_rewrite_brings_it_back() {
     assert_eq!(entries.len() as u64, taken, "the prefix before the hole");
     assert!(report.partitions[0].interrupted && report.partitions[0].complete);
     store.resume().unwrap();
+    assert_eq!(store.partitions_to_rewrite(), vec![4], "after a restart too");
     let whole = (1..=taken + 2).map(|n| Record::put(1, 4, Version::new(1, n), format!("key {n}"), "new"));
-    assert!(store.rewrite_partition(4, Version::new(1, taken + 2), Base::Broken, whole).ticket().is_some());
+    assert!(store.rewrite_partition(4, Version::new(1, taken + 2), Base::Continues, whole).ticket().is_some());
     store.flush().unwrap();
     store.seal(request(&store, &[(4, taken + 2)])).unwrap();
     drop(store);
     let (report, entries) = load(&open(&disk).unwrap().0).unwrap();
     assert!(report.sealed && !report.partitions[0].interrupted);
     assert_eq!(entries.len() as u64, taken + 2);
+}
+
+#[test]
+fn a_partition_larger_than_the_queue_is_rewritten_in_pieces() {
+    let disk = SimulatedDisk::new();
+    let (store, _) = Store::open(dir(), Arc::new(disk.clone()), Options { queue_bytes: 2000, ..options() }).unwrap();
+    store.join_cluster(CLUSTER).unwrap();
+    store.open_generation(1).unwrap();
+    let whole = || (1..=200u64).map(|n| Record::put(1, 4, Version::new(1, n), format!("key {n}"), vec![1; 50]));
+    assert!(store.rewrite_partition(4, Version::new(1, 200), Base::Broken, whole()).ticket().is_some());
+    assert_eq!(store.health().lagging, Vec::<u16>::new());
+    let seal = store.seal(request(&store, &[(4, 200)])).unwrap();
+    let (report, entries) = load(&store).expect("what this process sealed can be read back");
+    assert!(report.sealed && entries.len() == 200);
+    store.unseal().unwrap();
+    assert!(put(&store, 4, 201).ticket().is_some());
+    store.flush().unwrap();
+    drop(store);
+    let (store, contents) = open(&disk).unwrap();
+    assert_eq!(contents, Contents::Unsealed { generation: 1, last_seal: Some(Box::new(seal)) });
+    assert_eq!(load(&store).unwrap().1.len(), 201);
 }
 
 #[test]

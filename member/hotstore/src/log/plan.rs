@@ -184,6 +184,11 @@ impl Plan {
         self.tracks().filter(|(_, t)| t.pending()).map(|(p, _)| p).collect()
     }
 
+    /// Pending partitions for which no rewrite is under way.
+    pub fn stuck(&self) -> Vec<u16> {
+        self.tracks().filter(|(_, t)| t.pending() && t.rewrite.is_none()).map(|(p, _)| p).collect()
+    }
+
     /// The oldest chunk that is still needed; `None`: nothing is.
     pub fn floor(&self) -> Option<ChunkId> {
         self.tracks.values().filter_map(|track| track.needed_from().map(|place| place.chunk)).min()

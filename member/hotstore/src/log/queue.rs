@@ -45,6 +45,8 @@ pub enum Appended {
     Queued(Ticket),
     /// Not taken: the partition is behind and must be rewritten.
     Lagging,
+    /// Not taken, nothing lost: a copy of a rewrite while the queue is half full. Offer it again later, in order.
+    Busy,
     /// Not taken: the store is closed.
     Closed(Closed),
     /// Not taken: longer than a record may be.
@@ -78,7 +80,7 @@ pub struct Health {
     pub closed: Option<Closed>,
 }
 
-/// Called after each sync with the durable ticket, from the writer's thread; must be short.
+/// Called after each sync with the durable ticket, from the writer's thread; must be short and must not call the store.
 pub type Watcher = Arc<dyn Fn(Ticket) + Send + Sync>;
 
 struct State {
@@ -156,6 +158,9 @@ impl Queue {
                 return Appended::Lagging;
             }
             state.lagging.remove(&record.partition);
+        } else if record.copy && waiting + record.size() > self.bound / 2 && waiting > 0 {
+            // Copies are not news; the other half stays free for live changes.
+            return Appended::Busy;
         } else if waiting + record.size() > self.bound && record.kind != Kind::Space {
             let partition = record.partition;
             state.lagging.insert(partition);

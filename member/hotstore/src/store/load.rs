@@ -113,8 +113,9 @@ impl Store {
     /// Verifies everything, then hands out every live record. Read-only; may be called again until writing begins.
     pub fn load(&self, visit: &mut dyn FnMut(Loaded<'_>)) -> Result<LoadReport, StoreError> {
         let mut known = locked(&self.known);
-        if matches!(known.phase, Phase::Open | Phase::Stopped) {
-            return Err(StoreError::Misuse { call: "load", why: format!("the store is {:?}", known.phase) });
+        let written_to = known.phase != Phase::Sealed && locked(&self.appender).is_some();
+        if matches!(known.phase, Phase::Open | Phase::Stopped) || written_to {
+            return Err(StoreError::Misuse { call: "load", why: format!("the store is {:?} and was written to by this process", known.phase) });
         }
         if let Some(seal) = &known.seal {
             self.verify_epochs(seal)?;

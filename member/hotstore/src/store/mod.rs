@@ -65,6 +65,9 @@ pub struct Options {
     pub watcher: Option<Watcher>,
 }
 
+/// How long a rewrite waits for the disk before it gives up.
+pub const REWRITE_WAIT: Duration = Duration::from_secs(30);
+
 /// Default of [`Options::drop_bytes`].
 pub const DROP_BYTES: u64 = 32 << 20;
 
@@ -414,14 +417,21 @@ impl Store {
         Ok(self.queue.append(crate::log::appender::describe(space)?))
     }
 
-    /// Writes a partition whole from RAM: begin, copies, complete. Stops at the first record that is not taken.
+    /// Writes a partition whole from RAM: begin, copies, complete. Unlike `append` it may wait for the disk (at most
+    /// [`REWRITE_WAIT`] at a time), so it is for threads that may wait and for content that does not change meanwhile; others
+    /// append `Record::rewrite`, `copied` records and `Record::complete` themselves and come back later on `Busy`.
+    /// Stops at the first record that is not taken and returns that answer.
     pub fn rewrite_partition(&self, partition: u16, version: Version, base: Base, records: impl IntoIterator<Item = Record>) -> Appended {
         let mut last = self.append(Record::rewrite(partition, base));
         for record in records {
             if last.ticket().is_none() {
                 return last;
             }
-            last = self.append(record.copied());
+            let record = record.copied();
+            last = self.append(record.clone());
+            if last == Appended::Busy && self.flush().and_then(|ticket| self.wait_durable(ticket, REWRITE_WAIT)).is_ok() {
+                last = self.append(record);
+            }
         }
         if last.ticket().is_none() { last } else { self.append(Record::complete(partition, version)) }
     }

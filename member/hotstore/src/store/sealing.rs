@@ -50,6 +50,7 @@ impl Store {
         let number = known.seal_number;
         match self.seal_closed(&mut known, request) {
             Ok(seal) => {
+                known.chain = sealed_chain(&self.dir, &seal);
                 known.seal = Some(seal.clone());
                 known.phase = Phase::Sealed;
                 self.queue.set_closed(Some(Closed::Sealed));
@@ -256,6 +257,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn sealed_chain(dir: &Path, seal: &SealSummary) -> Vec<(ChunkId, PathBuf, Extent)> {
+    let chunks = seal.manifest.files.iter().filter_map(|file| Some((file.chunk?, file)));
+    chunks.map(|(id, file)| (id, dir.join(&file.name), Extent::Exactly(file.length))).collect()
 }
 
 fn compare_versions(request: &SealRequest, held: &BTreeMap<u16, crate::log::record::Version>) -> Result<(), StoreError> {

@@ -66,13 +66,16 @@ impl Store {
         if free >= needed { Ok(()) } else { Err(StoreError::NoRoom { needed, free }) }
     }
 
-    /// Partitions to write anew from RAM now: the lagging ones first, then those with too much garbage or pinning old chunks.
-    /// For the lagging ones use `Base::Broken`, for the others `Base::Continues`.
+    /// Partitions to write anew from RAM now (`rewrite_partition` with `Base::Continues`): first those that are behind
+    /// (lagging, or interrupted by a crash), then those with too much garbage or pinning old chunks.
     pub fn partitions_to_rewrite(&self) -> Vec<u16> {
         let mut due = self.queue.health().lagging;
         if let Some(appender) = locked(&self.appender).as_ref() {
+            due.extend(appender.plan().stuck());
             due.extend(appender.plan().to_rewrite(appender.chain_bytes()));
         }
+        let mut seen = std::collections::BTreeSet::new();
+        due.retain(|partition| seen.insert(*partition));
         due
     }
 }
