@@ -1,0 +1,49 @@
+//! Whether the operator may be uninstalled.
+//!
+//! Law: refused while a JetCluster exists, because nobody would bring a stopped one back. Must not know: charts.
+
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use crate::api::JetCluster;
+
+/// Clusters named in the message.
+const NAMED: u32 = 20;
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum WhyNot {
+    /// Some exist.
+    #[error(
+        "JetClusters exist: {}. Without the operator nobody stops or returns them. Delete them first (their volumes stay), \
+         or uninstall with uninstall.force=true", names.join(", ")
+    )]
+    Exist {
+        /// `namespace/name`.
+        names: Vec<String>,
+    },
+    /// It could not be seen.
+    #[error("cannot list JetClusters: {0}")]
+    Unseen(#[from] Box<kube::Error>),
+}
+
+/// `Ok`: none exists (or the CRD does not).
+pub async fn check(client: &Client, namespaces: &[String]) -> Result<(), WhyNot> {
+    let apis: Vec<Api<JetCluster>> = match namespaces {
+        [] => vec![Api::all(client.clone())],
+        some => some.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect(),
+    };
+    let mut names = Vec::new();
+    for api in apis {
+        match api.list(&ListParams::default().limit(NAMED)).await {
+            Ok(list) => names.extend(
+                list.items
+                    .iter()
+                    .map(|found| format!("{}/{}", found.namespace().unwrap_or_default(), found.name_any())),
+            ),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(Box::new(error).into()),
+        }
+    }
+    if names.is_empty() { Ok(()) } else { Err(WhyNot::Exist { names }) }
+}
