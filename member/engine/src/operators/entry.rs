@@ -5,6 +5,7 @@
 //! infinities are the texts `"NaN"`, `"inf"`, `"-inf"`.
 //! Law: the same row gives the same bytes in every member and version, since keys decide partitions.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::OperatorError;
 use super::part;
@@ -219,40 +220,40 @@ pub fn rows<'a>(
     key: &[usize],
     entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> Result<RecordBatch, OperatorError> {
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); schema.fields().len()];
+    let mut columns: Vec<Vec<Option<String>>> = vec![Vec::new(); schema.fields().len()];
     let what = "map entry";
+    let bad = |error: serde_json::Error| OperatorError::unreadable(what, error);
     for (key_bytes, value_bytes) in entries {
-        let bad = |error: serde_json::Error| OperatorError::unreadable(what, error);
-        let key_value: Value = serde_json::from_slice(key_bytes).map_err(bad)?;
-        let mut object = match serde_json::from_slice(value_bytes).map_err(bad)? {
-            Value::Object(object) => object,
-            _ => return Err(OperatorError::unreadable(what, "the value is not an object with the columns of a mapping")),
+        let keys: Vec<&RawValue> = match key.len() {
+            1 => vec![serde_json::from_slice(key_bytes).map_err(bad)?],
+            _ => serde_json::from_slice(key_bytes).map_err(bad)?,
         };
-        let mut keys = match (key.len(), key_value) {
-            (1, value) => vec![value],
-            (n, Value::Array(values)) if values.len() == n => values,
-            _ => return Err(OperatorError::unreadable(what, "the key does not have the columns of the mapping")),
-        };
-        for (at, index) in key.iter().enumerate() {
-            columns[*index].push(keys[at].take());
+        if keys.len() != key.len() {
+            return Err(OperatorError::unreadable(what, "the key does not have the columns of the mapping"));
+        }
+        let object: BTreeMap<String, &RawValue> = serde_json::from_slice(value_bytes).map_err(bad)?;
+        for (raw, index) in keys.into_iter().zip(key) {
+            columns[*index].push(plain(raw)?);
         }
         for (index, field) in schema.fields().iter().enumerate().filter(|(index, _)| !key.contains(index)) {
-            columns[index].push(object.remove(field.name()).unwrap_or(Value::Null));
+            columns[index].push(object.get(field.name()).map_or(Ok(None), |raw| plain(raw))?);
         }
     }
     let arrays = schema.fields().iter().zip(columns).map(|(field, values)| column(field.data_type(), values)).collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(schema.clone(), arrays).map_err(|error| OperatorError::unreadable(what, error))
 }
 
-fn column(data_type: &DataType, values: Vec<Value>) -> Result<ArrayRef, OperatorError> {
-    let texts: StringArray = values
-        .into_iter()
-        .map(|value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text),
-            other => Some(other.to_string()),
-        })
-        .collect();
+/// The text of a JSON value; numbers as they are written, so that no digit is lost.
+fn plain(raw: &RawValue) -> Result<Option<String>, OperatorError> {
+    match raw.get() {
+        "null" => Ok(None),
+        text if text.starts_with('"') => serde_json::from_str(text).map(Some).map_err(|error| OperatorError::unreadable("map entry", error)),
+        other => Ok(Some(other.to_string())),
+    }
+}
+
+fn column(data_type: &DataType, values: Vec<Option<String>>) -> Result<ArrayRef, OperatorError> {
+    let texts: StringArray = values.into_iter().collect();
     let options = CastOptions { safe: false, ..Default::default() };
     cast_with_options(&(Arc::new(texts) as ArrayRef), data_type, &options).map_err(|error| OperatorError::unreadable("map entry", error))
 }

@@ -18,6 +18,9 @@ pub mod program;
 pub mod route;
 pub mod source;
 pub mod step;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
 
 /// Why an operator cannot go on. The job fails with it; the process does not.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -178,6 +178,8 @@ pub struct JobCounters {
     pub rows_to_others: u64,
     /// Bytes of rows sent to other members.
     pub bytes_to_others: u64,
+    /// Bytes of rows received from other members.
+    pub bytes_from_others: u64,
     /// Entries put into sink parts.
     pub entries_out: u64,
     /// Rows stashed behind a boundary, at most ever.

@@ -58,6 +58,14 @@ impl Rows {
         self.count
     }
 
+    /// Bytes that came from another member.
+    pub fn bytes_received(&self) -> u64 {
+        match &self.payload {
+            Payload::Wire(bytes) => bytes.len() as u64,
+            Payload::Here(..) | Payload::Nothing => 0,
+        }
+    }
+
     /// The rows, decoded if they came over the wire.
     pub fn open(self) -> Result<(RecordBatch, Arc<[(u32, u32)]>), OperatorError> {
         match self.payload {

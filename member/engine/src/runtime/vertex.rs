@@ -33,6 +33,7 @@ pub struct JobShared {
     pub rows_applied: AtomicU64,
     pub rows_to_others: AtomicU64,
     pub bytes_to_others: Arc<AtomicU64>,
+    pub bytes_from_others: AtomicU64,
     pub entries_out: AtomicU64,
     pub most_stashed: AtomicU64,
     pub most_in_flight: AtomicU64,
@@ -53,6 +54,7 @@ impl JobShared {
             rows_applied: AtomicU64::new(0),
             rows_to_others: AtomicU64::new(0),
             bytes_to_others: Arc::new(AtomicU64::new(0)),
+            bytes_from_others: AtomicU64::new(0),
             entries_out: AtomicU64::new(0),
             most_stashed: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
@@ -105,6 +107,7 @@ impl JobShared {
             rows_applied: read(&self.rows_applied),
             rows_to_others: read(&self.rows_to_others),
             bytes_to_others: read(&self.bytes_to_others),
+            bytes_from_others: read(&self.bytes_from_others),
             entries_out: read(&self.entries_out),
             most_stashed: read(&self.most_stashed),
             most_in_flight: read(&self.most_in_flight),
@@ -178,6 +181,7 @@ impl VertexState {
         if self.ended || self.shared.has_failed() {
             return;
         }
+        self.shared.bytes_from_others.fetch_add(rows.bytes_received(), Ordering::Relaxed);
         let epoch = epoch_of(time);
         if epoch > self.epoch {
             self.stash.entry(epoch).or_default().push(rows);

@@ -182,27 +182,36 @@ struct Target {
     from: Vec<usize>,
 }
 
-fn sink_of(mapping: &Mapping, named: &[String], query: &DFSchema) -> Result<Target, SqlError> {
+/// A mapping of TYPE Map as entries are written and read by it.
+pub fn map_of(mapping: &Mapping) -> Result<MapSink, SqlError> {
     if mapping.kind != super::MappingKind::Map {
         return Err(SqlError::unsupported(
-            format!("INSERT INTO {}", mapping.owner()),
-            "only a map is written exactly once",
+            format!("{} as a map", mapping.owner()),
+            "only a map is written exactly once, and only a map can be read twice",
             "create a mapping of TYPE Map",
         ));
     }
     let schema = mapping.schema()?;
-    let place = |name: &str| {
-        mapping.columns.iter().position(|column| column.name == name).ok_or_else(|| SqlError::Unknown {
-            kind: "column",
-            name: name.into(),
-            way_out: format!("{} has {}", mapping.owner(), mapping.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
-        })
-    };
     let key = match mapping.options.get("key") {
-        Some(names) => names.split(',').map(|name| place(name.trim())).collect::<Result<Vec<_>, _>>()?,
-        None => vec![place("__key").unwrap_or(0)],
+        Some(names) => names.split(',').map(|name| place(mapping, name.trim())).collect::<Result<Vec<_>, _>>()?,
+        None => vec![place(mapping, "__key").unwrap_or(0)],
     };
-    let order = if named.is_empty() { (0..schema.fields().len()).collect() } else { named.iter().map(|name| place(name)).collect::<Result<Vec<_>, _>>()? };
+    let map = mapping.options.get("map").unwrap_or(&mapping.name).clone();
+    Ok(MapSink { map, schema, key })
+}
+
+fn place(mapping: &Mapping, name: &str) -> Result<usize, SqlError> {
+    mapping.columns.iter().position(|column| column.name == name).ok_or_else(|| SqlError::Unknown {
+        kind: "column",
+        name: name.into(),
+        way_out: format!("{} has {}", mapping.owner(), mapping.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
+    })
+}
+
+fn sink_of(mapping: &Mapping, named: &[String], query: &DFSchema) -> Result<Target, SqlError> {
+    let sink = map_of(mapping)?;
+    let schema = &sink.schema;
+    let order = if named.is_empty() { (0..schema.fields().len()).collect() } else { named.iter().map(|name| place(mapping, name)).collect::<Result<Vec<_>, _>>()? };
     let mut from = vec![usize::MAX; schema.fields().len()];
     for (column, target) in order.iter().enumerate() {
         from[*target] = column;
@@ -214,8 +223,7 @@ fn sink_of(mapping: &Mapping, named: &[String], query: &DFSchema) -> Result<Targ
             "select one expression per column",
         ));
     }
-    let map = mapping.options.get("map").unwrap_or(&mapping.name).clone();
-    Ok(Target { sink: MapSink { map, schema, key }, from })
+    Ok(Target { sink, from })
 }
 
 struct Lowering<'a> {

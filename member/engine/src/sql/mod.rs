@@ -15,7 +15,12 @@ mod plan;
 mod refusal;
 mod statement;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
+
 pub use bounded::{BoundedRows, BoundedTable, MAX_BOUNDED_ROWS, bounded_tables, run_bounded};
+pub use lower::map_of;
 pub use mapping::{Column, Mapping, MappingKind};
 pub use plan::{DiskFiles, FileFacts, JobOptions, JobPlan, LookAtFiles, compile, plan_job};
 pub use refusal::SqlError;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::sql::sqlparser::ast::{Ident, Query};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -146,7 +146,9 @@ fn job(parser: &mut Parser) -> Result<CreateJob, SqlError> {
         }
         parser.expect_token(&Token::RParen).map_err(syntax)?;
     }
-    let query = query(parser)?.to_string();
+    let mut query = query(parser)?;
+    name_columns(&mut query);
+    let query = query.to_string();
     Ok(CreateJob { name, options, sink, sink_columns, query })
 }
 
@@ -172,6 +174,18 @@ fn options(parser: &mut Parser) -> Result<BTreeMap<String, String>, SqlError> {
 
 fn query(parser: &mut Parser) -> Result<Box<Query>, SqlError> {
     parser.parse_query().map_err(syntax)
+}
+
+/// Columns of an insert go by place; a name of their own keeps the planner from refusing two that look
+/// alike, as `SUM(a)` and `SUM(CAST(a AS DOUBLE))`.
+fn name_columns(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for (place, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::new(format!("_{place}")) };
+        }
+    }
 }
 
 fn text(parser: &mut Parser) -> Result<String, SqlError> {
