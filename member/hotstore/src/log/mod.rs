@@ -15,5 +15,5 @@ pub const LOGS: u16 = 1;
 
 /// The log that holds all records of a partition.
 pub fn log_of(partition: u16) -> u16 {
-    partition % LOGS
+    partition.checked_rem(LOGS).unwrap_or(0)
 }

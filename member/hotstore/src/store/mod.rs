@@ -3,28 +3,27 @@
 //! The law: scan → resolve → carry out; a refusal changes nothing; sealed content is read-only until a generation is opened.
 //! Must not know: clusters. Its callers say which generation, which operation, which content.
 //!
-//! Contents: here opening and generations · [`load`] reading · `sealing` · `epochs` · [`usage`] room.
+//! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` ·
+//! `epochs` · [`usage`] room.
 
 mod epochs;
 pub mod load;
+mod naming;
 mod sealing;
 pub mod usage;
+mod writing;
 
 use crate::boot;
-use crate::consensus::ConsensusLog;
 use crate::disk::Disk;
 use crate::epoch::{EpochInfo, Shelf};
 use crate::failure::{On, StoreError};
-use crate::founding::{self, Founded, Founding};
 use crate::identity::{self, Identity};
 use crate::layout;
 use crate::log::appender::{Appender, ChunkLimits, Heritage, Origin};
 use crate::log::chunk::{CHUNK_BYTES, ChunkId, Extent};
-use crate::log::queue::{self, Appended, Closed, Health, Queue, Ticket, Watcher};
-use crate::log::record::{Base, Record, Space, Version};
+use crate::log::queue::{self, Closed, Queue, Watcher};
 use crate::opened::{self, Opened};
 use crate::owner::Owner;
-use crate::quarantine;
 use crate::refusal::Refused;
 use crate::resolve::{Contents, resolve};
 use crate::scan::scan;
@@ -33,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// When written records are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,81 +216,6 @@ impl Store {
         }
     }
 
-    fn change_identity(&self, change: impl FnOnce(&mut Identity) -> Result<(), String>) -> Result<(), StoreError> {
-        let mut identity = locked(&self.identity);
-        let mut next = identity.clone();
-        change(&mut next).map_err(|why| StoreError::Misuse { call: "change the identity", why })?;
-        if next != *identity {
-            identity::write(self.disk.as_ref(), &self.dir, &next)?;
-            *identity = next;
-        }
-        Ok(())
-    }
-
-    /// Durably promises to found `founding.id` with exactly that list; a new promise replaces it until something was founded.
-    pub fn promise_founding(&self, founding: &Founding) -> Result<(), StoreError> {
-        founding::promise(self.disk.as_ref(), &self.dir, founding)
-    }
-
-    /// The promise given, if any.
-    pub fn founding(&self) -> Result<Option<Founding>, StoreError> {
-        founding::read_promise(self.disk.as_ref(), &self.dir)
-    }
-
-    /// Durably records that cluster `id` was founded; from now on this store belongs to it.
-    pub fn record_founded(&self, id: Uuid) -> Result<(), StoreError> {
-        self.join_cluster(id)?;
-        founding::record_fact(self.disk.as_ref(), &self.dir, &Founded { id })
-    }
-
-    /// Sets the cluster of this store (set once; the same again is fine).
-    pub fn join_cluster(&self, id: Uuid) -> Result<(), StoreError> {
-        self.change_identity(|identity| match identity.founding {
-            Some(own) if own != id => Err(format!("the store belongs to cluster {own}")),
-            _ => {
-                identity.founding = Some(id);
-                Ok(())
-            }
-        })
-    }
-
-    /// Raises the incarnation.
-    pub fn raise_incarnation(&self, incarnation: u64) -> Result<(), StoreError> {
-        self.change_identity(|identity| {
-            if incarnation < identity.incarnation {
-                return Err(format!("incarnation {} is newer than {incarnation}", identity.incarnation));
-            }
-            identity.incarnation = incarnation;
-            Ok(())
-        })
-    }
-
-    /// Opens this member's consensus log, or begins it if its line is new. A log that is missing although it was begun is refused.
-    pub fn consensus_log(&self) -> Result<ConsensusLog, StoreError> {
-        let identity = self.identity();
-        let log = ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?;
-        self.change_identity(|identity| {
-            identity.log_begun = true;
-            Ok(())
-        })?;
-        Ok(log)
-    }
-
-    /// Begins a new log line and sets the old consensus log aside (quarantine). The log must not be open.
-    /// If it is interrupted the old log is of another line and refused; calling it again finishes it.
-    pub fn new_log_line(&self) -> Result<Uuid, StoreError> {
-        let (old, line) = (self.identity().log_line, Uuid::new_v4());
-        self.change_identity(|identity| {
-            (identity.log_line, identity.log_begun) = (line, false);
-            Ok(())
-        })?;
-        let raft = layout::raft(&self.dir);
-        if !self.disk.list(&raft).on("list", &raft)?.is_empty() {
-            quarantine::set_aside(self.disk.as_ref(), &self.dir, &raft, &format!("raft-{old}"))?;
-        }
-        Ok(line)
-    }
-
     /// Goes on writing in the current generation after a crash. The content must have been loaded.
     pub fn resume(&self) -> Result<(), StoreError> {
         let mut known = locked(&self.known);
@@ -405,69 +328,6 @@ impl Store {
             appender.forget_failure();
         }
         error
-    }
-
-    /// Appends a record; never waits for the disk.
-    pub fn append(&self, record: Record) -> Appended {
-        self.queue.append(record)
-    }
-
-    /// Describes a space; must be appended before the first record of the space.
-    pub fn append_space(&self, space: &Space) -> Result<Appended, StoreError> {
-        Ok(self.queue.append(crate::log::appender::describe(space)?))
-    }
-
-    /// Writes a partition whole from RAM: begin, copies, complete. Unlike `append` it may wait for the disk (at most
-    /// [`REWRITE_WAIT`] at a time), so it is for threads that may wait and for content that does not change meanwhile; others
-    /// append `Record::rewrite`, `copied` records and `Record::complete` themselves and come back later on `Busy`.
-    /// Stops at the first record that is not taken and returns that answer.
-    pub fn rewrite_partition(&self, partition: u16, version: Version, base: Base, records: impl IntoIterator<Item = Record>) -> Appended {
-        let mut last = self.append(Record::rewrite(partition, base));
-        for record in records {
-            if last.ticket().is_none() {
-                return last;
-            }
-            let record = record.copied();
-            last = self.append(record.clone());
-            if last == Appended::Busy && self.flush().and_then(|ticket| self.wait_durable(ticket, REWRITE_WAIT)).is_ok() {
-                last = self.append(record);
-            }
-        }
-        if last.ticket().is_none() { last } else { self.append(Record::complete(partition, version)) }
-    }
-
-    /// Asks that everything appended so far be made durable; with `Cadence::OnDemand` it is on return.
-    pub fn flush(&self) -> Result<Ticket, StoreError> {
-        let ticket = self.queue.want_all();
-        if self.options.cadence == Cadence::OnDemand
-            && let Some(appender) = locked(&self.appender).as_mut()
-        {
-            self.queue.pump(appender, true)?;
-        }
-        Ok(ticket)
-    }
-
-    /// Everything up to here is durable.
-    pub fn durable_upto(&self) -> Ticket {
-        self.queue.health().durable
-    }
-
-    /// Waits for a ticket, at most `bound`.
-    pub fn wait_durable(&self, ticket: Ticket, bound: Duration) -> Result<(), StoreError> {
-        self.queue.wait(ticket, bound)
-    }
-
-    /// How the writing side is.
-    pub fn health(&self) -> Health {
-        self.queue.health()
-    }
-
-    /// After a failed write or sync: carries everything not durable into a new file and goes on there.
-    pub fn retry_in_new_file(&self) -> Result<(), StoreError> {
-        match locked(&self.appender).as_mut() {
-            Some(appender) => self.queue.retry(appender),
-            None => Ok(()),
-        }
     }
 
     /// Ends writing: everything appended is made durable, the writer's thread ends. No seal is made.

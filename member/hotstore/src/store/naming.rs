@@ -1,0 +1,90 @@
+//! Who the store belongs to, changed durably: founding, joining, incarnation, log line.
+//!
+//! The law: the cluster is set once, the incarnation only grows, a begun log line is never begun again.
+//! Must not know: who decides it.
+
+use super::{Store, locked};
+use crate::consensus::ConsensusLog;
+use crate::failure::{On, StoreError};
+use crate::founding::{self, Founded, Founding};
+use crate::identity::{self, Identity};
+use crate::layout;
+use crate::quarantine;
+use uuid::Uuid;
+
+impl Store {
+    fn change_identity(&self, change: impl FnOnce(&mut Identity) -> Result<(), String>) -> Result<(), StoreError> {
+        let mut identity = locked(&self.identity);
+        let mut next = identity.clone();
+        change(&mut next).map_err(|why| StoreError::Misuse { call: "change the identity", why })?;
+        if next != *identity {
+            identity::write(self.disk.as_ref(), &self.dir, &next)?;
+            *identity = next;
+        }
+        Ok(())
+    }
+
+    /// Durably promises to found `founding.id` with exactly that list; a new promise replaces it until something was founded.
+    pub fn promise_founding(&self, founding: &Founding) -> Result<(), StoreError> {
+        founding::promise(self.disk.as_ref(), &self.dir, founding)
+    }
+
+    /// The promise given, if any.
+    pub fn founding(&self) -> Result<Option<Founding>, StoreError> {
+        founding::read_promise(self.disk.as_ref(), &self.dir)
+    }
+
+    /// Durably records that cluster `id` was founded; from now on this store belongs to it.
+    pub fn record_founded(&self, id: Uuid) -> Result<(), StoreError> {
+        self.join_cluster(id)?;
+        founding::record_fact(self.disk.as_ref(), &self.dir, &Founded { id })
+    }
+
+    /// Sets the cluster of this store (set once; the same again is fine).
+    pub fn join_cluster(&self, id: Uuid) -> Result<(), StoreError> {
+        self.change_identity(|identity| match identity.founding {
+            Some(own) if own != id => Err(format!("the store belongs to cluster {own}")),
+            _ => {
+                identity.founding = Some(id);
+                Ok(())
+            }
+        })
+    }
+
+    /// Raises the incarnation.
+    pub fn raise_incarnation(&self, incarnation: u64) -> Result<(), StoreError> {
+        self.change_identity(|identity| {
+            if incarnation < identity.incarnation {
+                return Err(format!("incarnation {} is newer than {incarnation}", identity.incarnation));
+            }
+            identity.incarnation = incarnation;
+            Ok(())
+        })
+    }
+
+    /// Opens this member's consensus log, or begins it if its line is new. A log that is missing although it was begun is refused.
+    pub fn consensus_log(&self) -> Result<ConsensusLog, StoreError> {
+        let identity = self.identity();
+        let log = ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?;
+        self.change_identity(|identity| {
+            identity.log_begun = true;
+            Ok(())
+        })?;
+        Ok(log)
+    }
+
+    /// Begins a new log line and sets the old consensus log aside (quarantine). The log must not be open.
+    /// If it is interrupted the old log is of another line and refused; calling it again finishes it.
+    pub fn new_log_line(&self) -> Result<Uuid, StoreError> {
+        let (old, line) = (self.identity().log_line, Uuid::new_v4());
+        self.change_identity(|identity| {
+            (identity.log_line, identity.log_begun) = (line, false);
+            Ok(())
+        })?;
+        let raft = layout::raft(&self.dir);
+        if !self.disk.list(&raft).on("list", &raft)?.is_empty() {
+            quarantine::set_aside(self.disk.as_ref(), &self.dir, &raft, &format!("raft-{old}"))?;
+        }
+        Ok(line)
+    }
+}
