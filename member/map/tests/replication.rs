@@ -47,3 +47,9 @@ fn mutants_are_seen() {
         assert!(seen.is_some(), "{mutant:?} was not seen in {SEEDS} seeds");
     }
 }
+
+#[test]
+fn a_lease_counts_only_for_who_knows_the_table_of_its_grant() {
+    World::new(1, None).deposed_primary_with_a_new_lease_is_asked().unwrap();
+    assert!(World::new(1, Some(Mutant::LeaseWithoutTable)).deposed_primary_with_a_new_lease_is_asked().is_err());
+}

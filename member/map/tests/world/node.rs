@@ -39,6 +39,7 @@ pub struct Node {
     /// Read here, not answered: version of the partition, key, value, least that is right.
     reading: Vec<(Version, u8, u64, u64)>,
     copies: u64,
+    pub violation: Option<String>,
 }
 
 impl Node {
@@ -55,6 +56,7 @@ impl Node {
             waiting: Vec::new(),
             reading: Vec::new(),
             copies: 0,
+            violation: None,
         };
         node.learn(table);
         node
@@ -116,7 +118,10 @@ impl Node {
     pub fn install(&mut self, bare: bool) {
         let Some(lead) = &mut self.lead else { return };
         if self.replica.version().installed < lead.installed && !bare {
-            let (version, ..) = self.replica.sequence(lead.installed, Op::Install).unwrap();
+            let (version, ..) = match self.replica.sequence(lead.installed, Op::Install) {
+                Ok(sequenced) => sequenced,
+                Err(refusal) => return self.violation = Some(refusal.to_string()),
+            };
             lead.sequenced(version, Op::Install.size());
         }
     }
@@ -126,7 +131,11 @@ impl Node {
         let Some(lead) = &mut self.lead else { return };
         let op = Op::Put { map: "m".into(), key: Bytes::from(vec![key]), value: Bytes::from(value.to_le_bytes().to_vec()) };
         let size = op.size();
-        let (version, ..) = self.replica.sequence(lead.installed, op).unwrap();
+        let (version, ..) = match self.replica.sequence(lead.installed, op) {
+            Ok(sequenced) => sequenced,
+            // Whoever leads by its table holds nothing of a later installation than that table has heard of.
+            Err(refusal) => return self.violation = Some(refusal.to_string()),
+        };
         lead.sequenced(version, size);
         self.waiting.push((version, key, value));
     }
