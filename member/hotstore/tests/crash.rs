@@ -61,7 +61,7 @@ fn crash_power_cut_at_every_call() {
 fn crash_power_cut_again_during_recovery() {
     let steps = script();
     let calls = calls_of(&steps);
-    for at in (1..=calls + 1).step_by(7) {
+    for at in (1..=calls + 1).step_by(11) {
         let crashed = cut_at(at, &steps, false);
         for aftermath in [Aftermath::Torn, Aftermath::Holes, Aftermath::Lost] {
             let found = crashed.disk.reboot(aftermath);
@@ -110,6 +110,39 @@ fn crash_one_failing_call_then_power_loss() {
             }
         }
     }
+}
+
+#[test]
+fn crash_a_half_made_seal_is_void_once_writing_went_on() {
+    let steps = script();
+    let calls = calls_of(&steps);
+    let mut half_made = 0;
+    for at in 1..=calls {
+        let mut driver = Driver::new(SimulatedDisk::new());
+        if driver.open().is_err() {
+            continue;
+        }
+        driver.disk.fault_at(at, Fault::FailCall);
+        for step in &steps {
+            let result = if matches!(step, Step::Seal(_)) { driver.step(*step) } else { driver.step_with_retries(*step) };
+            match (result, step) {
+                (Ok(()), _) => continue,
+                (Err(Wrong::Store(_)), Step::Seal(_)) if !driver.is_sealed() => {
+                    driver.step(Step::Put(0, 99, 99, 9)).expect("callers are not held up");
+                    driver.step_with_retries(Step::Flush).expect("the log goes on");
+                    half_made += 1;
+                    driver.disk.cut_power();
+                    for aftermath in Aftermath::ALL {
+                        let mut last = driver.after_crash(driver.disk.reboot(aftermath));
+                        last.second_life().unwrap_or_else(|wrong| panic!("seal failed at call {at}, then {aftermath:?}: {wrong:?}"));
+                    }
+                }
+                _ => {}
+            }
+            break;
+        }
+    }
+    assert!(half_made > 20, "only {half_made} seals failed");
 }
 
 /// The harness proves itself: on a disk that ignores every sync, acknowledged states are lost and it must say so.

@@ -315,6 +315,30 @@ fn a_full_disk_fails_the_log_and_a_new_file_carries_everything() {
 }
 
 #[test]
+fn aside_the_writer_thread_stands_still_after_a_failed_sync_and_goes_on_in_a_new_file() {
+    let disk = SimulatedDisk::new();
+    let (store, _) = Store::open(dir(), Arc::new(disk.clone()), Options::default()).unwrap();
+    store.join_cluster(CLUSTER).unwrap();
+    store.open_generation(1).unwrap();
+    // The next two calls are the write and the sync of what is appended now.
+    disk.fault_at(disk.calls() + 2, jet_hotstore::Fault::FailCall);
+    let first = put(&store, 4, 1).ticket().unwrap();
+    let wait = Duration::from_secs(20);
+    assert!(matches!(store.wait_durable(first, wait), Err(StoreError::Failed { .. })));
+    let failed = store.health().failure.expect("it is said").file;
+    let more = (2..=50).map(|n| put(&store, 4, n).ticket().expect("callers are not held up")).last().unwrap();
+    store.retry_in_new_file().unwrap();
+    store.wait_durable(more, wait).expect("what waited is written without anybody asking");
+    // The trace names a file by the name it was made under.
+    let name = format!("sync {}", failed.display());
+    let syncs = disk.trace().into_iter().filter(|call| call.starts_with(&name)).count();
+    assert_eq!(syncs, 2, "one when it was begun, the failed one, never another: {:#?}", disk.trace());
+    disk.cut_power();
+    let found = disk.reboot(jet_hotstore::Aftermath::Lost);
+    assert_eq!(load(&open(&found).unwrap().0).unwrap().1.len(), 50);
+}
+
+#[test]
 fn sealed_content_is_read_only_and_epochs_are_kept() {
     let disk = SimulatedDisk::new();
     let store = written(&disk);

@@ -274,12 +274,14 @@ impl Queue {
     /// Takes over the state of the log after something else than a pump touched it.
     pub fn refresh(&self, appender: &Appender) {
         self.report(appender);
+        self.work.notify_all();
     }
 
     /// Carries everything into a new file after a failure.
     pub fn retry(&self, appender: &mut Appender) -> Result<(), StoreError> {
         let result = appender.retry();
         self.report(appender);
+        self.work.notify_all();
         result
     }
 

@@ -121,6 +121,11 @@ impl Driver {
         Ok(contents)
     }
 
+    /// Sealed earlier, so that appends are refused.
+    pub fn is_sealed(&self) -> bool {
+        self.store().health().closed.is_some()
+    }
+
     fn next_version(&mut self) -> Version {
         self.sequence += 1;
         Version::new(1, self.sequence)
