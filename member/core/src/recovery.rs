@@ -15,7 +15,7 @@ pub struct Rejoin {
     pub store: StoreReport,
 }
 
-/// What a store holds. A member that never lost its RAM (its boot is the recorded one) reports its RAM instead.
+/// What a member holds: of each partition the newest complete copy in its store or, if it never lost it, in RAM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
     /// Highest generation that it has fsynced as opened (may be the seal's + 1); 0: none yet.

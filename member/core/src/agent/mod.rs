@@ -38,10 +38,11 @@ pub struct LocalFacts {
     pub boot: Boot,
     /// Volume of its store.
     pub volume_id: String,
-    /// What it would bring back: its RAM if this boot has loaded or served, else its store as opened; `None`: not
-    /// opened yet, or refused.
+    /// What it would bring back: of each partition the newest complete copy in RAM or in its store. Both, because the
+    /// recorded boot may be one whose copies were still being filled. `None`: store not opened yet, or refused.
     pub holds: Option<StoreReport>,
-    /// This boot has loaded its store and verified it; the digest of what it loaded, as for a seal.
+    /// Its store is loaded and verified: the digest of what a seal covers, or of everything. Forgotten in every settled
+    /// state, because copies that lost their place then live on in the store alone.
     pub loaded: Option<Digest>,
     /// Doors as they are, with everything in flight counted: closed means nothing is in flight any more.
     pub doors: Doors,
@@ -86,7 +87,8 @@ pub enum Action {
     SetDoors(Doors),
     /// Hand a command to the leader.
     Propose(Command),
-    /// Load the store into RAM, verifying every digest; read-only if it is sealed.
+    /// Load the store into RAM, verifying every digest, read-only if it is sealed. A copy in RAM that is complete and
+    /// newer than the store's is kept.
     LoadStore,
     /// Once nothing is in flight: put the contents of all replicas into the reports.
     ReportContents {

@@ -5,7 +5,7 @@
 use super::{Action, Copying, Doors, LocalFacts};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::command::Command;
-use crate::ids::{Boot, Digest, MemberId, PartitionId};
+use crate::ids::{Boot, MemberId, PartitionId};
 use crate::machine::{Machine, RuntimeGeneration};
 use crate::operation::{Operation, OperationStep};
 use crate::safety;
@@ -157,9 +157,7 @@ impl Own<'_> {
             let (volume_id, store) = (self.facts.volume_id.clone(), store.clone());
             actions.push(Action::Propose(Command::Rejoined { member: self.me, boot, volume_id, store }));
         }
-        // Who never lost its RAM has nothing to load.
-        let lives = self.counts().then(Digest::default);
-        match self.facts.loaded.clone().or(lives) {
+        match self.facts.loaded.clone() {
             Some(content_digest) if back && !loaded.contains(&self.me) => {
                 actions.push(Action::Propose(Command::Loaded { member: self.me, boot, content_digest }));
             }

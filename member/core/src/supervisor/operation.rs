@@ -27,6 +27,9 @@ fn why_abort(machine: &Machine, operation: &Operation, observations: &Observatio
     if roll.nobody_lives() {
         return Some("all members were started again before the stop was committed".into());
     }
+    if operation.step == OperationStep::Begun && super::recovery::needed(machine, roll).is_some() {
+        return safety::absent_partitions(machine).map(|reason| format!("the cluster must recover first: {reason}"));
+    }
     let spent = observations.operation_for_ms.as_ref().filter(|(op, _)| *op == operation.id).map_or(0, |(_, ms)| *ms);
     if spent > operation.commit_within_ms {
         let waited = super::progress::of_operation(machine, operation, observations);
