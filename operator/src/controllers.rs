@@ -38,6 +38,8 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Look again after a conflict.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
 
+/// The kind of a write that lost against a newer one.
+const CONFLICT: &str = "conflict";
 const CLUSTERS: &str = "jetcluster";
 const JOBS: &str = "jetjob";
 
@@ -85,7 +87,7 @@ impl PassError {
     fn kind(&self) -> &'static str {
         match self {
             PassError::Dialling(_) => "dialling",
-            PassError::Cluster(error) if error.is_conflict() => "conflict",
+            PassError::Cluster(error) if error.is_conflict() => CONFLICT,
             PassError::Cluster(_) => "kubernetes",
             PassError::Job(error) => error.kind(),
         }
@@ -174,12 +176,12 @@ where
 {
     move |object, error, context| {
         let kind = error.kind();
-        context.telemetry.failure(controller, kind);
         let key = format!("{controller}/{}", key(object.as_ref()));
-        if kind == "conflict" {
+        if kind == CONFLICT {
             tracing::debug!(object = key, %error, "a newer write won; looking again");
             return Action::requeue(AFTER_CONFLICT);
         }
+        context.telemetry.failure(controller, kind);
         let wait = context.backoff.failed(&key);
         tracing::warn!(object = key, %error, "the pass failed; again in {wait:?}");
         Action::requeue(wait)
@@ -209,7 +211,11 @@ fn finish(
     begun: Instant,
     outcome: Result<Option<Duration>, PassError>,
 ) -> Result<Action, PassError> {
-    let result = if outcome.is_ok() { "success" } else { "error" };
+    let result = match &outcome {
+        Ok(_) => "success",
+        Err(error) if error.kind() == CONFLICT => "requeue",
+        Err(_) => "error",
+    };
     context.telemetry.pass(controller, result, begun.elapsed());
     let again = outcome?;
     context.backoff.succeeded(&format!("{controller}/{key}"));

@@ -88,7 +88,6 @@ fn container(cluster: &JetCluster) -> Container {
         name: names::MEMBER_CONTAINER.to_owned(),
         image: Some(spec.image.clone()),
         image_pull_policy: spec.image_pull_policy.clone(),
-        command: Some(vec!["jet-member".to_owned()]),
         args: Some(vec!["--config".to_owned(), format!("{}/{}", names::CONFIG_DIR, config::JET)]),
         env: Some(vec![
             from_field("JET_POD_NAME", "metadata.name"),
