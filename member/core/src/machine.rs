@@ -77,6 +77,8 @@ pub struct RuntimeGeneration {
     pub index: LogIndex,
     /// Who builds it, in this order.
     pub members: Vec<MemberId>,
+    /// For each partition the place in `members` of its primary at this entry: who keeps the jobs' state of it.
+    pub owners: Vec<u16>,
     /// What is built, in this order.
     pub jobs: Vec<RuntimeJob>,
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use super::{Answer, already, drop_runtime, settled, wrong_state};
 use crate::cluster_state::ClusterState;
 use crate::command::RuntimeWish;
-use crate::ids::{ExecutionId, LogIndex, MemberId, RuntimeNumber};
+use crate::ids::{ExecutionId, LogIndex, MemberId, PartitionId, RuntimeNumber};
 use crate::job::{Job, JobStatus, Returning, SnapshotRef, Verdict};
 use crate::machine::{Machine, RuntimeGeneration, RuntimeJob};
 use crate::outcome::Refused;
+use crate::partition::PartitionEntry;
 use crate::safety;
 
 pub(super) fn begin(machine: &mut Machine, index: LogIndex, members: Vec<MemberId>, wishes: Vec<RuntimeWish>) -> Answer {
@@ -31,13 +32,24 @@ pub(super) fn begin(machine: &mut Machine, index: LogIndex, members: Vec<MemberI
     if let Some(member) = members.iter().find(|member| !machine.roster.contains_key(member)) {
         return Err(Refused::UnknownMember { member: *member });
     }
+    let owners = owners(machine, &members)?;
     check(machine, &wishes)?;
     drop_runtime(machine, JobStatus::Starting);
     let jobs = wishes.into_iter().filter_map(|wish| machine.jobs.get_mut(&wish.job).map(|job| start(job, wish.restore))).collect();
     machine.last_runtime = RuntimeNumber(machine.last_runtime.0 + 1);
     let number = machine.last_runtime;
-    machine.runtime = Some(RuntimeGeneration { number, index, members, jobs });
+    machine.runtime = Some(RuntimeGeneration { number, index, members, owners, jobs });
     Ok(format!("members build runtime generation {number}"))
+}
+
+/// State lies where the primary is, so that most of a snapshot needs no network.
+fn owners(machine: &Machine, members: &[MemberId]) -> Result<Vec<u16>, Refused> {
+    let place = |(partition, entry): (PartitionId, &PartitionEntry)| {
+        let owner = entry.primary().and_then(|primary| members.iter().position(|member| *member == primary.member));
+        let why = || Refused::BadTable { partition, why: "its primary is not among the members of the runtime".into() };
+        owner.and_then(|owner| u16::try_from(owner).ok()).ok_or_else(why)
+    };
+    machine.table.entries().map(place).collect()
 }
 
 fn check(machine: &Machine, wishes: &[RuntimeWish]) -> Result<(), Refused> {
