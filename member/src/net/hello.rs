@@ -21,23 +21,29 @@ pub enum Purpose {
     },
 }
 
-/// Requests of one lane do not wait for those of the other.
+/// Number of lanes.
+pub const LANES: usize = 3;
+
+/// Requests of one lane do not wait for those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lane {
     /// Consensus, presence, founding.
     Control,
     /// Partitions.
     Data,
+    /// Snapshots of jobs.
+    Jobs,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Lane; 2] = [Lane::Control, Lane::Data];
+    pub const ALL: [Lane; LANES] = [Lane::Control, Lane::Data, Lane::Jobs];
 
     pub(crate) fn index(self) -> usize {
         match self {
             Lane::Control => 0,
             Lane::Data => 1,
+            Lane::Jobs => 2,
         }
     }
 }

@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub use hello::{Lane, Peer};
 pub use stream::EngineStream;
 
-use hello::Hello;
+use hello::{Hello, LANES};
 use registry::Registry;
 
 /// Streams for the engine that wait to be taken.
@@ -88,7 +88,7 @@ pub(crate) struct Shared {
     registry: Mutex<Registry>,
     connected: watch::Sender<u64>,
     hints: watch::Sender<BTreeSet<String>>,
-    handlers: [OnceLock<Arc<dyn Handler>>; 2],
+    handlers: [OnceLock<Arc<dyn Handler>>; LANES],
     streams: mpsc::Sender<EngineStream>,
 }
 
@@ -109,7 +109,7 @@ impl Net {
             registry: Mutex::new(Registry::default()),
             connected: watch::Sender::new(0),
             hints: watch::Sender::new(BTreeSet::new()),
-            handlers: [OnceLock::new(), OnceLock::new()],
+            handlers: [const { OnceLock::new() }; LANES],
             streams,
         });
         (Self { shared }, taken)

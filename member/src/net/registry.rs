@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::hello::{Lane, Peer};
+use super::hello::{LANES, Lane, Peer};
 use super::lane::Caller;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Known {
     boot: u64,
     ordinal: u32,
     address: Option<SocketAddr>,
-    callers: [Option<(u64, Caller)>; 2],
+    callers: [Option<(u64, Caller)>; LANES],
     connections: BTreeMap<u64, (u64, CancellationToken)>,
 }
 
@@ -50,7 +50,7 @@ impl Registry {
             for (_, (_, token)) in known.connections.iter().filter(|(_, (boot, _))| *boot < peer.boot) {
                 token.cancel();
             }
-            known.callers = [None, None];
+            known.callers = Default::default();
         }
         known.connections.insert(number, (peer.boot, over.clone()));
         Ticket { number, over }
