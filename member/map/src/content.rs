@@ -28,6 +28,17 @@ pub struct Content {
     pub pending: Pending,
 }
 
+/// A place in a content that is being written whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Behind all entries: a key that only the disk shows.
+    pub removed: bool,
+    /// Map.
+    pub map: String,
+    /// Key.
+    pub key: Bytes,
+}
+
 /// What applying gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
@@ -211,26 +222,49 @@ impl Content {
 
     /// The whole content as the log may show it.
     pub fn on_disk(&self) -> Vec<LogRecord> {
-        let mut log = Vec::new();
-        for (map, entries) in &self.maps {
-            for (key, value) in entries {
+        let entries = self.on_disk_after(None, usize::MAX).into_iter().map(|(_, record)| record);
+        entries.chain(self.markers_as_records()).collect()
+    }
+
+    /// Entries as the log may show them, after a place, until `bytes` are reached; none when there are no more. The
+    /// content may change between two calls: what changes behind the place is in the log by itself.
+    pub fn on_disk_after(&self, after: Option<&Place>, bytes: usize) -> Vec<(Place, LogRecord)> {
+        let (mut found, mut size) = (Vec::new(), 0);
+        let from = after.filter(|place| !place.removed);
+        let maps = match after {
+            Some(Place { removed: true, .. }) => None,
+            _ => Some(self.maps.range::<str, _>((from.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str())), Bound::Unbounded))),
+        };
+        for (map, entries) in maps.into_iter().flatten() {
+            let start = from.filter(|place| place.map == *map).map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
+            for (key, value) in entries.range((start, Bound::Unbounded)) {
                 let value = match self.pending.on_disk(map, key) {
                     None => value,
                     Some(Some(before)) => before,
                     Some(None) => continue,
                 };
-                log.push(LogRecord::Put { map: map.clone(), key: key.clone(), value: value.clone() });
+                size += key.len() + value.len() + map.len();
+                let place = Place { removed: false, map: map.clone(), key: key.clone() };
+                found.push((place, LogRecord::Put { map: map.clone(), key: key.clone(), value: value.clone() }));
+                if size >= bytes {
+                    return found;
+                }
             }
         }
         // Keys that a sink removed and that the disk must still show.
         for (map, key, held) in self.pending.held() {
+            let place = Place { removed: true, map: map.into(), key: key.clone() };
             let in_ram = self.maps.get(map).is_some_and(|entries| entries.contains_key(key));
-            if let (false, Some(value)) = (in_ram, &held.before) {
-                log.push(LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() });
+            if let (false, Some(value), true) = (in_ram, &held.before, after.is_none_or(|after| *after < place)) {
+                found.push((place, LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() }));
             }
         }
-        log.extend(self.markers_on_disk.iter().map(|(job, point)| LogRecord::Marker { job: *job, point: *point }));
-        log
+        found
+    }
+
+    /// Markers as the log shows them.
+    pub fn markers_as_records(&self) -> impl Iterator<Item = LogRecord> + '_ {
+        self.markers_on_disk.iter().map(|(job, point)| LogRecord::Marker { job: *job, point: *point })
     }
 
     /// Takes a record back from the log while loading.

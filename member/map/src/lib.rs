@@ -30,7 +30,7 @@ pub use jet_core::{
     Boot, Digest, Epoch, ExecutionId, JobId, MemberId, PartitionContent, PartitionEntry, PartitionId, PartitionTable, TableVersion, Version,
 };
 
-pub use content::{Applied, Content};
+pub use content::{Applied, Content, Place};
 pub use copy::{CopyItem, CopySource};
 pub use door::{Door, Requester};
 pub use epoch::PartitionEpoch;

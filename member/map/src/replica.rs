@@ -82,8 +82,9 @@ impl Replica {
         }
         let version = Version { installed, seq: self.version.seq + 1 };
         let applied = self.content.apply(&op, self.decode)?;
+        let log = logged_change(self.version, version, applied.log);
         self.advance(Sequenced { prev: self.version, version, op });
-        Ok((version, applied.reply, logged(version, applied.log)))
+        Ok((version, applied.reply, log))
     }
 
     fn advance(&mut self, change: Sequenced) {
@@ -106,7 +107,7 @@ impl Replica {
         }
         for change in batch.iter().filter(|change| change.version > self.version).cloned().collect::<Vec<_>>() {
             match self.content.apply(&change.op, self.decode) {
-                Ok(applied) => log.extend(logged(change.version, applied.log)),
+                Ok(applied) => log.extend(logged_change(change.prev, change.version, applied.log)),
                 // The primary could apply it and this replica cannot: they are not equal, and only a copy helps.
                 Err(_) => return (Followed::Elsewhere(self.version), log),
             }
@@ -165,12 +166,15 @@ impl Replica {
         Ok(PartitionEpoch { id, version: self.version, parts, commit, writes, marker: self.content.markers.get(&id.job).copied() })
     }
 
-    /// While loading: takes a record back from the log.
-    pub fn load(&mut self, record: LogRecord) {
-        self.content.load(record);
+    /// While loading: takes a content back from the store, at the version that the store vouches for.
+    pub fn loaded(&mut self, content: Content, version: Version) {
+        self.content = content;
+        self.version = version;
+        self.tail.clear();
+        self.incoming = None;
     }
 
-    /// While loading: takes the parts of a snapshot back, with the sink writes that the log does not have.
+    /// While loading: takes the parts of a snapshot back. Its sink writes are left to the restart of the job.
     pub fn load_epoch(&mut self, epoch: PartitionEpoch) {
         let id = epoch.id;
         if !epoch.parts.is_empty() {
@@ -179,21 +183,16 @@ impl Replica {
         if let Some(commit) = epoch.commit {
             self.content.commits.insert(id, commit);
         }
-        if let Some(marker) = epoch.marker.map(|marker| marker.min(id.point()))
-            && self.content.markers.get(&id.job).is_none_or(|known| *known < marker)
-        {
-            for write in epoch.writes {
-                self.content.set(&write.map, &write.key, write.value);
-            }
-            self.content.markers.insert(id.job, marker);
-        }
     }
+}
 
-    /// While loading: the version that the store vouches for.
-    pub fn loaded_at(&mut self, version: Version) {
-        self.version = version;
-        self.tail.clear();
+/// Only the last record of a change carries its version: a log that ends between them is at the version before.
+fn logged_change(prev: Version, version: Version, records: Vec<LogRecord>) -> Vec<Logged> {
+    let mut log = logged(prev, records);
+    if let Some(last) = log.last_mut() {
+        last.version = version;
     }
+    log
 }
 
 fn logged(version: Version, records: Vec<LogRecord>) -> Vec<Logged> {
