@@ -15,6 +15,23 @@ pub const LEASE_MS: u64 = 2_000;
 /// Bound on how much two monotonic clocks drift apart within a lease, with the scheduling of both ends.
 pub const DRIFT_MS: u64 = 500;
 
+/// A lease as its holder keeps it. Who leads a partition answers only while it holds one, looked at *after* the value
+/// was read or the backups acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Holder's clock at the *sending* of the request that was granted.
+    pub asked_at_ms: u64,
+    /// The leader's table version at the grant: a holder that has not applied it may have been deposed by it.
+    pub table_version: TableVersion,
+}
+
+impl Lease {
+    /// It runs, under the table that the holder knows.
+    pub fn holds(&self, known: TableVersion, now_ms: u64) -> bool {
+        self.table_version > TableVersion(0) && known >= self.table_version && now_ms < self.asked_at_ms.saturating_add(LEASE_MS)
+    }
+}
+
 /// What one member says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberReport {
@@ -29,8 +46,11 @@ pub struct MemberReport {
     /// Only while its doors are closed for all under this operation and nothing is in flight; made anew whenever a
     /// version in it changes.
     pub contents: Option<ContentsReport>,
-    /// Newest committed snapshot (RAM) of each job, as far as its record is here. Read *after* `applied` was applied:
-    /// from then on no snapshot of an execution that the machine does not run is committed here.
+    /// The entry as of which `committed` is final: everything up to it was applied (from then on no snapshot of an
+    /// execution that the machine does not run is committed here), and then every partition led here was in step, to
+    /// its last write, on all copies that count. A record that only its primary has may still be lost with it.
+    pub committed_at: LogIndex,
+    /// Newest committed snapshot (RAM) of each job whose record lies in a partition led here.
     pub committed: Vec<EpochReport>,
     /// Every snapshot that is kept and of which all parts that belong here are durable (also when none belongs here).
     pub flushed: Vec<EpochReport>,

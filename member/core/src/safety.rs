@@ -65,6 +65,12 @@ pub fn under_backed(machine: &Machine) -> Option<Reason> {
 pub fn why_not_freeze(machine: &Machine, operation: &Operation) -> Vec<Reason> {
     let runs = |job: &Job| machine.runtime.as_ref().is_some_and(|runtime| runtime.jobs.iter().any(|r| r.job == job.id && r.execution == job.execution));
     let mut why: Vec<_> = absent_partitions(machine).into_iter().collect();
+    // While freezing no place is given to anybody, so what is missing then would stay missing.
+    let wanted = machine.copies_wanted();
+    let mut short = machine.table.entries().filter(|(_, entry)| !entry.replicas.is_empty() && entry.replicas.len() < wanted);
+    if let Some((first, _)) = short.next() {
+        why.push(Reason::UnderBacked { count: 1 + short.count(), first, wanted });
+    }
     for job in machine.jobs.values() {
         if job.needs_terminal() && !runs(job) {
             why.push(Reason::BetweenRuns { job: job.name.clone() });

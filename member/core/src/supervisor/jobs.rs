@@ -61,7 +61,7 @@ fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<
     let allowed = machine.state.settled().is_some_and(|state| state.runs_jobs()) && machine.runtime.is_none() && machine.table.absent().is_empty();
     let members = roll.here();
     let led = machine.table.partitions.iter().all(|entry| entry.primary().is_some_and(|primary| roll.is_here(primary.member)));
-    let told = members.iter().all(|member| report(observations, *member).is_some_and(|report| report.applied >= machine.fence));
+    let told = members.iter().all(|member| report(observations, *member).is_some_and(|report| report.committed_at >= machine.fence));
     if !allowed || !led || !told {
         return None;
     }

@@ -25,6 +25,7 @@ use crate::ids::OperationId;
 use crate::machine::Machine;
 use crate::report::Observations;
 use presence::Roll;
+pub use repair::deposed;
 
 /// How long the present leader has seen the present operation open: the only memory beside the machine.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 //! Law: a primary is replaced when its lease is over or its process is another one, and only by a copy that counts;
 //! a partition whose copies are all away waits for them. Must not know: what a copy costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::presence::{Presence, REPAIR_AFTER_MS, Roll};
 use crate::cluster_state::ClusterState;
@@ -47,6 +47,17 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
         }
     }
     (!changes.is_empty()).then(|| Command::Table { base_version: machine.table.version, changes })
+}
+
+/// Members that a command, once committed, deposes as primaries. From its proposal until its answer the leader grants
+/// them no lease: one that is heard again in between would serve beside its successor.
+pub fn deposed(machine: &Machine, command: &Command) -> BTreeSet<MemberId> {
+    let Command::Table { changes, .. } = command else { return BTreeSet::new() };
+    let loses = |change: &TableChange| {
+        let primary = machine.table.entry(change.partition)?.primary()?.member;
+        (change.replicas.first() != Some(&primary)).then_some(primary)
+    };
+    changes.iter().filter_map(loses).collect()
 }
 
 /// The list without those that are lost, led by a copy that counts; `None`: there is none, wait.

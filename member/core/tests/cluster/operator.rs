@@ -1,0 +1,82 @@
+//! Whoever stops and returns the cluster: level-triggered, as the real one.
+//!
+//! Law: pods go only after Commit was read back from every member. Must not know: disks.
+
+use jet_core::operation::OperationStep;
+use jet_core::{ClusterState, Command, OperationId, RecoveringFrom, safety, view};
+
+use crate::world::World;
+
+#[derive(Default)]
+pub struct Operator {
+    /// The operation whose pods were taken down, and whether all of them are up again.
+    down: Option<OperationId>,
+    returned: Option<OperationId>,
+}
+
+impl Operator {
+    pub fn is_down(&self) -> bool {
+        self.down.is_some()
+    }
+}
+
+impl World {
+    pub fn operate(&mut self) {
+        if self.machine.jobs.len() < 2 && self.dice.percent(5) {
+            self.submit();
+        }
+        let open = self.machine.open_operation().map(|operation| (operation.id.clone(), operation.step, operation.transient));
+        let Some((op, step, transient)) = open else {
+            self.operator.down = None;
+            if !self.quiet && self.machine.state.settled().is_some() && self.dice.permille(15) {
+                let id = OperationId { seq: self.machine.highest_operation + 1, random: "x".into() };
+                let transient = self.dice.percent(30);
+                self.proposals.push(Command::Begin { op: id, requested_by: "test".into(), accepted: Vec::new(), transient });
+            }
+            return;
+        };
+        // A late Abort of a requester that stalled; it must find what was decided.
+        if self.dice.permille(if self.quiet { 0 } else { 6 }) {
+            self.proposals.push(Command::Abort { op: op.clone(), reason: "changed their mind".into() });
+        }
+        self.pods(&op, step);
+        if transient {
+            return;
+        }
+        match step {
+            OperationStep::Begun => self.proposals.push(Command::Freeze { op, commit_within_ms: 20_000 }),
+            OperationStep::Sealed => self.proposals.push(Command::Commit { op, roster_digest: view::roster_digest(&self.machine) }),
+            OperationStep::Committed => self.activate(op),
+            OperationStep::Activated if self.machine.jobs.values().all(|job| !job.needs_terminal() || job.status == jet_core::JobStatus::Running) => {
+                self.proposals.push(Command::Open { op });
+            }
+            _ => {}
+        }
+    }
+
+    fn pods(&mut self, op: &OperationId, step: OperationStep) {
+        if step != OperationStep::Committed || self.operator.returned.as_ref() == Some(op) {
+            return;
+        }
+        let everybody_knows = self.nodes.iter().all(|node| node.machine.operation(op).is_some_and(|known| known.step == OperationStep::Committed));
+        if self.operator.down.is_none() && everybody_knows {
+            self.operator.down = Some(op.clone());
+        }
+        if self.operator.down.is_some() {
+            let i = self.dice.below(self.nodes.len());
+            self.nodes[i].crash();
+            if self.nodes.iter().all(|node| !node.up) {
+                self.operator.down = None;
+                self.operator.returned = Some(op.clone());
+                self.start_all();
+            }
+        }
+    }
+
+    fn activate(&mut self, op: OperationId) {
+        let sealed = matches!(self.machine.state, ClusterState::Recovering { from: RecoveringFrom::Sealed { .. }, .. });
+        if sealed && safety::why_not_complete(&self.machine).is_empty() {
+            self.proposals.push(Command::Activate { op, sealed_generation: self.machine.generation, wishes: Vec::new() });
+        }
+    }
+}

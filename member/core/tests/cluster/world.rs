@@ -1,0 +1,444 @@
+//! Time, messages and faults.
+//!
+//! Law: the log is ordered and lost by nobody; the way to it loses, delays and repeats. Must not know: invariants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jet_core::agent::{self, Action};
+use jet_core::command::RuntimeWish;
+use jet_core::report::{EpochReport, Lease, Observations, Observed};
+use jet_core::roster::{Founder, RosterEntry};
+use jet_core::supervisor::{self, Watch};
+use jet_core::{Command, FoundingId, Guarantee, JobId, Machine, MemberId, Outcome, TableVersion, apply};
+
+use crate::dice::Dice;
+use crate::node::Node;
+use crate::operator::Operator;
+use crate::truth::Truth;
+
+pub const TICK_MS: u64 = 100;
+const FAULTY_TICKS: u64 = 700;
+/// Longer than an operation may take.
+const QUIET_TICKS: u64 = 7_500;
+/// A world without a rule is watched for broken laws, not for its end.
+const QUIET_TICKS_WITHOUT: u64 = 300;
+
+/// A rule that a world can be without, to see it caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    VersionNamesItsPrimary,
+    AbsentWaits,
+    OnlyCompleteCopies,
+    FirstDecisionWins,
+    WholeRoster,
+    PromotionWaits,
+    LeaseIsChecked,
+    LeaseNamesItsTable,
+    DeposedGetNoLease,
+    PrimaryWaitsBeforeSynced,
+    ReportsAreFinal,
+    SealIsCompared,
+}
+
+pub struct Settings {
+    pub members: u32,
+    pub partitions: u16,
+    pub backups: u8,
+    /// Disks are behind RAM; then a crash of all loses what was not flushed, and only then.
+    pub slow_disks: bool,
+}
+
+impl Settings {
+    pub fn of(seed: u64) -> Self {
+        let members = [3, 1, 2, 3, 4, 5][(seed % 6) as usize];
+        Self { members, partitions: 5, backups: [1, 1, 2, 0][(seed / 6 % 4) as usize], slow_disks: seed % 5 == 0 }
+    }
+}
+
+pub struct World {
+    pub now: u64,
+    pub dice: Dice,
+    pub settings: Settings,
+    pub without: Option<Rule>,
+    pub nodes: Vec<Node>,
+    pub log: Vec<Command>,
+    /// Everything in the log, applied.
+    pub machine: Machine,
+    pub proposals: Vec<Command>,
+    pub leader: Option<usize>,
+    pub leader_since: u64,
+    pub heard: BTreeMap<MemberId, (u64, Observed)>,
+    pub watch: Watch,
+    pub operator: Operator,
+    pub truth_of_run: Truth,
+    pub epoch_of: BTreeMap<u64, EpochReport>,
+    pub executions: BTreeMap<(JobId, u64), crate::data::Execution>,
+    pub next_write: u64,
+    pub quiet: bool,
+    heal_at: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, settings: Settings, without: Option<Rule>) -> Self {
+        let nodes = (0..settings.members).map(Node::new).collect();
+        Self {
+            now: 0,
+            dice: Dice(seed),
+            settings,
+            without,
+            nodes,
+            log: Vec::new(),
+            machine: Machine::default(),
+            proposals: Vec::new(),
+            leader: None,
+            leader_since: 0,
+            heard: BTreeMap::new(),
+            watch: Watch::default(),
+            operator: Operator::default(),
+            truth_of_run: Truth::default(),
+            epoch_of: BTreeMap::new(),
+            executions: BTreeMap::new(),
+            next_write: 1,
+            quiet: false,
+            heal_at: 0,
+        }
+    }
+
+    pub fn lacks(&self, rule: Rule) -> bool {
+        self.without == Some(rule)
+    }
+
+    pub fn run(&mut self) -> Result<(), String> {
+        for node in &mut self.nodes {
+            node.start();
+        }
+        self.found()?;
+        for _ in 0..FAULTY_TICKS {
+            self.faults();
+            self.tick()?;
+        }
+        self.quiet = true;
+        self.heal();
+        for _ in 0..if self.without.is_some() { QUIET_TICKS_WITHOUT } else { QUIET_TICKS } {
+            if !self.operator.is_down() {
+                self.start_all();
+            }
+            self.tick()?;
+            if self.settled_for_good() {
+                return self.check_readable();
+            }
+        }
+        let operation = self.machine.open_operation().map(|op| (&op.id, op.step));
+        let why = jet_core::safety::sentence(&jet_core::safety::why_not_self_activate(&self.machine));
+        let nodes: Vec<_> = self.nodes.iter().map(|n| (n.up, n.disk.boot.0, n.disk.opened.0, n.disk.seal.is_some(), n.loaded.is_some(), n.runtime, n.doors)).collect();
+        let last: Vec<_> = self.log.iter().rev().take(6).map(|c| format!("{c:?}").chars().take(300).collect::<String>()).collect();
+        Err(format!("not settled: {:?}\n former {:?} operation {operation:?}\n {:?}\n {why}\n {nodes:?}\n leader {:?} runtime {:?}\n {last:#?}", self.machine.state, self.machine.former, self.jobs(), self.leader, self.machine.runtime))
+    }
+
+    fn jobs(&self) -> Vec<(String, jet_core::JobStatus, Option<String>)> {
+        self.machine.jobs.values().map(|job| (job.name.clone(), job.status, job.cause.clone())).collect()
+    }
+
+    fn found(&mut self) -> Result<(), String> {
+        let founder = |node: &Node| Founder {
+            member: node.id,
+            entry: RosterEntry { ordinal: node.ordinal, boot: node.disk.boot, volume_id: node.volume(), log_line: 1 },
+        };
+        let members = self.nodes.iter().map(founder).collect();
+        let (partition_count, backup_count) = (self.settings.partitions, self.settings.backups);
+        self.append(Command::Found { id: FoundingId::default(), members, partition_count, backup_count, permit_digest: jet_core::Digest("p".into()) })?;
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
+        self.now += TICK_MS;
+        self.elect();
+        self.follow();
+        self.heartbeats();
+        self.supervise();
+        self.agents();
+        self.work()?;
+        self.operate();
+        self.deliver()
+    }
+
+    pub fn index_of(&self, member: MemberId) -> usize {
+        (member.0.as_u128() - 1) as usize
+    }
+
+    pub fn reach(&self, a: usize, b: usize) -> bool {
+        self.nodes[a].up && self.nodes[b].up && self.nodes[a].side == self.nodes[b].side
+    }
+
+    fn elect(&mut self) {
+        let majority = |side: usize, nodes: &[Node]| nodes.iter().filter(|node| node.up && node.side == side).count() * 2 > nodes.len();
+        let fits = |i: usize, nodes: &[Node]| nodes[i].up && majority(nodes[i].side, nodes);
+        let stays = self.leader.is_some_and(|leader| fits(leader, &self.nodes)) && !self.dice.permille(if self.quiet { 0 } else { 5 });
+        if stays {
+            return;
+        }
+        let candidates: Vec<_> = (0..self.nodes.len()).filter(|i| fits(*i, &self.nodes)).collect();
+        self.leader = if candidates.is_empty() { None } else { Some(candidates[self.dice.below(candidates.len())]) };
+        self.leader_since = self.now;
+        // What a leader proposes of itself ends with it.
+        self.proposals.retain(|command| !matches!(command, Command::Table { .. } | Command::Runtime { .. } | Command::Recover { .. }));
+        self.heard.clear();
+        self.watch = Watch::default();
+    }
+
+    /// Members apply the log, some later than others; the leader at once.
+    fn follow(&mut self) {
+        for i in 0..self.nodes.len() {
+            let Some(leader) = self.leader.filter(|leader| self.reach(*leader, i)) else { continue };
+            let all = self.log.len();
+            let known = self.nodes[i].machine.applied as usize;
+            let until = if i == leader || self.dice.percent(60) { all } else { (known + self.dice.below(3)).min(all) };
+            for index in known..until {
+                let command = self.log[index].clone();
+                let without = self.without;
+                mutated_apply(&mut self.nodes[i].machine, index as u64 + 1, command, without);
+                self.obey_table(i);
+            }
+        }
+    }
+
+    fn heartbeats(&mut self) {
+        let Some(leader) = self.leader else { return };
+        let machine = &self.nodes[leader].machine;
+        let doomed: BTreeSet<_> = self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).filter(|_| self.without != Some(Rule::DeposedGetNoLease)).collect();
+        let table_version = if self.lacks(Rule::LeaseNamesItsTable) { TableVersion(1) } else { machine.table.version };
+        for i in 0..self.nodes.len() {
+            if i == leader || (self.reach(leader, i) && self.dice.percent(80)) {
+                let node = &mut self.nodes[i];
+                if !doomed.contains(&node.id) {
+                    node.lease = Lease { asked_at_ms: self.now, table_version };
+                }
+                let report = node.report(&self.epoch_of);
+                let observed = Observed { heard_ms_ago: 0, boot: node.disk.boot, volume_id: node.volume(), report };
+                self.heard.insert(node.id, (self.now, observed));
+            }
+        }
+    }
+
+    fn supervise(&mut self) {
+        let Some(leader) = self.leader else { return };
+        let now = self.now;
+        let hasty = self.lacks(Rule::PromotionWaits);
+        let final_anyway = self.lacks(Rule::ReportsAreFinal);
+        let machine = &self.nodes[leader].machine;
+        let members = self.heard.iter().map(|(member, (at, observed))| {
+            let mut observed = observed.clone();
+            observed.heard_ms_ago = now - at;
+            if hasty && observed.heard_ms_ago > 3 * TICK_MS {
+                observed.heard_ms_ago = supervisor::presence::LOST_AFTER_MS;
+            }
+            if final_anyway {
+                observed.report.committed_at = u64::MAX;
+            }
+            (*member, observed)
+        });
+        let observations = Observations {
+            members: members.collect(),
+            leader_for_ms: now - self.leader_since,
+            operation_for_ms: self.watch.observe(machine, now),
+        };
+        let commands = supervisor::plan(machine, &observations);
+        self.proposals.extend(commands);
+    }
+
+    fn agents(&mut self) {
+        for i in 0..self.nodes.len() {
+            if !self.nodes[i].up || self.dice.percent(20) {
+                continue;
+            }
+            let facts = self.nodes[i].facts(self.lacks(Rule::OnlyCompleteCopies));
+            for action in agent::plan(&self.nodes[i].machine, self.nodes[i].id, &facts) {
+                if !self.dice.percent(15) {
+                    self.act(i, action);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, i: usize, action: Action) {
+        let compare = !self.lacks(Rule::SealIsCompared);
+        let slow = self.settings.slow_disks;
+        let halves = self.lacks(Rule::OnlyCompleteCopies);
+        let node = &mut self.nodes[i];
+        match action {
+            Action::SetDoors(doors) => node.doors = doors,
+            Action::Propose(command) => {
+                if self.leader.is_some_and(|leader| self.reach(leader, i)) {
+                    self.proposals.push(self.mutated(command));
+                }
+            }
+            Action::LoadStore => {
+                node.ram = node.disk.copies.keys().chain(node.ram.keys()).filter_map(|p| node.held(*p).map(|copy| (*p, copy.clone()))).collect();
+                if halves {
+                    node.ram.extend(node.disk.halves.clone());
+                }
+                let covered = node.disk.seal.is_some().then_some(&node.disk.covered);
+                node.loaded = Some(Node::digest_of(&node.ram, covered));
+            }
+            Action::ReportContents { op, attempt } => node.reports_contents = Some((op, attempt)),
+            Action::WithdrawContents => node.reports_contents = None,
+            Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {
+                node.seal(&op, attempt, generation, quiesced_index, &content_digest, compare || !slow);
+            }
+            Action::VoidSeal { .. } => node.disk.seal = None,
+            Action::OpenGeneration(generation) => {
+                node.disk.opened = generation;
+                node.flush();
+            }
+            Action::StartRuntime(runtime) => {
+                node.runtime = Some(runtime.number);
+                node.runtime_lost = false;
+            }
+            Action::StopRuntime => {
+                node.runtime = None;
+                node.runtime_lost = false;
+            }
+            Action::ShipPartition { partition, to, boot, changed } => self.ship(i, partition, to, boot, changed),
+        }
+    }
+
+    fn mutated(&self, mut command: Command) -> Command {
+        if let (Command::Rejoined { store, .. }, true) = (&mut command, self.lacks(Rule::VersionNamesItsPrimary)) {
+            for version in store.partitions.iter_mut().flatten() {
+                version.installed = jet_core::TableVersion(0);
+            }
+        }
+        command
+    }
+
+    fn deliver(&mut self) -> Result<(), String> {
+        let mut waiting = std::mem::take(&mut self.proposals);
+        while !waiting.is_empty() {
+            let command = waiting.swap_remove(self.dice.below(waiting.len()));
+            let fate = if self.quiet { 99 } else { self.dice.below(100) };
+            match fate {
+                0..10 => {}
+                10..30 => self.proposals.push(command),
+                30..35 => {
+                    self.proposals.push(command.clone());
+                    self.append(command)?;
+                }
+                _ => {
+                    self.append(command)?;
+                }
+            }
+        }
+        self.proposals.truncate(200);
+        Ok(())
+    }
+
+    pub fn append(&mut self, command: Command) -> Result<Option<Outcome>, String> {
+        if self.leader.is_none() && !self.log.is_empty() {
+            return Ok(None);
+        }
+        // A refused command changes nothing (proved beside the machine), so the long log keeps only what matters.
+        let mut next = self.machine.clone();
+        let outcome = mutated_apply(&mut next, self.log.len() as u64 + 1, command.clone(), self.without);
+        if !outcome.is_done() {
+            return Ok(Some(outcome));
+        }
+        let before = std::mem::replace(&mut self.machine, next);
+        self.log.push(command.clone());
+        self.hold_against_truth(&before, &command)?;
+        Ok(Some(outcome))
+    }
+
+    fn faults(&mut self) {
+        if self.now >= self.heal_at {
+            self.heal();
+        }
+        let held_down = self.operator.is_down();
+        for i in 0..self.nodes.len() {
+            if self.nodes[i].up && self.dice.permille(4) {
+                self.nodes[i].crash();
+            } else if !self.nodes[i].up && !held_down && self.dice.percent(8) {
+                self.nodes[i].start();
+            }
+        }
+        if self.dice.permille(4) {
+            self.nodes.iter_mut().for_each(Node::crash);
+        }
+        if self.dice.permille(8) {
+            for i in 0..self.nodes.len() {
+                self.nodes[i].side = usize::from(self.dice.percent(30));
+            }
+            self.heal_at = self.now + TICK_MS * (1 + self.dice.below(60) as u64);
+        }
+    }
+
+    fn heal(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.side = 0);
+    }
+
+    pub fn start_all(&mut self) {
+        self.nodes.iter_mut().filter(|node| !node.up).for_each(Node::start);
+    }
+
+    fn settled_for_good(&self) -> bool {
+        let machine = &self.machine;
+        let runs = machine.jobs.values().filter(|job| !job.ended()).all(|job| job.status == jet_core::JobStatus::Running);
+        machine.state.settled().is_some()
+            && machine.open_operation().is_none()
+            && runs
+            && jet_core::safety::under_backed(machine).is_none()
+            && self.nodes.iter().all(|node| node.up && node.machine.applied == machine.applied && node.doors == agent::Doors::Open)
+    }
+
+    pub fn submit(&mut self) {
+        let name = format!("job-{}", self.machine.jobs.len());
+        let (sql, plan, fingerprint) = (String::new(), String::new(), String::new());
+        self.proposals.push(Command::Submit { name, sql, guarantee: Guarantee::ExactlyOnce, interval_ms: 1000, plan, fingerprint });
+    }
+}
+
+/// The machine, or one without a rule.
+fn mutated_apply(machine: &mut Machine, index: u64, command: Command, without: Option<Rule>) -> Outcome {
+    let aborts = matches!(&command, Command::Abort { .. });
+    let op = if let Command::Abort { op, .. } = &command { Some(op.clone()) } else { None };
+    let outcome = apply(machine, index, command);
+    match (without, &mut machine.state) {
+        (Some(Rule::AbsentWaits), state) if state.settled().is_some() => {
+            let member = machine.roster.iter().next().map(|(member, entry)| (*member, entry.boot));
+            let Some((member, boot)) = member else { return outcome };
+            for entry in machine.table.partitions.iter_mut().filter(|entry| entry.replicas.is_empty()) {
+                entry.replicas.push(jet_core::Replica { member, boot, synced: true });
+                entry.changed = machine.table.version;
+                entry.installed = machine.table.version;
+            }
+        }
+        (Some(Rule::WholeRoster), jet_core::ClusterState::Recovering { rejoined, loaded, .. }) if loaded.len() * 2 > machine.roster.len() => {
+            for (member, entry) in &machine.roster {
+                if loaded.insert(*member) {
+                    let store = jet_core::StoreReport { generation: machine.generation, seal: None, partitions: Vec::new(), epochs: Vec::new() };
+                    rejoined.insert(*member, jet_core::Rejoin { boot: entry.boot, store });
+                }
+            }
+        }
+        (Some(Rule::WholeRoster), jet_core::ClusterState::Activating { opened, generation, .. }) if opened.len() * 2 > machine.roster.len() => {
+            machine.generation = *generation;
+            machine.state = jet_core::ClusterState::Active;
+            machine.former = None;
+        }
+        (Some(Rule::FirstDecisionWins), _) if aborts && !outcome.is_done() => {
+            let committed = op.and_then(|op| machine.operations.get_mut(&op.seq)).filter(|op| op.step == jet_core::OperationStep::Committed);
+            if let Some(operation) = committed {
+                operation.step = jet_core::OperationStep::Aborted;
+                machine.state = operation.former.into();
+                machine.former = None;
+                return Outcome::Done { index, what: "unsealed".into() };
+            }
+        }
+        _ => {}
+    }
+    outcome
+}
+
+/// What the engine's life starts from, by job.
+pub fn restores(command: &Command) -> Vec<RuntimeWish> {
+    if let Command::Runtime { jobs, .. } = command { jobs.clone() } else { Vec::new() }
+}
