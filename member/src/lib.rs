@@ -10,6 +10,7 @@
 //! | [`cluster`] | consensus, founding, presence and leases; the supervisor's and the agent's loops |
 //! | [`ports`] | the seams to maps and jobs; [`idle`] what stands there when there are none |
 //! | [`store`] | the hot-restart store as the shell uses it |
+//! | [`map`] | partitions in RAM, behind network, log and doors |
 //! | [`admin`], [`health`] | the admin API and the probes |
 //! | [`member`] | one member, wired |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
@@ -20,6 +21,7 @@ pub mod cluster;
 pub mod config;
 pub mod health;
 pub mod idle;
+pub mod map;
 pub mod member;
 pub mod net;
 pub mod ports;

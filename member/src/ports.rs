@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use jet_admin_api::job::{JobWork, SubmitJob};
+use jet_admin_api::job::SubmitJob;
 use jet_admin_api::map::{SqlQuery, SqlRows};
+use jet_admin_api::member::JobWork;
 use jet_admin_api::refusal::Refusal;
 use jet_core::agent::{Copying, Doors};
 use jet_core::machine::RuntimeGeneration;

@@ -1,0 +1,292 @@
+//! The agent's loop: on every member, committed state and own facts → local actions.
+//!
+//! Law: an action of one kind runs once at a time; when it ended, the facts are looked at again, and what is still
+//! wanted is asked for again. What failed waits [`AFTER_FAILURE`] and its reason is told. Must not know: why an action
+//! is planned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jet_core::agent::{self, Action, LocalFacts};
+use jet_core::report::ContentsReport;
+use jet_core::{ClusterState, Command, Digest, Machine, Outcome, StoreReport};
+use tokio::sync::Notify;
+use tracing::{debug, info, warn};
+
+use super::node::Node;
+use super::supervise::kind;
+use crate::ports::{Cluster, Jobs, Maps};
+use crate::store::SealOrder;
+
+/// Pause between two looks when nothing happened meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+/// Pause before a failed action is begun again.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Pause before a command that had no outcome is proposed again.
+const AFTER_REFUSAL: Duration = Duration::from_millis(200);
+/// One thing at a time is done to the store.
+const STORE: &str = "store";
+
+/// What the agent of this member knows beside the machine.
+pub struct Agent {
+    node: Arc<Node>,
+    maps: Arc<dyn Maps>,
+    jobs: Arc<dyn Jobs>,
+    state: Mutex<State>,
+    looked: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: Option<Digest>,
+    /// This boot has opened a generation: its RAM is what counts.
+    opened: bool,
+    running: BTreeSet<String>,
+    trouble: BTreeMap<String, String>,
+}
+
+impl Agent {
+    /// Of this node.
+    pub fn new(node: Arc<Node>, maps: Arc<dyn Maps>, jobs: Arc<dyn Jobs>) -> Arc<Self> {
+        Arc::new(Self { node, maps, jobs, state: Mutex::default(), looked: Notify::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This boot has opened a generation: it takes part with its RAM.
+    pub fn serves(&self) -> bool {
+        self.state().opened
+    }
+
+    /// What does not go on, in words.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.state();
+        (!state.trouble.is_empty()).then(|| state.trouble.iter().map(|(what, why)| format!("{what}: {why}")).collect::<Vec<_>>().join("; "))
+    }
+
+    /// What is being done.
+    pub fn busy(&self) -> Vec<String> {
+        self.state().running.iter().cloned().collect()
+    }
+
+    /// Runs until the process ends.
+    pub async fn run(self: Arc<Self>) {
+        let mut machines = self.node.machines();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.looked.notified() => {}
+                _ = machines.changed() => {}
+            }
+            let machine = machines.borrow_and_update().clone();
+            let facts = self.facts();
+            let actions = agent::plan(&machine, self.node.me(), &facts);
+            self.clone().resume_if_filled_anew(&machine, &facts);
+            self.forget_what_is_wanted_no_more(&actions);
+            for action in actions {
+                self.clone().begin(action, &machine);
+            }
+        }
+    }
+
+    /// Own facts as they are now.
+    pub fn facts(&self) -> LocalFacts {
+        let keeper = self.node.keeper();
+        let (loaded, opened) = {
+            let state = self.state();
+            (state.loaded.clone(), state.opened)
+        };
+        let sealed = keeper.sealed();
+        let mut holds = keeper.report();
+        if loaded.is_some() || opened {
+            let seal = holds.as_ref().filter(|_| sealed.is_some()).and_then(|h| h.seal.clone());
+            holds = Some(StoreReport { generation: keeper.opened(), seal, partitions: self.maps.versions(), epochs: keeper.epochs() });
+        }
+        LocalFacts {
+            boot: self.node.boot(),
+            volume_id: keeper.volume_id().to_owned(),
+            holds,
+            loaded,
+            doors: self.maps.doors(),
+            reports_contents: self.node.reported_contents(),
+            sealed,
+            opened: keeper.opened(),
+            runtime: self.jobs.running(),
+            copies: self.maps.copies(),
+        }
+    }
+
+    fn begin(self: Arc<Self>, action: Action, machine: &Arc<Machine>) {
+        match action {
+            Action::SetDoors(doors) => self.maps.set_doors(doors),
+            Action::WithdrawContents => self.node.report_contents(None),
+            Action::StartRuntime(generation) => self.jobs.start(generation, machine),
+            Action::StopRuntime => self.jobs.stop(),
+            Action::ShipPartition { partition, to, boot, changed } => self.maps.ship(partition, to, boot, changed),
+            slow => self.begin_slow(slow, machine.clone()),
+        }
+    }
+
+    fn begin_slow(self: Arc<Self>, action: Action, machine: Arc<Machine>) {
+        self.begin_task(name(&action), |agent| async move { agent.carry_out(action, &machine).await });
+    }
+
+    fn begin_task<W, F>(self: Arc<Self>, name: String, work: W)
+    where
+        W: FnOnce(Arc<Self>) -> F,
+        F: Future<Output = Result<(), Setback>> + Send + 'static,
+    {
+        if !self.state().running.insert(name.clone()) {
+            return;
+        }
+        let work = work(self.clone());
+        tokio::spawn(async move {
+            let result = work.await;
+            let pause = match result {
+                Ok(()) => {
+                    self.state().trouble.remove(&name);
+                    Duration::ZERO
+                }
+                Err(Setback::Refused(why)) => {
+                    debug!(action = %name, %why, "agent: refused");
+                    self.trouble_with(&name, why);
+                    AFTER_REFUSAL
+                }
+                Err(Setback::Failed(why)) => {
+                    self.trouble_with(&name, why);
+                    AFTER_FAILURE
+                }
+            };
+            tokio::time::sleep(pause).await;
+            self.state().running.remove(&name);
+            self.looked.notify_one();
+        });
+    }
+
+    /// A process that was started again in a running cluster is filled by copies; its store has to take them.
+    fn resume_if_filled_anew(self: Arc<Self>, machine: &Machine, facts: &LocalFacts) {
+        let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
+        let counts = machine.roster.get(&self.node.me()).is_some_and(|entry| entry.boot == facts.boot);
+        let writable = facts.sealed.is_none() && facts.opened == machine.generation;
+        if runs && counts && writable && !self.serves() {
+            self.begin_task(STORE.into(), |agent| async move {
+                agent.on_disk("the store goes on", |keeper| keeper.resume()).await?;
+                agent.takes_part();
+                Ok(())
+            });
+        }
+    }
+
+    fn takes_part(&self) {
+        self.state().opened = true;
+        self.maps.store_open();
+    }
+
+    fn forget_what_is_wanted_no_more(&self, actions: &[Action]) {
+        let wanted: BTreeSet<String> = actions.iter().map(name).collect();
+        let mut state = self.state();
+        let State { trouble, running, .. } = &mut *state;
+        trouble.retain(|name, _| wanted.contains(name) || running.contains(name) || name == STORE);
+    }
+
+    fn trouble_with(&self, name: &str, why: String) {
+        let mut state = self.state();
+        if state.trouble.get(name) != Some(&why) {
+            warn!(action = %name, %why, "agent: does not go on");
+            state.trouble.insert(name.to_owned(), why);
+        }
+    }
+
+    async fn carry_out(&self, action: Action, machine: &Arc<Machine>) -> Result<(), Setback> {
+        match action {
+            Action::Propose(command) => self.propose(command).await,
+            Action::LoadStore => self.load().await,
+            Action::ReportContents { op, attempt } => {
+                let contents = self.maps.contents().await;
+                let table_version = machine.table.version;
+                self.node.report_contents(Some(ContentsReport { op, attempt, table_version, contents }));
+                Ok(())
+            }
+            Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {
+                let contents = self.maps.contents().await;
+                let order = SealOrder {
+                    op,
+                    attempt,
+                    generation,
+                    quiesced_index,
+                    content_digest,
+                    contents,
+                    machine: serde_json::to_vec(machine.as_ref()).map_err(|e| Setback::Failed(e.to_string()))?,
+                    roster_digest: jet_core::view::roster_digest(machine),
+                };
+                self.on_disk("sealed", move |keeper| keeper.seal(order)).await
+            }
+            Action::VoidSeal { .. } => {
+                self.on_disk("the seal is void", |keeper| keeper.void_seal()).await?;
+                self.takes_part();
+                Ok(())
+            }
+            Action::OpenGeneration(generation) => {
+                self.on_disk("generation opened", move |keeper| keeper.open_generation(generation)).await?;
+                self.takes_part();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn propose(&self, command: Command) -> Result<(), Setback> {
+        let name = kind(&command);
+        match Cluster::propose(self.node.clone(), command).await {
+            Ok(Outcome::Done { index, what }) => {
+                info!(index, command = %name, %what, "agent");
+                Ok(())
+            }
+            Ok(Outcome::Refused(refused)) => Err(Setback::Refused(refused.to_string())),
+            Err(error) => Err(Setback::Refused(error.to_string())),
+        }
+    }
+
+    async fn load(&self) -> Result<(), Setback> {
+        let begun = std::time::Instant::now();
+        let digest = self.maps.load().await.map_err(Setback::Failed)?;
+        self.node.keeper().verified();
+        info!(digest = %digest, took_ms = begun.elapsed().as_millis(), "the store is loaded and verified");
+        self.state().loaded = Some(digest);
+        Ok(())
+    }
+
+    async fn on_disk<F>(&self, done: &'static str, work: F) -> Result<(), Setback>
+    where
+        F: FnOnce(&crate::store::Keeper) -> Result<(), crate::store::KeeperError> + Send + 'static,
+    {
+        let keeper = self.node.keeper().clone();
+        let begun = std::time::Instant::now();
+        let result = tokio::task::spawn_blocking(move || work(&keeper)).await.map_err(|e| Setback::Failed(e.to_string()))?;
+        result.map_err(|e| Setback::Failed(e.to_string()))?;
+        info!(took_ms = begun.elapsed().as_millis(), "{done}");
+        Ok(())
+    }
+}
+
+enum Setback {
+    /// The cluster did not want it, or was not reached.
+    Refused(String),
+    /// Something of this member failed.
+    Failed(String),
+}
+
+/// What may run once at a time.
+fn name(action: &Action) -> String {
+    match action {
+        // Copies of different partitions are independent of one another.
+        Action::Propose(Command::Synced { partition, member, .. }) => format!("propose Synced of {partition} at {member}"),
+        Action::Propose(command) => format!("propose {}", kind(command)),
+        Action::LoadStore => "load".into(),
+        Action::ReportContents { .. } => "count".into(),
+        _ => STORE.into(),
+    }
+}

@@ -1,0 +1,179 @@
+//! The replicated log of this member: openraft behind a small face of ours.
+//!
+//! Law: nothing outside this room names openraft; an answer "done" was applied by a majority's log; "not done" is said
+//! only when it is certain. Must not know: what commands mean, who should be asked to propose.
+//!
+//! - [`types`]: voters, entries · [`disk`]: what is asked of a disk (`hot`: the store's) · [`writer`]: the thread that writes
+//! - [`log`], [`machine`]: openraft's two stores · [`wire`]: its network
+
+pub mod disk;
+mod hot;
+pub mod log;
+pub mod machine;
+pub mod types;
+pub mod wire;
+pub mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jet_core::{Command, Machine, MemberId, Outcome};
+use openraft::error::{ClientWriteError, InitializeError, RaftError};
+use openraft::{EmptyNode, Raft, ServerState, SnapshotPolicy};
+use tokio::sync::watch;
+
+use self::disk::{DiskFailed, LogDisk};
+use self::log::Log;
+use self::machine::MachineStore;
+use self::types::{Types, Voter};
+use self::wire::{Letter, Post};
+use crate::net::Net;
+
+/// Pause between openraft's own heartbeats; also the time that one append may take before it is sent again.
+const HEARTBEAT_MS: u64 = 150;
+/// Silence after which a follower stands for election.
+const ELECTION_MS: (u64, u64) = (600, 1200);
+/// Entries after which a snapshot is taken, and how many are kept behind it for those who lag.
+const SNAPSHOT_AFTER: u64 = 2000;
+const KEPT_ENTRIES: u64 = 500;
+
+/// Why consensus does not start.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ConsensusError {
+    #[error(transparent)]
+    Disk(#[from] DiskFailed),
+    #[error("consensus cannot start: {0}")]
+    Start(String),
+}
+
+/// Why a proposal has no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Certainly not done.
+    #[error("there is no leader that could be reached; nothing was done")]
+    NoLeader,
+    /// It may be in the log.
+    #[error("no answer ({0}); whether it was done is not known, ask again by the same id")]
+    Unknown(String),
+}
+
+/// How consensus stands on this member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The highest term that this member has promised to anybody.
+    pub term: u64,
+    /// The leader, as far as this member knows.
+    pub leader: Option<MemberId>,
+    /// The term that this member leads.
+    pub leading: Option<u64>,
+    /// Last applied entry.
+    pub applied: u64,
+    /// Last durable entry.
+    pub durable: u64,
+    /// Why the log is written no more.
+    pub failure: Option<String>,
+}
+
+/// The replicated log of this member.
+pub struct Consensus {
+    me: Voter,
+    raft: Raft<Types>,
+    log: Log,
+    machine: MachineStore,
+    term: Arc<AtomicU64>,
+}
+
+impl Consensus {
+    /// Reads the log and starts. A blank log waits to be initialised or to be written to by a leader.
+    pub async fn start(
+        net: Net,
+        envelope: fn(Letter) -> Result<Bytes, serde_json::Error>,
+        me: Voter,
+        disk: impl LogDisk,
+    ) -> Result<Self, ConsensusError> {
+        let opened = Log::open(disk)?;
+        let log = opened.log;
+        let machine = MachineStore::open(log.writer().clone(), opened.snapshot)?;
+        let config = openraft::Config {
+            cluster_name: "jet".into(),
+            heartbeat_interval: HEARTBEAT_MS,
+            election_timeout_min: ELECTION_MS.0,
+            election_timeout_max: ELECTION_MS.1,
+            install_snapshot_timeout: 2000,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_AFTER),
+            max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+            snapshot_max_chunk_size: 1 << 20,
+            ..openraft::Config::default()
+        };
+        let start = |e: &dyn std::fmt::Display| ConsensusError::Start(e.to_string());
+        let config = Arc::new(config.validate().map_err(|e| start(&e))?);
+        let post = Post { net, envelope };
+        let raft = Raft::new(me, config, post, log.clone(), machine.clone()).await.map_err(|e| start(&e))?;
+        let term = log.term();
+        Ok(Self { me, raft, log, machine, term })
+    }
+
+    /// Who we are.
+    pub fn me(&self) -> Voter {
+        self.me
+    }
+
+    /// The machine after every batch of entries.
+    pub fn machine(&self) -> watch::Receiver<Arc<Machine>> {
+        self.machine.published()
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leading = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+        let failure = self.log.writer().failure().or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
+        Standing {
+            term: self.term.load(Ordering::Acquire),
+            leader: metrics.current_leader.map(|voter| voter.member),
+            leading: leading.then_some(metrics.current_term),
+            applied: self.machine.last_applied(),
+            durable: self.log.writer().durable(),
+            failure,
+        }
+    }
+
+    /// Answers a letter of another voter; `None` when it is meant for somebody else.
+    pub async fn answer(&self, letter: Letter) -> Option<Vec<u8>> {
+        if letter.to != self.me {
+            return None;
+        }
+        wire::answer(&self.raft, letter.body).await.ok()
+    }
+
+    /// Begins the log with exactly these voters; done already is fine.
+    pub async fn initialise(&self, voters: impl IntoIterator<Item = Voter>) -> Result<(), String> {
+        let nodes: BTreeMap<Voter, EmptyNode> = voters.into_iter().map(|v| (v, EmptyNode {})).collect();
+        match self.raft.initialize(nodes).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Writes a command as leader. `Err(NoLeader)`: we are not, and nothing was written.
+    pub async fn write(&self, command: Command, time: Duration) -> Result<Outcome, ProposeError> {
+        match tokio::time::timeout(time, self.raft.client_write(command)).await {
+            Err(_) => Err(ProposeError::Unknown(format!("not committed within {time:?}"))),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(ProposeError::NoLeader),
+            Ok(Err(e)) => Err(ProposeError::Unknown(e.to_string())),
+            Ok(Ok(written)) => written.data.0.ok_or_else(|| ProposeError::Unknown("the entry was not a command".into())),
+        }
+    }
+
+    /// Ends it; the log on the disk stays.
+    pub async fn stop(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "consensus did not end in order");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The control lane: what one member asks of another beside data.
+//!
+//! Law: every question is one JSON word; a question that cannot be answered gets an empty answer, which the asker reads
+//! as "no answer". Must not know: how answers are found.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jet_admin_api::founding::FoundingPermit;
+use jet_core::roster::Founder;
+use jet_core::{Command, Outcome};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use super::consensus::wire::Letter;
+use super::presence::{Beat, BeatAnswer};
+use crate::net::{Handler, Peer};
+
+/// A question.
+#[derive(Serialize, Deserialize)]
+pub enum Ask {
+    /// Of consensus.
+    Consensus(Letter),
+    /// I am here.
+    Beat(Beat),
+    /// You lead: write this.
+    Propose(Command),
+    /// Have you promised this permit? (In a configured founding: promise it.)
+    Promise(FoundingPermit),
+}
+
+/// Answer to `Propose`.
+#[derive(Serialize, Deserialize)]
+pub enum Proposed {
+    /// What the machine answered.
+    Outcome(Outcome),
+    /// Not the leader; nothing was done.
+    NotLeader,
+    /// It may have been done.
+    Unknown(String),
+}
+
+/// Answer to `Promise`.
+pub type Promised = Result<Founder, String>;
+
+/// Who answers.
+pub trait Answers: Send + Sync + 'static {
+    /// Of consensus; `None`: meant for somebody else.
+    fn letter(self: Arc<Self>, letter: Letter) -> BoxFuture<'static, Option<Vec<u8>>>;
+    /// A beat of a peer. Waits for nothing.
+    fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer;
+    /// A proposal.
+    fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Proposed>;
+    /// A question about the promise.
+    fn promise(self: Arc<Self>, from: Peer, permit: FoundingPermit) -> BoxFuture<'static, Promised>;
+}
+
+/// The handler of the control lane.
+pub struct Control<A>(pub Arc<A>);
+
+impl<A: Answers> Handler for Control<A> {
+    fn handle(&self, from: Peer, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let answers = self.0.clone();
+        Box::pin(async move {
+            let answer = match serde_json::from_slice(&request) {
+                Ok(Ask::Consensus(letter)) => return answers.letter(letter).await.map(Bytes::from).unwrap_or_default(),
+                Ok(Ask::Beat(beat)) => serde_json::to_vec(&answers.beat(from, beat)),
+                Ok(Ask::Propose(command)) => serde_json::to_vec(&answers.propose(command).await),
+                Ok(Ask::Promise(permit)) => serde_json::to_vec(&answers.promise(from, permit).await),
+                Err(error) => {
+                    tracing::warn!(member = %from.member, %error, "a question of a member cannot be understood");
+                    return Bytes::new();
+                }
+            };
+            answer.map(Bytes::from).unwrap_or_default()
+        })
+    }
+}
+
+/// Puts a question into bytes.
+pub fn words(ask: &Ask) -> Result<Bytes, serde_json::Error> {
+    serde_json::to_vec(ask).map(Bytes::from)
+}
+
+/// The envelope of consensus.
+pub fn envelope(letter: Letter) -> Result<Bytes, serde_json::Error> {
+    words(&Ask::Consensus(letter))
+}

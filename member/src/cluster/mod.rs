@@ -1,0 +1,19 @@
+//! The cluster as this member takes part in it.
+//!
+//! Law: judging is `jet-core`'s; here its commands and actions are carried to where they belong, once at a time, and
+//! what came of them becomes a fact that is looked at again. Must not know: HTTP, YAML.
+//!
+//! - [`consensus`]: the replicated log · [`control`]: what members ask of one another · [`presence`]: beats and leases
+//! - [`founding`]: permits · [`node`]: this member in the cluster: proposals, beats, founding
+//! - [`supervise`]: the loop at the leader · [`act`]: the loop on every member
+
+pub mod act;
+pub mod consensus;
+pub mod control;
+pub mod founding;
+pub mod node;
+pub mod presence;
+pub mod supervise;
+
+pub use consensus::ProposeError;
+pub use node::Node;

@@ -1,0 +1,515 @@
+//! This member in the cluster: proposals to the leader, beats to everybody, the promise of a founding.
+//!
+//! Law: a proposal is sent again only when it was certainly not done; consensus starts once there is a promise or a
+//! cluster, never before. Must not know: partitions, jobs.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jet_admin_api::founding::{FoundingPermit, FoundingPromise};
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_core::report::{ContentsReport, MemberReport};
+use jet_core::roster::{Founder, RosterEntry};
+use jet_core::{Boot, Command, Digest, FoundingId, Machine, MemberId, Outcome};
+use jet_hotstore::Founding;
+use tokio::sync::watch;
+
+use super::consensus::types::Voter;
+use super::consensus::wire::Letter;
+use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
+use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
+use super::founding::{self, Judgement};
+use super::presence::{BEAT, Beat, BeatAnswer, Presence};
+use crate::clock::Moment;
+use crate::config::Founding as PermitSource;
+use crate::net::{Lane, Net, Peer};
+use crate::ports::{Cluster, Jobs, Maps};
+use crate::store::Keeper;
+
+/// Time for a proposal, with finding a leader.
+pub const PROPOSAL: Duration = Duration::from_secs(5);
+/// Pause before a leader is looked for again.
+const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
+/// Time for one beat; a slow peer has several under way.
+const BEAT_TIME: Duration = Duration::from_secs(1);
+/// Pause between two tries to bring the founders together.
+const FOUNDING_PAUSE: Duration = Duration::from_millis(300);
+
+/// This member in the cluster.
+pub struct Node {
+    me: MemberId,
+    ordinal: u32,
+    boot: Boot,
+    net: Net,
+    keeper: Arc<Keeper>,
+    permit_source: PermitSource,
+    consensus: OnceLock<Consensus>,
+    starting: tokio::sync::Mutex<()>,
+    presence: Mutex<Presence>,
+    machine: watch::Sender<Arc<Machine>>,
+    ports: OnceLock<(Arc<dyn Maps>, Arc<dyn Jobs>)>,
+    contents: Mutex<Option<ContentsReport>>,
+    founding: Mutex<Option<FoundingPermit>>,
+}
+
+impl Node {
+    /// Not yet part of anything.
+    pub fn new(ordinal: u32, net: Net, keeper: Arc<Keeper>, permit_source: PermitSource) -> Arc<Self> {
+        Arc::new(Self {
+            me: keeper.member(),
+            ordinal,
+            boot: keeper.boot(),
+            net,
+            keeper,
+            permit_source,
+            consensus: OnceLock::new(),
+            starting: tokio::sync::Mutex::new(()),
+            presence: Mutex::default(),
+            machine: watch::Sender::new(Arc::default()),
+            ports: OnceLock::new(),
+            contents: Mutex::default(),
+            founding: Mutex::default(),
+        })
+    }
+
+    /// Hands over the ports that reports are made from; the first call counts.
+    pub fn attach(&self, maps: Arc<dyn Maps>, jobs: Arc<dyn Jobs>) {
+        let _ = self.ports.set((maps, jobs));
+    }
+
+    /// Starts consensus if this member has promised or belongs to a cluster, and the beats.
+    pub async fn start(self: &Arc<Self>) -> Result<(), ConsensusError> {
+        if self.keeper.promise().is_some() || self.keeper.founded().is_some() {
+            self.start_consensus().await?;
+        }
+        tokio::spawn(self.clone().beat_for_ever());
+        tokio::spawn(self.clone().found_for_ever());
+        Ok(())
+    }
+
+    async fn start_consensus(self: &Arc<Self>) -> Result<(), ConsensusError> {
+        let _one = self.starting.lock().await;
+        if self.consensus.get().is_some() {
+            return Ok(());
+        }
+        let keeper = self.keeper.clone();
+        let log = tokio::task::spawn_blocking(move || keeper.consensus_log())
+            .await
+            .map_err(|e| ConsensusError::Start(e.to_string()))?
+            .map_err(|e| ConsensusError::Start(e.to_string()))?;
+        let consensus = Consensus::start(self.net.clone(), envelope, self.voter(), log).await?;
+        let mut applied = consensus.machine();
+        let node = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let machine = applied.borrow_and_update().clone();
+                node.applied(machine);
+                if applied.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let _ = self.consensus.set(consensus);
+        Ok(())
+    }
+
+    /// Ends this member's part in consensus; its log stays.
+    pub async fn stop(&self) {
+        if let Some(consensus) = self.consensus.get() {
+            consensus.stop().await;
+        }
+    }
+
+    fn applied(&self, machine: Arc<Machine>) {
+        if let Some(founding) = &machine.founding {
+            self.net.founded(founding.id.0, founding.incarnation);
+        }
+        if let Some((maps, jobs)) = self.ports.get() {
+            maps.applied(&machine);
+            jobs.applied(&machine);
+        }
+        self.machine.send_replace(machine);
+    }
+
+    fn voter(&self) -> Voter {
+        Voter { member: self.me, line: self.keeper.log_line() }
+    }
+
+    /// The store.
+    pub fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+
+    /// The members' network.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// Maps and jobs.
+    pub fn ports(&self) -> Option<&(Arc<dyn Maps>, Arc<dyn Jobs>)> {
+        self.ports.get()
+    }
+
+    /// Number in the certificate.
+    pub fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
+
+    /// The machine, after every applied entry.
+    pub fn machines(&self) -> watch::Receiver<Arc<Machine>> {
+        self.machine.subscribe()
+    }
+
+    /// How consensus stands here; `None`: not started.
+    pub fn standing(&self) -> Option<Standing> {
+        self.consensus.get().map(Consensus::standing)
+    }
+
+    /// What is heard.
+    pub fn presence(&self) -> MutexGuard<'_, Presence> {
+        lock(&self.presence)
+    }
+
+    /// From now on reports carry these contents (or none).
+    pub fn report_contents(&self, contents: Option<ContentsReport>) {
+        *lock(&self.contents) = contents;
+    }
+
+    /// Under which operation and attempt reports carry contents.
+    pub fn reported_contents(&self) -> Option<(jet_core::OperationId, u32)> {
+        lock(&self.contents).as_ref().map(|c| (c.op.clone(), c.attempt))
+    }
+
+    /// What this member says about itself now.
+    pub fn report(&self) -> MemberReport {
+        let standing = self.standing();
+        let mut report = MemberReport {
+            applied: standing.as_ref().map_or(0, |s| s.applied),
+            durable: standing.as_ref().map_or(0, |s| s.durable),
+            contents: lock(&self.contents).clone(),
+            lagging: self.keeper.lagging().or_else(|| standing.and_then(|s| s.failure)),
+            ..MemberReport::default()
+        };
+        if let Some((maps, jobs)) = self.ports.get() {
+            report.runtime = jobs.built();
+            report.runtime_lost = jobs.lost();
+            (report.committed, report.flushed) = maps.epochs();
+        }
+        report
+    }
+
+    /// Writes as leader, without forwarding.
+    pub async fn write(&self, command: Command, time: Duration) -> Result<Outcome, ProposeError> {
+        self.consensus.get().ok_or(ProposeError::NoLeader)?.write(command, time).await
+    }
+
+    async fn hand_to_leader(&self, command: Command) -> Result<Outcome, ProposeError> {
+        let deadline = tokio::time::Instant::now() + PROPOSAL;
+        loop {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return Err(ProposeError::NoLeader);
+            }
+            let standing = self.standing();
+            let tried = match standing {
+                Some(Standing { leading: Some(_), .. }) => self.write(command.clone(), left).await,
+                Some(Standing { leader: Some(leader), .. }) if leader != self.me => self.send_to(leader, &command, left).await,
+                _ => Err(ProposeError::NoLeader),
+            };
+            match tried {
+                Err(ProposeError::NoLeader) => tokio::time::sleep(NO_LEADER_PAUSE.min(left)).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn send_to(&self, leader: MemberId, command: &Command, time: Duration) -> Result<Outcome, ProposeError> {
+        let unknown = |e: &dyn std::fmt::Display| ProposeError::Unknown(e.to_string());
+        let ask = words(&Ask::Propose(command.clone())).map_err(|e| unknown(&e))?;
+        match self.net.call(leader.0, Lane::Control, ask, time).await {
+            Err(crate::net::CallError::NotConnected { .. }) => Err(ProposeError::NoLeader),
+            Err(e) => Err(unknown(&e)),
+            Ok(answer) => match serde_json::from_slice(&answer) {
+                Ok(Proposed::Outcome(outcome)) => Ok(outcome),
+                Ok(Proposed::NotLeader) => Err(ProposeError::NoLeader),
+                Ok(Proposed::Unknown(why)) => Err(ProposeError::Unknown(why)),
+                Err(e) => Err(unknown(&e)),
+            },
+        }
+    }
+
+    fn voters(&self) -> Vec<MemberId> {
+        self.machine.borrow().roster.keys().copied().collect()
+    }
+
+    async fn beat_for_ever(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(BEAT);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let Some(standing) = self.standing() else { continue };
+            let (now, voters) = (Moment::now(), self.voters());
+            let report = self.report();
+            {
+                let mut presence = self.presence();
+                presence.lead(standing.leading, now);
+                presence.grant_self(self.me, standing.term, &voters, now);
+                presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
+            }
+            for peer in self.net.peers(Lane::Control) {
+                let to_leader = standing.leader == Some(MemberId(peer.member));
+                let beat = Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
+                tokio::spawn(self.clone().beat_to(peer, beat));
+            }
+        }
+    }
+
+    async fn beat_to(self: Arc<Self>, peer: Peer, beat: Beat) {
+        let sent = Moment::now();
+        let Ok(ask) = words(&Ask::Beat(beat)) else { return };
+        let Ok(answer) = self.net.call(peer.member, Lane::Control, ask, BEAT_TIME).await else { return };
+        let Ok(answer) = serde_json::from_slice::<BeatAnswer>(&answer) else { return };
+        let member = MemberId(peer.member);
+        let mut presence = self.presence();
+        presence.answered(member, answer.term, sent);
+        presence.hear(member, Boot(peer.boot), answer.volume_id, answer.report, Moment::now());
+        if let Some(ms) = answer.lease_ms {
+            presence.granted(ms, sent);
+        }
+    }
+}
+
+impl Node {
+    /// Takes a permit: promises it, and founds with the others if this is the lowest ordinal.
+    pub async fn found(self: &Arc<Self>, permit: FoundingPermit) -> Result<FoundingPromise, Refusal> {
+        let judged = self.judge(&permit)?;
+        self.promise_and_start(&permit, &judged).await?;
+        if judged != Judgement::Founded {
+            *lock(&self.founding) = Some(permit.clone());
+        }
+        Ok(FoundingPromise {
+            founding_id: permit.founding_id,
+            permit_digest: founding::digest(&permit),
+            member: self.me.0,
+            founded: judged == Judgement::Founded,
+        })
+    }
+
+    fn judge(&self, permit: &FoundingPermit) -> Result<Judgement, Refusal> {
+        let machine = self.machine.borrow().clone();
+        founding::judge(permit, self.ordinal, self.keeper.promise().as_ref(), self.keeper.founded().is_some(), &machine)
+    }
+
+    async fn promise_and_start(self: &Arc<Self>, permit: &FoundingPermit, judged: &Judgement) -> Result<(), Refusal> {
+        let failed = |e: &dyn std::fmt::Display| Refusal::new(Code::Internal, format!("the promise cannot be kept: {e}"));
+        if *judged == Judgement::Promise {
+            let promise = Founding { id: permit.founding_id, list_digest: founding::digest(permit) };
+            let keeper = self.keeper.clone();
+            tokio::task::spawn_blocking(move || keeper.give_promise(&promise)).await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+            tracing::info!(founding_id = %permit.founding_id, ordinals = ?permit.ordinals, "promised to found");
+        }
+        self.start_consensus().await.map_err(|e| failed(&e))
+    }
+
+    fn founder(&self) -> Founder {
+        let entry = RosterEntry {
+            ordinal: self.ordinal,
+            boot: self.boot,
+            volume_id: self.keeper.volume_id().to_owned(),
+            log_line: self.keeper.log_line(),
+        };
+        Founder { member: self.me, entry }
+    }
+
+    /// The permit that the configuration gives, if it is this member that brings the others together.
+    fn configured_permit(&self) -> Option<FoundingPermit> {
+        let PermitSource::Configuration { members, partition_count, backup_count } = self.permit_source else { return None };
+        if self.ordinal != 0 || self.keeper.founded().is_some() {
+            return None;
+        }
+        // A promise that was given before keeps its id: the same permit may be tried again, another may not.
+        let founding_id = self.keeper.promise().map_or_else(uuid::Uuid::new_v4, |promise| promise.id);
+        Some(FoundingPermit { founding_id, ordinals: (0..members).collect(), partition_count, backup_count })
+    }
+
+    async fn found_for_ever(self: Arc<Self>) {
+        if let Some(permit) = self.configured_permit() {
+            if let Err(refusal) = self.found(permit).await {
+                tracing::error!(%refusal, "the configured founding is refused");
+            }
+        }
+        loop {
+            tokio::time::sleep(FOUNDING_PAUSE).await;
+            let machine = self.machine.borrow().clone();
+            if let Some(founding) = &machine.founding {
+                if self.keeper.founded() == Some(founding.id.0) || self.remember_founded(founding.id.0).await {
+                    return;
+                }
+                continue;
+            }
+            let permit = lock(&self.founding).clone();
+            if let Some(permit) = permit.filter(|p| p.ordinals.iter().min() == Some(&self.ordinal)) {
+                if let Err(why) = self.bring_together(&permit).await {
+                    tracing::info!(%why, "founding waits");
+                }
+            }
+        }
+    }
+
+    async fn remember_founded(&self, id: uuid::Uuid) -> bool {
+        let keeper = self.keeper.clone();
+        match tokio::task::spawn_blocking(move || keeper.record_founded(id)).await {
+            Ok(Ok(())) => {
+                tracing::info!(founding_id = %id, "founded");
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the founding cannot be recorded in the store");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn bring_together(&self, permit: &FoundingPermit) -> Result<(), String> {
+        let mut members = vec![self.founder()];
+        for ordinal in permit.ordinals.iter().filter(|o| **o != self.ordinal) {
+            members.push(self.ask_promise(*ordinal, permit).await?);
+        }
+        members.sort_by_key(|founder| founder.entry.ordinal);
+        let consensus = self.consensus.get().ok_or("consensus has not started")?;
+        consensus.initialise(members.iter().map(|f| Voter { member: f.member, line: f.entry.log_line })).await?;
+        let command = Command::Found {
+            id: FoundingId(permit.founding_id),
+            members,
+            partition_count: permit.partition_count,
+            backup_count: permit.backup_count,
+            permit_digest: Digest(founding::digest(permit)),
+        };
+        match self.hand_to_leader(command).await {
+            Ok(Outcome::Done { index, what }) => {
+                tracing::info!(index, %what, "the cluster is founded");
+                Ok(())
+            }
+            Ok(Outcome::Refused(refused)) => Err(refused.to_string()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// A process whose volume was taken over by another must not vote under this name.
+    async fn still_owner(&self) -> bool {
+        let store = self.keeper.store();
+        match tokio::task::spawn_blocking(move || store.owner_still_me()).await {
+            Ok(Ok(true)) => true,
+            Ok(Ok(false)) => {
+                tracing::error!("the store's directory was taken over by another process; this one gives no vote");
+                false
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "whose the store is cannot be read; no vote is given");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn ask_promise(&self, ordinal: u32, permit: &FoundingPermit) -> Result<Founder, String> {
+        let peers = self.net.peers(Lane::Control);
+        let peer = peers.iter().find(|p| p.ordinal == ordinal).ok_or_else(|| format!("ordinal {ordinal} is not connected"))?;
+        let ask = words(&Ask::Promise(permit.clone())).map_err(|e| e.to_string())?;
+        let answer = self.net.call(peer.member, Lane::Control, ask, PROPOSAL).await.map_err(|e| e.to_string())?;
+        let founder = serde_json::from_slice::<Promised>(&answer).map_err(|e| e.to_string())?.map_err(|why| format!("ordinal {ordinal}: {why}"))?;
+        match founder.member.0 == peer.member && founder.entry.ordinal == ordinal && founder.entry.boot.0 == peer.boot {
+            true => Ok(founder),
+            false => Err(format!("ordinal {ordinal} answers as somebody else")),
+        }
+    }
+}
+
+impl Answers for Node {
+    fn letter(self: Arc<Self>, letter: Letter) -> BoxFuture<'static, Option<Vec<u8>>> {
+        Box::pin(async move {
+            if letter.is_vote() && !self.still_owner().await {
+                return None;
+            }
+            self.consensus.get()?.answer(letter).await
+        })
+    }
+
+    fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
+        let standing = self.standing();
+        let (now, voters) = (Moment::now(), self.voters());
+        let to_leader = standing.as_ref().is_some_and(|s| s.leader == Some(MemberId(from.member)));
+        let report = to_leader.then(|| self.report());
+        let mut presence = self.presence();
+        presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
+        let term = standing.as_ref().map_or(0, |s| s.term);
+        let lease = standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, term, &voters, now));
+        BeatAnswer {
+            term,
+            volume_id: self.keeper.volume_id().to_owned(),
+            report,
+            lease_ms: lease.map(|l| u64::try_from(l.as_millis()).unwrap_or(0)),
+        }
+    }
+
+    fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Proposed> {
+        Box::pin(async move {
+            match self.write(command, PROPOSAL).await {
+                Ok(outcome) => Proposed::Outcome(outcome),
+                Err(ProposeError::NoLeader) => Proposed::NotLeader,
+                Err(ProposeError::Unknown(why)) => Proposed::Unknown(why),
+            }
+        })
+    }
+
+    fn promise(self: Arc<Self>, from: Peer, permit: FoundingPermit) -> BoxFuture<'static, Promised> {
+        Box::pin(async move {
+            let judged = self.judge(&permit).map_err(|refusal| refusal.to_string())?;
+            let configured = match self.permit_source {
+                PermitSource::Operator => false,
+                PermitSource::Configuration { members, partition_count, backup_count } => {
+                    from.ordinal == 0
+                        && permit.ordinals.len() == members as usize
+                        && (permit.partition_count, permit.backup_count) == (partition_count, backup_count)
+                }
+            };
+            if judged == Judgement::Promise && !configured {
+                return Err("it has no permit of its own yet".into());
+            }
+            self.promise_and_start(&permit, &judged).await.map_err(|refusal| refusal.to_string())?;
+            Ok(self.founder())
+        })
+    }
+}
+
+impl Cluster for Node {
+    fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Outcome, ProposeError>> {
+        Box::pin(async move { self.hand_to_leader(command).await })
+    }
+
+    fn machine(&self) -> Arc<Machine> {
+        self.machine.borrow().clone()
+    }
+
+    fn leader(&self) -> Option<MemberId> {
+        self.standing().and_then(|s| s.leader)
+    }
+
+    fn me(&self) -> MemberId {
+        self.me
+    }
+
+    fn boot(&self) -> Boot {
+        self.boot
+    }
+
+    fn leased(&self) -> bool {
+        self.presence().leased(Moment::now())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,218 @@
+//! Who is heard, and who holds a lease: beats of our own, that wait for no disk.
+//!
+//! Law: a lease is granted only by a leader that a majority of voters answered with its term, and lasts no longer than
+//! [`LEASE_MS`] from the sending of the beats that they answered; it counts from the sending of the request on the
+//! holder's clock. Everything here is a function of facts and moments handed in. Must not know: sockets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jet_core::report::{DRIFT_MS, LEASE_MS, MemberReport, Observed};
+use jet_core::{Boot, MemberId};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+
+/// Pause between two beats.
+pub const BEAT: Duration = Duration::from_millis(100);
+const LEASE: Duration = Duration::from_millis(LEASE_MS);
+
+/// What a member says to each other one, over and over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Beat {
+    /// Volume of its store.
+    pub volume_id: String,
+    /// About itself; only to the leader.
+    pub report: Option<MemberReport>,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BeatAnswer {
+    /// The highest term that the answering member has promised.
+    pub term: u64,
+    /// Volume of its store.
+    pub volume_id: String,
+    /// About itself; only to the leader.
+    pub report: Option<MemberReport>,
+    /// The answering member leads and grants a lease of so many milliseconds, from the sending of the beat.
+    pub lease_ms: Option<u64>,
+}
+
+struct Heard {
+    at: Moment,
+    boot: Boot,
+    volume_id: String,
+    report: MemberReport,
+}
+
+/// Everything heard so far.
+#[derive(Default)]
+pub struct Presence {
+    heard: BTreeMap<MemberId, Heard>,
+    answered: BTreeMap<MemberId, (u64, Moment)>,
+    leased_until: Moment,
+    leading: Option<(u64, Moment)>,
+}
+
+impl Presence {
+    /// A message of `member` was received.
+    pub fn hear(&mut self, member: MemberId, boot: Boot, volume_id: String, report: Option<MemberReport>, now: Moment) {
+        let same_boot = self.heard.get(&member).filter(|h| h.boot == boot);
+        let report = report.or_else(|| same_boot.map(|h| h.report.clone())).unwrap_or_default();
+        self.heard.insert(member, Heard { at: now, boot, volume_id, report });
+    }
+
+    /// An answer to our beat, sent at `sent`, told this term.
+    pub fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
+        let known = self.answered.entry(member).or_insert((term, sent));
+        if (term, sent) > *known {
+            *known = (term, sent);
+        }
+    }
+
+    /// A lease of `ms` was granted to our beat sent at `sent`.
+    pub fn granted(&mut self, ms: u64, sent: Moment) {
+        let until = sent.plus(Duration::from_millis(ms.min(LEASE_MS)));
+        self.leased_until = self.leased_until.max(until);
+    }
+
+    /// Our lease is valid.
+    pub fn leased(&self, now: Moment) -> bool {
+        now < self.leased_until
+    }
+
+    /// We lead this term (or none); tells since when.
+    pub fn lead(&mut self, term: Option<u64>, now: Moment) -> Option<Moment> {
+        self.leading = match (term, self.leading) {
+            (Some(term), Some((known, since))) if term == known => Some((known, since)),
+            (Some(term), _) => Some((term, now)),
+            (None, _) => None,
+        };
+        self.leading.map(|(_, since)| since)
+    }
+
+    /// As leader of `term`: since when a majority of `voters` is known to follow it.
+    fn majority_since(&self, me: MemberId, term: u64, voters: &[MemberId], now: Moment) -> Option<Moment> {
+        let mut sent: Vec<Moment> = voters
+            .iter()
+            .filter_map(|voter| match self.answered.get(voter) {
+                _ if *voter == me => Some(now),
+                Some((answered, sent)) if *answered == term => Some(*sent),
+                _ => None,
+            })
+            .collect();
+        sent.sort_unstable_by(|a, b| b.cmp(a));
+        sent.get(voters.len() / 2).copied()
+    }
+
+    /// As leader: how long a lease that is granted now may last.
+    pub fn grant(&self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Duration> {
+        let (term, _) = self.leading.filter(|(term, _)| *term == promised)?;
+        let since = self.majority_since(me, term, voters, now)?;
+        LEASE.checked_sub(now.since(since)).filter(|left| !left.is_zero())
+    }
+
+    /// As leader: our own lease follows from the same majority.
+    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) {
+        if let Some(left) = self.grant(me, promised, voters, now) {
+            self.leased_until = self.leased_until.max(now.plus(left));
+        }
+    }
+
+    /// All members heard so far, as the supervisor judges them.
+    pub fn observed(&self, now: Moment) -> BTreeMap<MemberId, Observed> {
+        self.heard
+            .iter()
+            .map(|(member, heard)| {
+                let observed = Observed {
+                    heard_ms_ago: u64::try_from(now.since(heard.at).as_millis()).unwrap_or(u64::MAX),
+                    boot: heard.boot,
+                    volume_id: heard.volume_id.clone(),
+                    report: heard.report.clone(),
+                };
+                (*member, observed)
+            })
+            .collect()
+    }
+
+    /// The member was heard within a lease and drift.
+    pub fn present(&self, member: MemberId, now: Moment) -> bool {
+        let bound = Duration::from_millis(LEASE_MS + DRIFT_MS);
+        self.heard.get(&member).is_some_and(|heard| now.since(heard.at) < bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn member(n: u128) -> MemberId {
+        MemberId(Uuid::from_u128(n))
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::default().plus(Duration::from_millis(ms))
+    }
+
+    fn leader() -> (Presence, [MemberId; 3]) {
+        let mut presence = Presence::default();
+        presence.lead(Some(7), at(0));
+        (presence, [member(1), member(2), member(3)])
+    }
+
+    #[test]
+    fn without_a_majority_of_its_term_nothing_is_granted() {
+        let (mut presence, voters) = leader();
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        presence.answered(voters[1], 6, at(900));
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        presence.answered(voters[2], 8, at(900));
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+    }
+
+    #[test]
+    fn a_grant_counts_from_the_sending_that_the_majority_answered() {
+        let (mut presence, voters) = leader();
+        presence.answered(voters[1], 7, at(400));
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), Some(Duration::from_millis(1400)));
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(2400)), None);
+    }
+
+    #[test]
+    fn who_promised_a_higher_term_grants_no_more() {
+        let (mut presence, voters) = leader();
+        presence.answered(voters[1], 7, at(990));
+        assert_eq!(presence.grant(voters[0], 8, &voters, at(1000)), None);
+    }
+
+    #[test]
+    fn a_voter_that_moved_on_takes_its_answer_back() {
+        let (mut presence, voters) = leader();
+        presence.answered(voters[1], 7, at(990));
+        presence.answered(voters[1], 8, at(995));
+        presence.answered(voters[1], 7, at(999));
+        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+    }
+
+    #[test]
+    fn one_member_is_its_own_majority_and_a_lease_ends() {
+        let mut presence = Presence::default();
+        presence.lead(Some(1), at(0));
+        presence.grant_self(member(1), 1, &[member(1)], at(100));
+        assert!(presence.leased(at(100 + LEASE_MS - 1)));
+        assert!(!presence.leased(at(100 + LEASE_MS)));
+    }
+
+    #[test]
+    fn a_new_boot_brings_no_report_of_the_old_one() {
+        let mut presence = Presence::default();
+        let report = MemberReport { applied: 9, ..MemberReport::default() };
+        presence.hear(member(1), Boot(1), "v".into(), Some(report.clone()), at(0));
+        presence.hear(member(1), Boot(1), "v".into(), None, at(10));
+        assert_eq!(presence.observed(at(10))[&member(1)].report, report);
+        presence.hear(member(1), Boot(2), "v".into(), None, at(20));
+        assert_eq!(presence.observed(at(20))[&member(1)].report, MemberReport::default());
+    }
+}

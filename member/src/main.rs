@@ -1,0 +1,46 @@
+//! The `jet-member` program: one member until SIGTERM or SIGINT.
+//!
+//! Law: configuration that is not understood ends the program with the sentence; a refused store does not. Must not
+//! know: what a member does.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use jet_member::config::{Launch, Settings};
+use jet_member::member::{Make, Member};
+use jet_member::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let launch = Launch::parse();
+    telemetry::start(launch.log_format);
+    let ran = Settings::load(&launch).map_err(|e| e.to_string()).and_then(run);
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the member cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: Settings) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
+    let ended = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("no signals: {e}"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("no signals: {e}"))?;
+        let member = Member::start(settings, MAKE).await.map_err(|e| e.to_string())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to end");
+        member.end().await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    ended
+}
+
+/// What this program is made of.
+const MAKE: Make = jet_member::assemble;

@@ -1,0 +1,348 @@
+//! One member, wired: store → network → consensus → maps and jobs → agent and supervisor → admin API and probes.
+//!
+//! Law: a store that is refused does not end the process: the member stays up, held, and says why, so that nobody has to
+//! guess. Must not know: what the parts do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_admin_api::tls::Material;
+use jet_core::agent::Doors;
+use jet_core::{ClusterState, Machine, MemberId};
+use jet_hotstore::Store;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::admin::{router, serve, views};
+use crate::clock::Moment;
+use crate::cluster::act::Agent;
+use crate::cluster::control::Control;
+use crate::cluster::{Node, supervise};
+use crate::config::Settings;
+use crate::health::{self, Vitals};
+use crate::net::hello::{Hello, WIRE_VERSION};
+use crate::net::{EngineStream, Lane, Net, NetOptions};
+use crate::ports::{Cluster, Jobs, Maps};
+use crate::store::{Keeper, KeeperError};
+
+/// Time for closing the store at the end of the process.
+const CLOSING: Duration = Duration::from_secs(8);
+
+/// Why a member does not start at all.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error(transparent)]
+    Tls(#[from] jet_admin_api::tls::TlsError),
+    #[error("cannot listen on {address} ({what}): {source}")]
+    Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Consensus(#[from] crate::cluster::consensus::ConsensusError),
+}
+
+/// What maps and jobs are made from.
+pub struct Parts {
+    /// The members' network; lane `Data` is the maps' own.
+    pub net: Net,
+    /// The store.
+    pub store: Arc<Store>,
+    /// The way to ask the cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Streams that peers open for the engine.
+    pub streams: mpsc::Receiver<EngineStream>,
+    /// What the member runs with.
+    pub settings: Arc<Settings>,
+}
+
+/// Makes maps and jobs.
+pub type Make = fn(Parts) -> (Arc<dyn Maps>, Arc<dyn Jobs>);
+
+struct Running {
+    node: Arc<Node>,
+    agent: Arc<Agent>,
+    maps: Arc<dyn Maps>,
+    jobs: Arc<dyn Jobs>,
+}
+
+/// One member.
+pub struct Member {
+    settings: Arc<Settings>,
+    running: Result<Running, String>,
+}
+
+impl Member {
+    /// Starts everything; returns when the ports are served.
+    pub async fn start(settings: Settings, make: Make) -> Result<Arc<Self>, StartError> {
+        let settings = Arc::new(settings);
+        let tls = Material::read(&settings.tls, &settings.ordinal.to_string())?;
+        info!(base_dir = %settings.base_dir.display(), ordinal = settings.ordinal, cluster = %settings.cluster, "starting");
+        let running = match open_store(&settings).await {
+            Ok(keeper) => Ok(run(&settings, &tls, keeper, make).await?),
+            Err(refused) => {
+                error!(error = %refused, "the store is refused; this member is held");
+                Err(refused.to_string())
+            }
+        };
+        let member = Arc::new(Self { settings: settings.clone(), running });
+        let admin = listen("admin API", SocketAddr::new(settings.bind, settings.admin_port)).await?;
+        tokio::spawn(serve::run(admin, tls.server()?, router::router(member.clone())));
+        let probes = listen("probes", SocketAddr::new(settings.bind, settings.health_port)).await?;
+        let vitals: Arc<dyn Vitals> = member.clone();
+        tokio::spawn(async move {
+            if let Err(error) = health::serve(probes, vitals).await {
+                error!(%error, "probes are served no more");
+            }
+        });
+        Ok(member)
+    }
+
+    /// The end of the process: what is sealed, recovers or is blank is left untouched; else everything is flushed.
+    pub async fn end(&self) {
+        let Ok(running) = &self.running else { return };
+        let machine = running.node.machine();
+        if matches!(self.phase(running, &machine), MemberPhase::Serving) {
+            running.maps.set_doors(Doors::ClosedForAll);
+            running.jobs.stop();
+            let keeper = running.node.keeper().clone();
+            let closing = tokio::task::spawn_blocking(move || keeper.close());
+            match tokio::time::timeout(CLOSING, closing).await {
+                Ok(Ok(Ok(()))) => info!("everything is flushed; the place in the cluster stays open"),
+                Ok(Ok(Err(error))) => warn!(%error, "the store could not be closed in order"),
+                _ => warn!("the store could not be closed in time"),
+            }
+        }
+        running.node.stop().await;
+    }
+
+    /// The namespace in certificates.
+    pub fn namespace(&self) -> &str {
+        &self.settings.namespace
+    }
+
+    /// The cluster's name in certificates.
+    pub fn cluster_name(&self) -> &str {
+        &self.settings.cluster
+    }
+
+    fn running(&self) -> Result<&Running, Refusal> {
+        self.running.as_ref().map_err(|why| Refusal::new(Code::Internal, format!("this member is held: {why}")))
+    }
+
+    /// This member in the cluster.
+    pub fn node(&self) -> Result<&Arc<Node>, Refusal> {
+        Ok(&self.running()?.node)
+    }
+
+    /// Its maps.
+    pub fn maps(&self) -> Result<&Arc<dyn Maps>, Refusal> {
+        Ok(&self.running()?.maps)
+    }
+
+    /// Its jobs.
+    pub fn jobs(&self) -> Result<&Arc<dyn Jobs>, Refusal> {
+        Ok(&self.running()?.jobs)
+    }
+
+    /// The committed cluster, if it is known here.
+    pub fn cluster_view(&self) -> Option<ClusterView> {
+        let running = self.running.as_ref().ok()?;
+        let standing = running.node.standing()?;
+        let now = Moment::now();
+        let presence = running.node.presence();
+        let present: Vec<MemberId> = running.node.machine().roster.keys().filter(|m| presence.present(**m, now)).copied().collect();
+        drop(presence);
+        let around = views::Around {
+            leader: standing.leader,
+            applied: standing.applied,
+            durable: standing.durable,
+            present: &|member| present.contains(&member),
+            says: &|member| (member == running.node.me()).then(|| running.agent.trouble()).flatten(),
+        };
+        views::cluster(&running.node.machine(), &around)
+    }
+
+    /// Everything about this member.
+    pub async fn view(&self) -> MemberView {
+        let cluster = self.cluster_view();
+        let running = match &self.running {
+            Ok(running) => running,
+            Err(why) => return self.held_view(why),
+        };
+        let keeper = running.node.keeper().clone();
+        let store = tokio::task::spawn_blocking(move || keeper.view()).await.unwrap_or_else(|_| refused_store(StoreState::Refused));
+        let machine = running.node.machine();
+        let phase = self.phase(running, &machine);
+        MemberView {
+            uuid: running.node.me().0,
+            ordinal: self.settings.ordinal,
+            boot: running.node.boot().0,
+            version: env!("CARGO_PKG_VERSION").into(),
+            phase,
+            ready: self.ready().is_ok(),
+            waiting_for: waiting_for(phase, running, cluster.as_ref()),
+            doors_open: running.maps.doors() == Doors::Open,
+            founding_id: running.node.keeper().founded(),
+            store,
+            cluster,
+            work: running.jobs.work(),
+        }
+    }
+
+    fn held_view(&self, why: &str) -> MemberView {
+        MemberView {
+            uuid: Uuid::nil(),
+            ordinal: self.settings.ordinal,
+            boot: 0,
+            version: env!("CARGO_PKG_VERSION").into(),
+            phase: MemberPhase::Held,
+            ready: false,
+            waiting_for: why.into(),
+            doors_open: false,
+            founding_id: None,
+            store: StoreView { lagging: Some(why.into()), ..refused_store(StoreState::Refused) },
+            cluster: None,
+            work: Vec::new(),
+        }
+    }
+
+    fn phase(&self, running: &Running, machine: &Machine) -> MemberPhase {
+        let keeper = running.node.keeper();
+        if machine.founding.is_none() {
+            return match (keeper.founded(), keeper.promise()) {
+                (Some(_), _) => MemberPhase::Joining,
+                (None, Some(_)) => MemberPhase::Founding,
+                (None, None) => MemberPhase::NoStore,
+            };
+        }
+        if !machine.roster.contains_key(&running.node.me()) {
+            return MemberPhase::Held;
+        }
+        match &machine.state {
+            ClusterState::Recovering { .. } if views::waits_for_activate(machine) => MemberPhase::WaitingForActivate,
+            ClusterState::Recovering { .. } => MemberPhase::Recovering,
+            ClusterState::Passive { held_by: Some(_) } if keeper.sealed().is_some() => MemberPhase::Sealed,
+            _ if running.agent.serves() => MemberPhase::Serving,
+            _ if running.node.leader().is_none() => MemberPhase::Joining,
+            _ => MemberPhase::Recovering,
+        }
+    }
+}
+
+fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterView>) -> String {
+    if let Some(trouble) = running.agent.trouble() {
+        return trouble;
+    }
+    match phase {
+        MemberPhase::NoStore => "a founding permit".into(),
+        MemberPhase::Founding => "the other members of the permit".into(),
+        MemberPhase::Joining => "a majority of the cluster's members".into(),
+        MemberPhase::WaitingForActivate => "Activate of the operation that stopped the cluster".into(),
+        MemberPhase::Sealed => "the end of this process: it is sealed".into(),
+        MemberPhase::Held => "a person: this member is not in the cluster's roster".into(),
+        MemberPhase::Serving => String::new(),
+        MemberPhase::Recovering => {
+            let missing = cluster.map(|c| c.missing.as_slice()).unwrap_or_default();
+            let words: Vec<String> = missing.iter().map(|m| format!("member {} ({}): {}", m.ordinal, m.uuid, m.why)).collect();
+            match words.is_empty() {
+                true => "its copies".into(),
+                false => words.join("; "),
+            }
+        }
+    }
+}
+
+fn refused_store(state: StoreState) -> StoreView {
+    StoreView { state, generation: 0, volume_id: String::new(), seal: None, live_bytes: 0, retained_bytes: 0, free_bytes: 0, lagging: None }
+}
+
+async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {
+    let (dir, volume) = (settings.base_dir.clone(), settings.volume_id.clone());
+    match tokio::task::spawn_blocking(move || Keeper::open(&dir, volume)).await {
+        Ok(opened) => opened,
+        Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
+    }
+}
+
+async fn run(settings: &Arc<Settings>, tls: &Material, keeper: Keeper, make: Make) -> Result<Running, StartError> {
+    let keeper = Arc::new(keeper);
+    let me = Hello {
+        wire: WIRE_VERSION,
+        member: keeper.member().0,
+        ordinal: settings.ordinal,
+        boot: keeper.boot().0,
+        founding: keeper.founded(),
+        incarnation: keeper.incarnation(),
+    };
+    info!(member = %me.member, boot = me.boot, volume_id = keeper.volume_id(), founding_id = ?me.founding, "the store is open");
+    let (net, streams) = Net::new(NetOptions {
+        me,
+        server: tls.server()?,
+        client: tls.client()?,
+        namespace: settings.namespace.clone(),
+        cluster: settings.cluster.clone(),
+        peers: settings.peers.clone(),
+        default_port: settings.member_port,
+    });
+    let node = Node::new(settings.ordinal, net.clone(), keeper.clone(), settings.founding.clone());
+    let cluster: Arc<dyn Cluster> = node.clone();
+    let parts = Parts { net: net.clone(), store: keeper.store(), cluster, streams, settings: settings.clone() };
+    let (maps, jobs) = make(parts);
+    node.attach(maps.clone(), jobs.clone());
+    net.serve(Lane::Control, Arc::new(Control(node.clone())));
+    let address = SocketAddr::new(settings.bind, settings.member_port);
+    net.start(address).await.map_err(|source| StartError::Listen { what: "members", address, source })?;
+    node.start().await?;
+    let agent = Agent::new(node.clone(), maps.clone(), jobs.clone());
+    tokio::spawn(agent.clone().run());
+    tokio::spawn(supervise::run(node.clone()));
+    Ok(Running { node, agent, maps, jobs })
+}
+
+async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { what, address, source })
+}
+
+impl Vitals for Member {
+    fn ready(&self) -> Result<(), String> {
+        let running = self.running.as_ref().map_err(Clone::clone)?;
+        let machine = running.node.machine();
+        let phase = self.phase(running, &machine);
+        if running.maps.doors() != Doors::Open {
+            return Err(format!("doors are closed: the member is {phase:?}, the cluster {}", machine.state));
+        }
+        match phase {
+            MemberPhase::Serving => Ok(()),
+            other => Err(format!("the member is {other:?}")),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let Ok(running) = &self.running else { return "jet_held 1\n# EOF\n".into() };
+        let machine = running.node.machine();
+        let figures = jet_core::view::partition_figures(&machine);
+        let standing = running.node.standing();
+        let rows = [
+            ("jet_ready", u64::from(self.ready().is_ok())),
+            ("jet_doors_open", u64::from(running.maps.doors() == Doors::Open)),
+            ("jet_generation", machine.generation.0),
+            ("jet_members", machine.roster.len() as u64),
+            ("jet_members_unheard", supervise::unheard(&running.node).len() as u64),
+            ("jet_leading", u64::from(standing.as_ref().is_some_and(|s| s.leading.is_some()))),
+            ("jet_applied_index", standing.as_ref().map_or(0, |s| s.applied)),
+            ("jet_durable_index", standing.as_ref().map_or(0, |s| s.durable)),
+            ("jet_partitions", u64::from(figures.count)),
+            ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
+            ("jet_partitions_absent", u64::from(figures.absent)),
+            ("jet_store_lagging", u64::from(running.node.keeper().lagging().is_some())),
+            ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
+        ];
+        let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();
+        lines + "# EOF\n"
+    }
+}

@@ -1,0 +1,389 @@
+//! The hot-restart store as the shell uses it: identity, founding, seal, generations, and what is told about them.
+//!
+//! Law: every call here that touches the disk blocks and is made on a blocking thread; a failure is told with the
+//! store's own words and leaves the facts as they were. Must not know: who decided that something is to be done.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jet_admin_api::member::{SealView, StoreState, StoreView};
+use jet_core::agent::OwnSeal;
+use jet_core::recovery::{HeldEpoch, StoreSeal};
+use jet_core::{
+    Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent, PartitionId, SealRecord, StoreReport,
+    TableVersion, Version,
+};
+use jet_hotstore::{Contents, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
+use uuid::Uuid;
+
+/// What is sealed, and against which entry.
+pub struct SealOrder {
+    /// Operation.
+    pub op: OperationId,
+    /// Attempt within it.
+    pub attempt: u32,
+    /// Generation to seal.
+    pub generation: Generation,
+    /// The entry that the content equals.
+    pub quiesced_index: LogIndex,
+    /// The content that the seal must claim.
+    pub content_digest: Digest,
+    /// Content of every partition held.
+    pub contents: Vec<PartitionContent>,
+    /// Serialized machine.
+    pub machine: Vec<u8>,
+    /// Digest of the roster.
+    pub roster_digest: Digest,
+}
+
+/// Why the shell cannot use its store.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum KeeperError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the content in RAM has digest {found}, `Quiesced` says {wanted} for this member; nothing is sealed")]
+    ContentDiffers { found: Digest, wanted: Digest },
+    #[error("a seal names operation '{text}', which is no operation")]
+    Operation { text: String },
+    #[error("the thread that opened the store ended: {why}")]
+    Thread { why: String },
+}
+
+#[derive(Default)]
+struct Facts {
+    report: Option<StoreReport>,
+    seal: Option<SealSummary>,
+    seal_verified: bool,
+    opened: Generation,
+    promise: Option<Founding>,
+    founded: Option<Uuid>,
+}
+
+/// The store of this process.
+pub struct Keeper {
+    store: Arc<Store>,
+    volume_id: String,
+    facts: Mutex<Facts>,
+}
+
+impl Keeper {
+    /// Opens the store in `dir`. Blocks.
+    pub fn open(dir: &Path, volume: Option<String>) -> Result<Self, KeeperError> {
+        let options = Options { volume, ..Options::default() };
+        let (store, contents) = Store::open(dir, Arc::new(OsDisk), options)?;
+        let identity = store.identity();
+        let mut facts = Facts { founded: identity.founding, promise: store.founding()?, ..Facts::default() };
+        facts.opened = Generation(store.generation());
+        match contents {
+            Contents::Blank | Contents::Founding(_) => facts.report = Some(blank_report()),
+            Contents::Sealed(seal) => {
+                facts.report = Some(sealed_report(&seal, &store.epochs())?);
+                facts.seal = Some(*seal);
+            }
+            // A first pass over the log, so that the versions can be told before anything is loaded.
+            Contents::Unsealed { .. } => facts.report = Some(unsealed_report(&store)?),
+        }
+        Ok(Self { store: Arc::new(store), volume_id: identity.volume, facts: Mutex::new(facts) })
+    }
+
+    /// The store itself, for the maps.
+    pub fn store(&self) -> Arc<Store> {
+        self.store.clone()
+    }
+
+    /// This member.
+    pub fn member(&self) -> MemberId {
+        MemberId(self.store.identity().member)
+    }
+
+    /// This start of the process.
+    pub fn boot(&self) -> Boot {
+        Boot(self.store.boot())
+    }
+
+    /// Counts re-foundings.
+    pub fn incarnation(&self) -> u32 {
+        u32::try_from(self.store.identity().incarnation).unwrap_or(u32::MAX)
+    }
+
+    /// Line of the consensus log, short.
+    pub fn log_line(&self) -> u64 {
+        self.store.identity().log_line.as_u64_pair().0
+    }
+
+    /// Volume of the store.
+    pub fn volume_id(&self) -> &str {
+        &self.volume_id
+    }
+
+    /// The promise that was given.
+    pub fn promise(&self) -> Option<Founding> {
+        self.facts().promise.clone()
+    }
+
+    /// The cluster that the store belongs to.
+    pub fn founded(&self) -> Option<Uuid> {
+        self.facts().founded
+    }
+
+    /// What the store brings back, as it was opened or sealed.
+    pub fn report(&self) -> Option<StoreReport> {
+        self.facts().report.clone()
+    }
+
+    /// Highest generation that was fsynced as opened.
+    pub fn opened(&self) -> Generation {
+        self.facts().opened
+    }
+
+    /// The seal on the store, if nothing was written since.
+    pub fn sealed(&self) -> Option<OwnSeal> {
+        let facts = self.facts();
+        let seal = facts.seal.as_ref()?;
+        let op: OperationId = seal.manifest.operation.parse().ok()?;
+        Some(OwnSeal { op, attempt: seal.manifest.attempt, record: self.seal_record(seal) })
+    }
+
+    /// Snapshots of jobs that lie here whole.
+    pub fn epochs(&self) -> Vec<HeldEpoch> {
+        held(&self.store.epochs())
+    }
+
+    /// Opens the consensus log of this member's line. Blocks.
+    pub fn consensus_log(&self) -> Result<jet_hotstore::ConsensusLog, KeeperError> {
+        Ok(self.store.consensus_log()?)
+    }
+
+    /// Fsyncs a promise. Blocks.
+    pub fn give_promise(&self, founding: &Founding) -> Result<(), KeeperError> {
+        self.store.promise_founding(founding)?;
+        self.facts().promise = Some(founding.clone());
+        Ok(())
+    }
+
+    /// Fsyncs that the cluster was founded. Blocks.
+    pub fn record_founded(&self, id: Uuid) -> Result<(), KeeperError> {
+        self.store.record_founded(id)?;
+        self.facts().founded = Some(id);
+        Ok(())
+    }
+
+    /// The content was read and every digest of a seal compared.
+    pub fn verified(&self) {
+        self.facts().seal_verified = true;
+    }
+
+    /// Seals. Blocks.
+    pub fn seal(&self, order: SealOrder) -> Result<(), KeeperError> {
+        let found = jet_core::view::content_digest(&order.contents);
+        if found != order.content_digest {
+            return Err(KeeperError::ContentDiffers { found, wanted: order.content_digest });
+        }
+        let request = SealRequest {
+            operation: order.op.to_string(),
+            attempt: order.attempt,
+            generation: order.generation.0,
+            partitions: order.contents.iter().map(to_store).collect(),
+            machine: order.machine,
+            machine_index: order.quiesced_index,
+            roster_digest: order.roster_digest.0,
+        };
+        let seal = self.store.seal(request)?;
+        let report = sealed_report(&seal, &self.store.epochs())?;
+        let mut facts = self.facts();
+        facts.seal = Some(seal);
+        facts.seal_verified = true;
+        facts.report = Some(report);
+        Ok(())
+    }
+
+    /// Goes on in the same generation; the seal is void. Blocks.
+    pub fn void_seal(&self) -> Result<(), KeeperError> {
+        if self.facts().seal.is_some() {
+            self.read_through()?;
+            self.store.unseal()?;
+            self.facts().seal = None;
+        }
+        Ok(())
+    }
+
+    /// Goes on writing in the generation that was open when the process before this one ended. What lies there stays
+    /// until the copies that this member is filled with are complete. Blocks.
+    pub fn resume(&self) -> Result<(), KeeperError> {
+        self.read_through()?;
+        Ok(self.store.resume()?)
+    }
+
+    /// The store writes only behind content that it has read and found whole.
+    fn read_through(&self) -> Result<(), KeeperError> {
+        let writing = self.store.health().closed.is_none();
+        let sealed_here = self.facts().seal_verified;
+        if !writing && !sealed_here {
+            self.store.load(&mut |_| {})?;
+        }
+        Ok(())
+    }
+
+    /// Fsyncs that the generation is opened (the same again: goes on writing). Blocks.
+    pub fn open_generation(&self, generation: Generation) -> Result<(), KeeperError> {
+        self.store.open_generation(generation.0)?;
+        let mut facts = self.facts();
+        facts.opened = generation;
+        facts.seal = None;
+        facts.seal_verified = false;
+        Ok(())
+    }
+
+    /// Everything that was appended is durable, and the store is closed. Blocks.
+    pub fn close(&self) -> Result<(), KeeperError> {
+        Ok(self.store.close()?)
+    }
+
+    /// What lies in the directory, in figures. Looks at the disk; blocks shortly.
+    pub fn view(&self) -> StoreView {
+        let usage = self.store.usage().unwrap_or_default();
+        let health = self.store.health();
+        let facts = self.facts();
+        let state = match () {
+            () if facts.seal.is_some() => StoreState::Sealed,
+            () if health.failure.is_some() => StoreState::Refused,
+            () if facts.founded.is_some() => StoreState::Open,
+            () if facts.promise.is_some() => StoreState::Promised,
+            () => StoreState::Blank,
+        };
+        StoreView {
+            state,
+            generation: facts.opened.0,
+            volume_id: self.volume_id.clone(),
+            seal: facts.seal.as_ref().map(|seal| seal_view(&self.seal_record(seal), seal, facts.seal_verified)),
+            live_bytes: usage.live,
+            retained_bytes: usage.retained,
+            free_bytes: usage.free,
+            lagging: self.lagging(),
+        }
+    }
+
+    /// Why the store is behind RAM, if it is.
+    pub fn lagging(&self) -> Option<String> {
+        let health = self.store.health();
+        match (health.failure, health.lagging.len()) {
+            (Some(failure), _) => Some(format!("{failure:?}")),
+            (None, 0) => None,
+            (None, behind) => Some(format!("{behind} partitions wait to be written whole; the disk is too slow or full")),
+        }
+    }
+
+    fn seal_record(&self, seal: &SealSummary) -> SealRecord {
+        SealRecord {
+            boot: Boot(seal.manifest.boot),
+            volume_id: self.volume_id.clone(),
+            generation: Generation(seal.manifest.generation),
+            digest: Digest(seal.digest.clone()),
+            content_digest: claimed(seal),
+            quiesced_index: seal.manifest.machine_index,
+            entries: seal.manifest.entries,
+            bytes: seal.manifest.bytes,
+        }
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn blank_report() -> StoreReport {
+    StoreReport { generation: Generation(0), seal: None, partitions: Vec::new(), epochs: Vec::new() }
+}
+
+fn sealed_report(seal: &SealSummary, epochs: &[EpochInfo]) -> Result<StoreReport, KeeperError> {
+    let text = &seal.manifest.operation;
+    let operation = text.parse().map_err(|_| KeeperError::Operation { text: text.clone() })?;
+    let versions = seal.manifest.partitions.iter().map(|p| (p.partition, from_store(p.version)));
+    Ok(StoreReport {
+        generation: Generation(seal.manifest.generation),
+        seal: Some(StoreSeal {
+            generation: Generation(seal.manifest.generation),
+            operation,
+            attempt: seal.manifest.attempt,
+            digest: Digest(seal.digest.clone()),
+            content_digest: claimed(seal),
+        }),
+        partitions: by_number(versions),
+        epochs: held(epochs),
+    })
+}
+
+fn unsealed_report(store: &Store) -> Result<StoreReport, KeeperError> {
+    let found = store.load(&mut |_| {})?;
+    if let Some(cut) = &found.cut {
+        tracing::warn!(file = %cut.file.display(), offset = cut.offset, records = cut.records, bytes = cut.bytes, "a torn tail of the log is left out");
+    }
+    let versions = found.partitions.iter().filter(|p| p.complete).map(|p| (p.partition, from_store(p.version)));
+    Ok(StoreReport { generation: Generation(found.generation), seal: None, partitions: by_number(versions), epochs: held(&found.epochs) })
+}
+
+fn by_number(versions: impl Iterator<Item = (u16, Version)>) -> Vec<Option<Version>> {
+    let mut partitions = Vec::new();
+    for (partition, version) in versions {
+        let at = usize::from(partition);
+        if partitions.len() <= at {
+            partitions.resize(at + 1, None);
+        }
+        if let Some(slot) = partitions.get_mut(at) {
+            *slot = Some(version);
+        }
+    }
+    partitions
+}
+
+fn held(epochs: &[EpochInfo]) -> Vec<HeldEpoch> {
+    epochs.iter().map(|e| HeldEpoch { job: JobId(e.id.job), execution: ExecutionId(e.id.execution), epoch: Epoch(e.id.epoch) }).collect()
+}
+
+fn claimed(seal: &SealSummary) -> Digest {
+    let contents: Vec<PartitionContent> = seal
+        .manifest
+        .partitions
+        .iter()
+        .map(|p| PartitionContent {
+            partition: PartitionId(p.partition),
+            version: from_store(p.version),
+            entries: p.entries,
+            digest: Digest(p.digest.clone()),
+        })
+        .collect();
+    jet_core::view::content_digest(&contents)
+}
+
+/// A version in the store's words.
+pub fn version_to_store(version: Version) -> jet_hotstore::Version {
+    jet_hotstore::Version::new(version.installed.0, version.seq)
+}
+
+fn from_store(version: jet_hotstore::Version) -> Version {
+    Version { installed: TableVersion(version.table), seq: version.sequence }
+}
+
+fn to_store(content: &PartitionContent) -> jet_hotstore::PartitionContent {
+    jet_hotstore::PartitionContent {
+        partition: content.partition.0,
+        version: version_to_store(content.version),
+        entries: content.entries,
+        digest: content.digest.0.clone(),
+    }
+}
+
+fn seal_view(record: &SealRecord, seal: &SealSummary, verified: bool) -> SealView {
+    SealView {
+        generation: record.generation.0,
+        operation: seal.manifest.operation.clone(),
+        attempt: seal.manifest.attempt,
+        digest: record.digest.0.clone(),
+        content_digest: record.content_digest.0.clone(),
+        quiesced_index: record.quiesced_index,
+        entries: record.entries,
+        bytes: record.bytes,
+        verified,
+    }
+}

@@ -1,0 +1,239 @@
+//! A cluster of real member processes with real sockets and disks, driven as the operator drives it.
+//!
+//! Law: waiting is for a condition, with a bound, and the last state is printed when the bound is reached. Must not
+//! know: what a test is about.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+mod pki;
+mod process;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jet_admin_api::client::{CallError, MemberClient};
+use jet_admin_api::cluster::ClusterStateView;
+use jet_admin_api::founding::FoundingPermit;
+use jet_admin_api::identity::{Role, any_member_server_name};
+use jet_admin_api::map::Entry;
+use jet_admin_api::member::{MemberPhase, MemberView};
+use jet_admin_api::operation::{Activate, BeginOperation, Commit, Freeze, OperationStep};
+use uuid::Uuid;
+
+pub use pki::{NAMESPACE, Pki};
+pub use process::{Process, tail};
+
+pub const CLUSTER: &str = "orders";
+/// Bound on every wait: generous, because the machine may be busy with other work.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(50);
+
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub pki: Pki,
+    pub size: u32,
+    ports: Vec<[u16; 3]>,
+    pub members: BTreeMap<u32, Process>,
+    pub partitions: u16,
+}
+
+impl World {
+    /// Nothing is started yet.
+    pub fn new(size: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::new(CLUSTER);
+        pki.write_members(&dir.path().join("tls"), size);
+        let ports = free_ports(size);
+        let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
+        let config = dir.path().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        let hazelcast = format!("hazelcast:\n  cluster-name: {CLUSTER}\n  network:\n    join:\n      tcp-ip: {{enabled: true, member-list: [{}]}}\n", list.join(", "));
+        std::fs::write(config.join("hazelcast.yaml"), hazelcast).unwrap();
+        std::fs::write(config.join("hazelcast-jet.yaml"), "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n").unwrap();
+        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31 }
+    }
+
+    pub fn home(&self, ordinal: u32) -> PathBuf {
+        self.dir.path().join(format!("member-{ordinal}"))
+    }
+
+    pub fn start(&mut self, ordinal: u32) {
+        let [member, admin, health] = self.ports[ordinal as usize];
+        let home = self.home(ordinal);
+        std::fs::create_dir_all(&home).unwrap();
+        let arguments = [
+            ("--config", self.dir.path().join("config/hazelcast-jet.yaml").display().to_string()),
+            ("--home", home.display().to_string()),
+            ("--ordinal", ordinal.to_string()),
+            ("--tls", self.dir.path().join("tls").display().to_string()),
+            ("--bind", "127.0.0.1".into()),
+            ("--member-port", member.to_string()),
+            ("--admin-port", admin.to_string()),
+            ("--health-port", health.to_string()),
+            ("--volume-id", format!("volume-{ordinal}")),
+            ("--founding", "operator".into()),
+        ];
+        let arguments: Vec<String> = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
+        self.members.insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
+    }
+
+    pub fn start_all(&mut self) {
+        for ordinal in 0..self.size {
+            self.start(ordinal);
+        }
+    }
+
+    pub fn kill(&mut self, ordinal: u32) {
+        self.members.remove(&ordinal).unwrap().kill();
+    }
+
+    pub fn terminate_all(&mut self) {
+        for (_, process) in std::mem::take(&mut self.members) {
+            process.terminate(PATIENCE);
+        }
+    }
+
+    /// A client with the role's certificate.
+    pub fn client_as(&self, ordinal: u32, role: Role) -> MemberClient {
+        let tls = self.pki.issue(role).client().unwrap();
+        let name = any_member_server_name(NAMESPACE, CLUSTER);
+        MemberClient::new(format!("127.0.0.1:{}", self.ports[ordinal as usize][1]), &name, tls).unwrap().with_timeout(Duration::from_secs(10))
+    }
+
+    pub fn operator(&self, ordinal: u32) -> MemberClient {
+        self.client_as(ordinal, Role::Operator)
+    }
+
+    pub fn health_address(&self, ordinal: u32) -> String {
+        format!("127.0.0.1:{}", self.ports[ordinal as usize][2])
+    }
+
+    pub fn logs(&self) -> String {
+        (0..self.size).map(|o| tail(&self.dir.path().join(format!("member-{o}.log")))).collect()
+    }
+
+    /// Waits until `look` says `Ok`; fails with its last words and the logs.
+    pub async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        let begun = Instant::now();
+        loop {
+            let last = match look().await {
+                Ok(found) => return found,
+                Err(last) => last,
+            };
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; last: {last}\n{}", self.logs());
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    pub async fn view(&self, ordinal: u32) -> Result<MemberView, String> {
+        self.operator(ordinal).member().await.map_err(|e| e.to_string())
+    }
+
+    /// Waits until every one of `ordinals` is in `phase`.
+    pub async fn all_in(&self, ordinals: impl IntoIterator<Item = u32> + Clone, phase: MemberPhase) -> Vec<MemberView> {
+        let mut views = Vec::new();
+        for ordinal in ordinals {
+            let view = self
+                .until(&format!("member {ordinal} is {phase:?}"), || async {
+                    let view = self.view(ordinal).await?;
+                    if view.phase == phase { Ok(view) } else { Err(format!("{:?}: {}", view.phase, view.waiting_for)) }
+                })
+                .await;
+            views.push(view);
+        }
+        views
+    }
+
+    /// Gives the permit to all until the cluster is founded, active, open and fully backed.
+    pub async fn found(&self) {
+        let permit = FoundingPermit {
+            founding_id: Uuid::new_v4(),
+            ordinals: (0..self.size).collect(),
+            partition_count: self.partitions,
+            backup_count: 1,
+        };
+        for ordinal in 0..self.size {
+            self.until("a permit is taken", || async { self.operator(ordinal).found(&permit).await.map(|_| ()).map_err(|e| e.to_string()) }).await;
+        }
+        for ordinal in 0..self.size {
+            self.until("founded", || async {
+                let promise = self.operator(ordinal).found(&permit).await.map_err(|e| e.to_string())?;
+                if promise.founded { Ok(()) } else { Err(format!("{promise:?}")) }
+            })
+            .await;
+        }
+        self.serving(0..self.size, ClusterStateView::Active).await;
+    }
+
+    /// Waits until these members serve in `state` with all copies.
+    pub async fn serving(&self, ordinals: impl IntoIterator<Item = u32>, state: ClusterStateView) {
+        for ordinal in ordinals {
+            self.until(&format!("member {ordinal} serves in {state:?}"), || async {
+                let view = self.view(ordinal).await?;
+                let cluster = view.cluster.as_ref().ok_or("no cluster")?;
+                let backed = cluster.partitions.fully_backed == cluster.partitions.count;
+                if view.ready && cluster.state == state && backed { Ok(()) } else { Err(brief(&view)) }
+            })
+            .await;
+        }
+    }
+
+    pub async fn put(&self, ordinal: u32, key: &str, value: &str) -> Result<(), CallError> {
+        self.client_as(ordinal, Role::Client).put("flights", key, &Entry { value: Some(value.into()) }).await.map(|_| ())
+    }
+
+    pub async fn get(&self, ordinal: u32, key: &str) -> Result<Option<String>, CallError> {
+        self.client_as(ordinal, Role::Client).get("flights", key).await.map(|entry| entry.value)
+    }
+
+    /// Steps 3 to 7: begin, freeze, wait for the seals, commit.
+    pub async fn stop(&self, op: &str) -> u64 {
+        let operator = self.operator(0);
+        let begin = BeginOperation { id: op.into(), requested_by: "test".into(), accepted_job_loss: Vec::new() };
+        operator.begin(&begin).await.unwrap();
+        operator.freeze(op, &Freeze { commit_within_ms: 60_000 }).await.unwrap();
+        let cluster = self
+            .until("sealed", || async {
+                let cluster = operator.cluster().await.map_err(|e| e.to_string())?;
+                let operation = cluster.operation.clone().ok_or("no operation")?;
+                assert_ne!(operation.step, OperationStep::Aborted, "{operation:?}\n{}", self.logs());
+                if operation.step == OperationStep::Sealed { Ok(cluster) } else { Err(format!("{:?}: {}", operation.step, operation.progress)) }
+            })
+            .await;
+        operator.commit(op, &Commit { roster_digest: cluster.roster_digest.clone() }).await.unwrap();
+        self.all_in(0..self.size, MemberPhase::Sealed).await;
+        cluster.generation
+    }
+
+    /// Steps 12 to 15: wait for everybody, activate, open.
+    pub async fn resume(&self, op: &str, sealed_generation: u64) {
+        self.all_in(0..self.size, MemberPhase::WaitingForActivate).await;
+        let operator = self.operator(0);
+        operator.activate(op, &Activate { sealed_generation, wishes: Vec::new() }).await.unwrap();
+        self.until("activated", || async {
+            let cluster = operator.cluster().await.map_err(|e| e.to_string())?;
+            let step = cluster.operation.map(|o| o.step);
+            if step == Some(OperationStep::Activated) { Ok(()) } else { Err(format!("{step:?} in {:?}", cluster.state)) }
+        })
+        .await;
+        operator.open(op).await.unwrap();
+        self.serving(0..self.size, ClusterStateView::Active).await;
+    }
+}
+
+pub fn brief(view: &MemberView) -> String {
+    let cluster = view.cluster.as_ref().map(|c| format!("{:?} generation {} leader {:?} {:?} missing {:?}", c.state, c.generation, c.leader, c.partitions, c.missing));
+    format!("{:?} ready {} waits for '{}' cluster {cluster:?}", view.phase, view.ready, view.waiting_for)
+}
+
+fn free_ports(size: u32) -> Vec<[u16; 3]> {
+    // All are bound at once, so that no two are the same.
+    let held: Vec<TcpListener> = (0..size * 3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
+    ports.chunks(3).map(|c| [c[0], c[1], c[2]]).collect()
+}

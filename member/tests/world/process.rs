@@ -1,0 +1,74 @@
+//! One real `jet-member` process.
+//!
+//! Law: it is ended when the test is; its log is kept and shown when a test fails. Must not know: the cluster.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+pub struct Process {
+    child: Child,
+    pub log: PathBuf,
+}
+
+impl Process {
+    pub fn start(arguments: &[String], log: &Path) -> Self {
+        let out = File::options().create(true).append(true).open(log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_jet-member"))
+            .args(arguments)
+            .env("JET_LOG", std::env::var("JET_LOG").unwrap_or_else(|_| "info,openraft=error".into()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Self { child, log: log.to_owned() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and wait for the end.
+    pub fn terminate(mut self, bound: Duration) -> Duration {
+        self.signal(Signal::TERM);
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "the member ended with {status}; its log: {}", tail(&self.log));
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < bound, "SIGTERM was not obeyed within {bound:?}; its log: {}", tail(&self.log));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The end of a log, for failures.
+pub fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(40);
+    format!("\n--- {}\n{}\n", log.display(), lines[from..].join("\n"))
+}
