@@ -50,13 +50,27 @@ fn resume_from_a_terminal_snapshot_goes_on_exactly_there() {
     let ended = cluster.rows_in();
     let refused = cluster.members[0].open_epoch(JOB, cluster.next_epoch(), false).unwrap_err();
     assert!(refused.to_string().contains("terminal"), "{refused}");
-    let stood: u64 = cluster.members.iter().flat_map(|m| m.counters(JOB).unwrap().offsets).map(|(_, offset)| offset.rows).sum();
+    let stood: u64 =
+        cluster.members.iter().flat_map(|m| m.counters(JOB).unwrap().offsets).map(|(_, offset)| offset.rows).sum();
     assert_eq!(stood, ended, "tasks ended at the boundary");
     cluster.trip(0);
     cluster.start(2, 1);
     let from: u64 = {
-        wait_for("offsets", || cluster.members.iter().map(|m| m.counters(JOB).unwrap().offsets.len()).sum::<usize>() == 12, || cluster.states());
-        cluster.keep.kept.lock().unwrap().parts.iter().filter(|(k, _)| k.vertex == Vertex::Source).map(|(_, b)| RangeOffset::decode(b).unwrap().rows).sum()
+        wait_for(
+            "offsets",
+            || cluster.members.iter().map(|m| m.counters(JOB).unwrap().offsets.len()).sum::<usize>() == 12,
+            || cluster.states(),
+        );
+        cluster
+            .keep
+            .kept
+            .lock()
+            .unwrap()
+            .parts
+            .iter()
+            .filter(|(k, _)| k.vertex == Vertex::Source)
+            .map(|(_, b)| RangeOffset::decode(b).unwrap().rows)
+            .sum()
     };
     assert_eq!(from, ended);
     cluster.complete();
@@ -135,7 +149,9 @@ fn a_snapshot_with_a_missing_or_broken_part_is_refused() {
                 kept.reports.clear();
             }
             cluster.start(2, 1);
-            cluster.keep.wait("the failure", |kept| kept.reports.iter().any(|(_, report)| matches!(report, Report::JobFailed { .. })));
+            cluster.keep.wait("the failure", |kept| {
+                kept.reports.iter().any(|(_, report)| matches!(report, Report::JobFailed { .. }))
+            });
             let word = if broken { "cannot read" } else { "has no" };
             let told = format!("{:?}", cluster.keep.kept.lock().unwrap().reports);
             assert!(told.contains(word), "{told}");
@@ -161,7 +177,8 @@ fn a_large_state_keeps_its_epochs_and_comes_back() {
     cluster.start(3, 1);
     cluster.wait_rows(600_000);
     cluster.snapshot(false);
-    let bytes: u64 = cluster.keep.kept.lock().unwrap().done.values().last().unwrap().iter().map(|done| done.bytes).sum();
+    let bytes: u64 =
+        cluster.keep.kept.lock().unwrap().done.values().last().unwrap().iter().map(|done| done.bytes).sum();
     assert!(bytes > 50_000_000, "{bytes}");
     cluster.trip(1);
     cluster.start(2, 2);

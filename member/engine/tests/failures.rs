@@ -167,7 +167,11 @@ fn members_that_disagree_about_the_jobs_refuse_each_other() {
     assert!(refused.to_string().contains("another list of jobs"), "{refused}");
     assert!(other.join().unwrap().is_err());
     let mut all = streams(2, None);
-    let mut make = |me: usize, number: u64| RuntimeGeneration { number, sockets: std::mem::take(&mut all[me]), ..describe(&cluster, me) };
+    let mut make = |me: usize, number: u64| RuntimeGeneration {
+        number,
+        sockets: std::mem::take(&mut all[me]),
+        ..describe(&cluster, me)
+    };
     let (a, b) = (make(0, 4), make(1, 5));
     let other = std::thread::spawn(move || b.start().map(|_| ()));
     assert!(a.start().map(|_| ()).unwrap_err().to_string().contains("is in generation 5, not 4"));
@@ -201,7 +205,9 @@ fn a_bad_value_fails_the_job_by_name_and_not_the_generation() {
     );
     let mut cluster = Cluster::new(plan_job(&sql, &[], &DiskFiles).unwrap());
     cluster.start(2, 1);
-    cluster.keep.wait("the failure", |kept| kept.reports.iter().any(|(_, report)| matches!(report, Report::JobFailed { .. })));
+    cluster
+        .keep
+        .wait("the failure", |kept| kept.reports.iter().any(|(_, report)| matches!(report, Report::JobFailed { .. })));
     let told = format!("{:?}", cluster.keep.kept.lock().unwrap().reports);
     assert!(told.contains("column 'v'") && told.contains("bad-values"), "{told}");
     assert!(cluster.members.iter().all(|member| member.cause().is_none()));

@@ -65,7 +65,11 @@ impl Live {
     /// No groups yet.
     pub fn empty(spec: &AggregateSpec) -> Result<Self, OperatorError> {
         let groups = new_group_values(spec.groups.clone(), &GroupOrdering::None).map_err(failed)?;
-        let calls = spec.calls.iter().map(|call| call.function.create_groups_accumulator().map_err(failed)).collect::<Result<_, _>>()?;
+        let calls = spec
+            .calls
+            .iter()
+            .map(|call| call.function.create_groups_accumulator().map_err(failed))
+            .collect::<Result<_, _>>()?;
         Ok(Live { groups, calls, indices: Vec::new(), changed: Vec::new() })
     }
 

@@ -10,8 +10,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch,
-    StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
+    RecordBatch, StringArray,
 };
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef};
@@ -44,17 +44,12 @@ impl SinkDelta {
     /// Bytes of a sink part: lengths and bytes of name, count, keys and values behind a checked header.
     pub fn encode(&self) -> Bytes {
         let size: usize = self.entries.iter().map(|entry| 8 + entry.key.len() + entry.value.len()).sum();
-        let mut out = Vec::with_capacity(size + self.map.len() + 8);
-        let mut put = |bytes: &[u8]| {
-            out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-            out.extend_from_slice(bytes);
-        };
-        put(self.map.as_bytes());
+        let mut out = DeltaBytes::new(&self.map, size);
         for entry in &self.entries {
-            put(&entry.key);
-            put(&entry.value);
+            out.push(|bytes| bytes.extend_from_slice(&entry.key));
+            out.push(|bytes| bytes.extend_from_slice(&entry.value));
         }
-        part::seal(&out)
+        out.seal()
     }
 
     /// Reads what [`SinkDelta::encode`] wrote.
@@ -67,6 +62,30 @@ impl SinkDelta {
             entries.push(Entry { key: take(&mut rest)?, value: take(&mut rest)? });
         }
         Ok(SinkDelta { map, entries })
+    }
+}
+
+/// Writes a sink part entry by entry, without a copy of each.
+struct DeltaBytes(Vec<u8>);
+
+impl DeltaBytes {
+    fn new(map: &str, room: usize) -> Self {
+        let mut out = DeltaBytes(Vec::with_capacity(part::HEADER + 4 + map.len() + room));
+        out.0.resize(part::HEADER, 0);
+        out.push(|bytes| bytes.extend_from_slice(map.as_bytes()));
+        out
+    }
+
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let at = self.0.len();
+        self.0.extend_from_slice(&[0; 4]);
+        write(&mut self.0);
+        let length = (self.0.len() - at - 4) as u32;
+        self.0[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn seal(self) -> Bytes {
+        part::seal_in_place(self.0)
     }
 }
 
@@ -176,8 +195,20 @@ impl Cells {
 }
 
 fn integer(value: i64, out: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{value}");
+    let mut digits = [0; 20];
+    let (mut at, mut left) = (digits.len(), value.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 fn float<F: serde::Serialize + std::fmt::Display>(value: F, finite: bool, out: &mut Vec<u8>) {
@@ -192,26 +223,49 @@ fn text(value: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(&mut *out, value);
 }
 
+/// Rows of a sink as JSON.
+struct SinkRows {
+    keys: JsonRows,
+    values: JsonRows,
+    names: Vec<Vec<u8>>,
+}
+
+impl SinkRows {
+    fn new(sink: &MapSink, batch: &RecordBatch) -> Result<Self, OperatorError> {
+        let others: Vec<usize> = (0..batch.num_columns()).filter(|index| !sink.key.contains(index)).collect();
+        let pick = |indices: &[usize]| indices.iter().map(|index| batch.column(*index).clone()).collect::<Vec<_>>();
+        let mut names = Vec::with_capacity(others.len());
+        for index in &others {
+            let mut name = Vec::new();
+            text(sink.schema.field(*index).name(), &mut name);
+            names.push(name);
+        }
+        Ok(SinkRows { keys: JsonRows::new(&pick(&sink.key))?, values: JsonRows::new(&pick(&others))?, names })
+    }
+}
+
 /// Rows of a sink as entries.
 pub fn entries(sink: &MapSink, batch: &RecordBatch) -> Result<Vec<Entry>, OperatorError> {
-    let others: Vec<usize> = (0..batch.num_columns()).filter(|index| !sink.key.contains(index)).collect();
-    let pick = |indices: &[usize]| indices.iter().map(|index| batch.column(*index).clone()).collect::<Vec<_>>();
-    let keys = JsonRows::new(&pick(&sink.key))?;
-    let values = JsonRows::new(&pick(&others))?;
-    let mut names = Vec::with_capacity(others.len());
-    for index in &others {
-        let mut name = Vec::new();
-        text(sink.schema.field(*index).name(), &mut name);
-        names.push(name);
-    }
+    let rows = SinkRows::new(sink, batch)?;
     let mut found = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(64));
-        keys.key(row, &mut key);
-        values.object(&names, row, &mut value);
+        rows.keys.key(row, &mut key);
+        rows.values.object(&rows.names, row, &mut value);
         found.push(Entry { key, value });
     }
     Ok(found)
+}
+
+/// Rows of a sink, whose keys differ, as a sink part.
+pub fn delta_of_distinct(sink: &MapSink, batch: &RecordBatch) -> Result<Bytes, OperatorError> {
+    let rows = SinkRows::new(sink, batch)?;
+    let mut out = DeltaBytes::new(&sink.map, batch.num_rows() * 64);
+    for row in 0..batch.num_rows() {
+        out.push(|bytes| rows.keys.key(row, bytes));
+        out.push(|bytes| rows.values.object(&rows.names, row, bytes));
+    }
+    Ok(out.seal())
 }
 
 /// Entries of a map as rows of `schema`; `key` says which columns are in the key.
@@ -239,7 +293,12 @@ pub fn rows<'a>(
             columns[index].push(object.get(field.name()).map_or(Ok(None), |raw| plain(raw))?);
         }
     }
-    let arrays = schema.fields().iter().zip(columns).map(|(field, values)| column(field.data_type(), values)).collect::<Result<Vec<_>, _>>()?;
+    let arrays = schema
+        .fields()
+        .iter()
+        .zip(columns)
+        .map(|(field, values)| column(field.data_type(), values))
+        .collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(schema.clone(), arrays).map_err(|error| OperatorError::unreadable(what, error))
 }
 
@@ -247,7 +306,9 @@ pub fn rows<'a>(
 fn plain(raw: &RawValue) -> Result<Option<String>, OperatorError> {
     match raw.get() {
         "null" => Ok(None),
-        text if text.starts_with('"') => serde_json::from_str(text).map(Some).map_err(|error| OperatorError::unreadable("map entry", error)),
+        text if text.starts_with('"') => {
+            serde_json::from_str(text).map(Some).map_err(|error| OperatorError::unreadable("map entry", error))
+        }
         other => Ok(Some(other.to_string())),
     }
 }
@@ -255,5 +316,6 @@ fn plain(raw: &RawValue) -> Result<Option<String>, OperatorError> {
 fn column(data_type: &DataType, values: Vec<Option<String>>) -> Result<ArrayRef, OperatorError> {
     let texts: StringArray = values.into_iter().collect();
     let options = CastOptions { safe: false, ..Default::default() };
-    cast_with_options(&(Arc::new(texts) as ArrayRef), data_type, &options).map_err(|error| OperatorError::unreadable("map entry", error))
+    cast_with_options(&(Arc::new(texts) as ArrayRef), data_type, &options)
+        .map_err(|error| OperatorError::unreadable("map entry", error))
 }

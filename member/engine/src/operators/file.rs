@@ -48,7 +48,8 @@ impl FileRange {
     /// Opens a range at an offset, after a look that the file is the one of the plan.
     pub fn open(spec: &FileSpec, schema: SchemaRef, range: u32, offset: RangeOffset) -> Result<Self, OperatorError> {
         let bad = |reason: String| OperatorError::Source { source_name: spec.path.clone(), reason };
-        let mut file = File::open(&spec.path).map_err(|error| bad(format!("cannot be opened: {error}; it must be there on every member")))?;
+        let mut file = File::open(&spec.path)
+            .map_err(|error| bad(format!("cannot be opened: {error}; it must be there on every member")))?;
         let length = file.metadata().map_err(|error| bad(error.to_string()))?.len();
         if length < spec.length {
             return Err(bad(format!("has {length} bytes, the plan was made for {}", spec.length)));
@@ -118,10 +119,15 @@ impl FileRange {
         self.buffer.drain(..self.used);
         self.used = 0;
         self.buffer.resize(held + (left as usize).min(READ_BYTES), 0);
-        let read = self.file.read(&mut self.buffer[held..]).map_err(|error| self.error(format!("cannot be read: {error}")))?;
+        let read =
+            self.file.read(&mut self.buffer[held..]).map_err(|error| self.error(format!("cannot be read: {error}")))?;
         self.buffer.truncate(held + read);
         if read == 0 {
-            return Err(self.error(format!("ends at byte {}, the plan was made for {}", self.position + held as u64, self.spec.length)));
+            return Err(self.error(format!(
+                "ends at byte {}, the plan was made for {}",
+                self.position + held as u64,
+                self.spec.length
+            )));
         }
         Ok(held)
     }
@@ -154,7 +160,8 @@ impl RangeSource for FileRange {
             if line.is_empty() {
                 continue;
             }
-            let text = std::str::from_utf8(line).map_err(|error| self.error(format!("row at byte {start} is not UTF-8: {error}")))?;
+            let text = std::str::from_utf8(line)
+                .map_err(|error| self.error(format!("row at byte {start} is not UTF-8: {error}")))?;
             let mut fields = Vec::with_capacity(self.spec.line_fields);
             split(text, char::from(self.spec.delimiter), &mut fields);
             if fields.len() != self.spec.line_fields {

@@ -60,7 +60,8 @@ impl RangeSource for GeneratorLane {
         }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(3);
         if self.schema.fields().len() > 2 {
-            let texts = keys.iter().zip(&numbers).map(|(key, number)| format!("{key}-{number:0>width$}", width = self.payload));
+            let texts =
+                keys.iter().zip(&numbers).map(|(key, number)| format!("{key}-{number:0>width$}", width = self.payload));
             columns.push(Arc::new(StringArray::from_iter_values(texts)));
         }
         columns.insert(0, Arc::new(Int64Array::from(numbers)));

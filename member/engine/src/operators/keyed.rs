@@ -12,7 +12,7 @@ use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 
 use super::aggregate::{AggregateSpec, Live, results};
-use super::entry::{Entry, SinkDelta};
+use super::entry::{Entry, SinkDelta, delta_of_distinct, entries};
 use super::part::{decode_batch, encode_batch};
 use super::program::{Keyed, Program};
 use super::{OperatorError, step};
@@ -61,24 +61,34 @@ impl ShardExport {
         Ok(frozen.encoded.get_or_init(|| bytes).clone())
     }
 
-    /// Rows that the sink must write for this shard, keys in byte order; none means nothing changed.
-    pub fn delta(&self, program: &Program) -> Result<Option<SinkDelta>, OperatorError> {
+    /// Sink part of this shard with the number of its entries; none means nothing changed.
+    pub fn encode_delta(&self, program: &Program) -> Result<Option<(Bytes, u64)>, OperatorError> {
+        match &program.keyed {
+            Keyed::Aggregate(spec) => {
+                let Some(changed) = self.changed.first().filter(|changed| changed.num_rows() > 0) else {
+                    return Ok(None);
+                };
+                let rows = step::run(&program.after, results(spec, changed)?)?;
+                Ok(Some((delta_of_distinct(&program.sink, &rows)?, rows.num_rows() as u64)))
+            }
+            Keyed::Upsert => self.last_of_each(program),
+        }
+    }
+
+    /// Of several rows of a key the last; keys in the order of their bytes.
+    fn last_of_each(&self, program: &Program) -> Result<Option<(Bytes, u64)>, OperatorError> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        for changed in self.changed.iter().filter(|batch| batch.num_rows() > 0) {
-            let batch = match &program.keyed {
-                Keyed::Aggregate(spec) => results(spec, changed)?,
-                Keyed::Upsert => changed.clone(),
-            };
-            let batch = step::run(&program.after, batch)?;
-            for Entry { key, value } in super::entry::entries(&program.sink, &batch)? {
+        for batch in &self.changed {
+            for Entry { key, value } in entries(&program.sink, &step::run(&program.after, batch.clone())?)? {
                 rows.insert(key, value);
             }
         }
         if rows.is_empty() {
             return Ok(None);
         }
+        let count = rows.len() as u64;
         let entries = rows.into_iter().map(|(key, value)| Entry { key, value }).collect();
-        Ok(Some(SinkDelta { map: program.sink.map.clone(), entries }))
+        Ok(Some((SinkDelta { map: program.sink.map.clone(), entries }.encode(), count)))
     }
 }
 
@@ -179,5 +189,9 @@ fn changed_rows(batch: &RecordBatch, changed: Vec<bool>) -> Result<RecordBatch, 
 fn check_schema(spec: &AggregateSpec, batch: &RecordBatch) -> Result<(), String> {
     let same = spec.state.fields().len() == batch.num_columns()
         && spec.state.fields().iter().zip(batch.schema_ref().fields()).all(|(a, b)| a.data_type() == b.data_type());
-    if same { Ok(()) } else { Err(format!("the snapshot has columns {:?}, the job needs {:?}", batch.schema_ref(), spec.state)) }
+    if same {
+        Ok(())
+    } else {
+        Err(format!("the snapshot has columns {:?}, the job needs {:?}", batch.schema_ref(), spec.state))
+    }
 }

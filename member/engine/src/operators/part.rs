@@ -10,17 +10,28 @@ use bytes::Bytes;
 use super::OperatorError;
 
 const MAGIC: &[u8; 4] = b"JTP1";
-const HEADER: usize = 16;
+/// Bytes before the body.
+pub const HEADER: usize = 16;
 /// Largest part that is read.
 pub const MAX_PART_BYTES: usize = 1 << 30;
 
 /// Puts a checked header before a body.
 pub fn seal(body: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(HEADER + body.len());
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
-    out.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    out.resize(HEADER, 0);
     out.extend_from_slice(body);
+    seal_in_place(out)
+}
+
+/// Fills in the header of bytes that begin with room for it.
+pub fn seal_in_place(mut out: Vec<u8>) -> Bytes {
+    if out.len() < HEADER {
+        out.resize(HEADER, 0);
+    }
+    let (header, body) = out.split_at_mut(HEADER);
+    header[..4].copy_from_slice(MAGIC);
+    header[4..8].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    header[8..].copy_from_slice(&(body.len() as u64).to_le_bytes());
     Bytes::from(out)
 }
 
@@ -45,7 +56,9 @@ pub fn open<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], OperatorError> 
 /// A batch, or the sign that there is none.
 pub fn encode_batch(batch: Option<&RecordBatch>) -> Result<Bytes, OperatorError> {
     let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) else { return Ok(seal(&[])) };
-    Ok(seal(&stream(batch)?))
+    let mut out = Vec::with_capacity(HEADER + room(batch));
+    out.resize(HEADER, 0);
+    Ok(seal_in_place(stream_into(batch, out)?))
 }
 
 /// Reads what [`encode_batch`] wrote.
@@ -59,9 +72,16 @@ pub fn decode_batch(bytes: &[u8], what: &str) -> Result<Option<RecordBatch>, Ope
 
 /// One batch as an IPC stream with its schema.
 pub fn stream(batch: &RecordBatch) -> Result<Vec<u8>, OperatorError> {
+    stream_into(batch, Vec::with_capacity(room(batch)))
+}
+
+fn room(batch: &RecordBatch) -> usize {
+    batch.get_array_memory_size().min(1 << 24) + 1024
+}
+
+fn stream_into(batch: &RecordBatch, out: Vec<u8>) -> Result<Vec<u8>, OperatorError> {
     let failed = |error| OperatorError::compute("encoding a batch", error);
-    let room = batch.get_array_memory_size().min(1 << 24) + 1024;
-    let mut writer = StreamWriter::try_new(Vec::with_capacity(room), batch.schema_ref()).map_err(failed)?;
+    let mut writer = StreamWriter::try_new(out, batch.schema_ref()).map_err(failed)?;
     writer.write(batch).map_err(failed)?;
     writer.finish().map_err(failed)?;
     writer.into_inner().map_err(failed)

@@ -78,7 +78,8 @@ impl Router {
             indices[*place as usize] = row as u32;
             *place += 1;
         }
-        let sorted = take_record_batch(batch, &UInt32Array::from(indices)).map_err(|error| OperatorError::compute("routing", error))?;
+        let sorted = take_record_batch(batch, &UInt32Array::from(indices))
+            .map_err(|error| OperatorError::compute("routing", error))?;
         Ok(self.cut(&sorted, &ends))
     }
 

@@ -30,7 +30,10 @@ impl RangeOffset {
 
     /// Bytes of a source part.
     pub fn encode(&self) -> Bytes {
-        part::seal(format!("{} {} {}", self.position.map_or(-1, |p| p as i128), self.rows, u8::from(self.exhausted)).as_bytes())
+        part::seal(
+            format!("{} {} {}", self.position.map_or(-1, |p| p as i128), self.rows, u8::from(self.exhausted))
+                .as_bytes(),
+        )
     }
 
     /// Reads what [`RangeOffset::encode`] wrote.
@@ -59,6 +62,8 @@ pub trait RangeSource: Send {
 pub fn open(program: &Program, range: u32, offset: RangeOffset) -> Result<Box<dyn RangeSource>, OperatorError> {
     Ok(match &program.source {
         SourceSpec::File(spec) => Box::new(FileRange::open(spec, program.source_schema.clone(), range, offset)?),
-        SourceSpec::Generator(spec) => Box::new(GeneratorLane::open(spec, program.source_schema.clone(), range, offset)),
+        SourceSpec::Generator(spec) => {
+            Box::new(GeneratorLane::open(spec, program.source_schema.clone(), range, offset))
+        }
     })
 }

@@ -41,7 +41,10 @@ fn apply(step: &Step, batch: &RecordBatch) -> Result<RecordBatch, OperatorError>
     match step {
         Step::Filter(condition) => {
             let failed = |error: &dyn std::fmt::Display| OperatorError::compute(format!("WHERE {condition}"), error);
-            let truth = condition.evaluate(batch).and_then(|value| value.into_array(batch.num_rows())).map_err(|e| failed(&e))?;
+            let truth = condition
+                .evaluate(batch)
+                .and_then(|value| value.into_array(batch.num_rows()))
+                .map_err(|e| failed(&e))?;
             let truth = as_boolean_array(&truth).map_err(|e| failed(&e))?;
             let truth = if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() };
             filter_record_batch(batch, &truth).map_err(|e| failed(&e))

@@ -128,6 +128,7 @@ proptest! {
             Arc::new(Int64Array::from_iter_values(keys.iter().map(|k| k.0))),
             Arc::new(Float64Array::from_iter(keys.iter().map(|k| k.1.filter(|f| f.is_finite()))))]).unwrap();
         let delta = SinkDelta { map: "m".into(), entries: entries(&sink, &batch).unwrap() };
+        prop_assert_eq!(super::entry::delta_of_distinct(&sink, &batch).unwrap(), delta.encode());
         let again = SinkDelta::decode(&delta.encode()).unwrap();
         prop_assert_eq!(&again, &delta);
         let pairs = again.entries.iter().map(|entry| (entry.key.as_slice(), entry.value.as_slice()));
@@ -140,7 +141,8 @@ fn another_file_than_the_planned_one_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a,b\n1,x\n").unwrap();
     let spec = spec(file.path(), b"a,b\n1,x\n", 1);
-    let open = || FileRange::open(&spec, two_columns(), 0, RangeOffset::START).map(|_| ()).map_err(|error| error.to_string());
+    let open =
+        || FileRange::open(&spec, two_columns(), 0, RangeOffset::START).map(|_| ()).map_err(|error| error.to_string());
     open().unwrap();
     std::fs::write(file.path(), "a,b\n1,x\n2,y\n").unwrap();
     assert_eq!(read_range(&spec, 0, 5).len(), 1, "what is appended later is not read");
@@ -185,7 +187,8 @@ fn run(program: &Arc<super::program::Program>, boundaries: usize) -> BTreeMap<St
     let router = Router::new(Arc::new(|key: &[u8]| crc32c::crc32c(key) % PARTITIONS), vec![0; PARTITIONS as usize]);
     let mut state = KeyedState::new(program.clone(), 0..PARTITIONS);
     let mut map = BTreeMap::new();
-    let mut sources: Vec<_> = (0..12).map(|range| super::source::open(program, range, RangeOffset::START).unwrap()).collect();
+    let mut sources: Vec<_> =
+        (0..12).map(|range| super::source::open(program, range, RangeOffset::START).unwrap()).collect();
     for boundary in 0..boundaries {
         let piece = if boundary + 1 == boundaries { usize::MAX } else { 9 };
         for source in &mut sources {
@@ -203,13 +206,15 @@ fn run(program: &Arc<super::program::Program>, boundaries: usize) -> BTreeMap<St
         for partition in 0..PARTITIONS {
             let export = state.export(partition).unwrap();
             fresh.import(partition, &export.encode_state().unwrap()).unwrap();
-            if let Some(delta) = export.delta(program).unwrap() {
-                for Entry { key, value } in SinkDelta::decode(&delta.encode()).unwrap().entries {
+            if let Some((delta, count)) = export.encode_delta(program).unwrap() {
+                let delta = SinkDelta::decode(&delta).unwrap();
+                assert_eq!(delta.entries.len() as u64, count);
+                for Entry { key, value } in delta.entries {
                     map.insert(String::from_utf8(key).unwrap(), String::from_utf8(value).unwrap());
                 }
             }
             let again = state.export(partition).unwrap();
-            assert!(again.delta(program).unwrap().is_none(), "nothing changed since");
+            assert!(again.encode_delta(program).unwrap().is_none(), "nothing changed since");
             assert_eq!(again.encode_state().unwrap(), export.encode_state().unwrap());
         }
         // Half of the boundaries go on with the frozen state, half with the imported one.
@@ -243,7 +248,9 @@ fn several_keys_in_another_order_and_nulls_are_groups() {
          SELECT k % 2, CASE WHEN k < 10 THEN 'low' END, COUNT(*) FROM g WHERE k <> 3 GROUP BY k % 2, CASE WHEN k < 10 THEN 'low' END";
     let program = Arc::new(compile(&plan_job(sql, &[], &DiskFiles).unwrap()).unwrap());
     let expected: BTreeMap<String, String> =
-        [("[0,\"low\"]", 250), ("[1,\"low\"]", 200), ("[0,null]", 250), ("[1,null]", 250)].map(|(k, c)| (k.into(), format!("{{\"c\":{c}}}"))).into();
+        [("[0,\"low\"]", 250), ("[1,\"low\"]", 200), ("[0,null]", 250), ("[1,null]", 250)]
+            .map(|(k, c)| (k.into(), format!("{{\"c\":{c}}}")))
+            .into();
     assert_eq!(run(&program, 1), expected);
     assert_eq!(run(&program, 4), expected);
 }

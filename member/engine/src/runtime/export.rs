@@ -72,9 +72,9 @@ fn hand_over(export: &Export, out: &dyn SnapshotOut) -> Result<(), String> {
     for shard in &export.shards {
         groups += shard.groups();
         put(Vertex::State, shard.partition, shard.encode_state().map_err(|error| error.to_string())?)?;
-        if let Some(delta) = shard.delta(&start.program).map_err(|error| error.to_string())? {
-            entries += delta.entries.len() as u64;
-            put(Vertex::Sink, shard.partition, delta.encode())?;
+        if let Some((delta, count)) = shard.encode_delta(&start.program).map_err(|error| error.to_string())? {
+            entries += count;
+            put(Vertex::Sink, shard.partition, delta)?;
         }
     }
     done.groups = groups;

@@ -4,7 +4,7 @@
 //! - [`socket`], [`fence`], [`hello`]: bytes between members; every failure is a cause, none a panic;
 //! - [`rows`]: the container that crosses workers;
 //! - [`source_side`]: ticks, credit, pace, boundaries; [`vertex`]: state at a boundary;
-//! - [`export`]: snapshots beside the job; [`worker`]: the loop; [`generation`]: life and death.
+//! - [`export`]: snapshots beside the job; [`worker`]: the loop; [`generation`]: birth; [`handle`]: commands and the end.
 //!
 //! Time: a timestamp is `epoch << 32 | tick`. Snapshot `e` is everything before `e << 32`. The leader
 //! opens `e`; each worker notes the offsets of its ranges and moves its capability to `e << 32`, with or
@@ -15,6 +15,7 @@
 mod export;
 mod fence;
 mod generation;
+mod handle;
 mod hello;
 mod ports;
 mod rows;
@@ -23,7 +24,8 @@ mod source_side;
 mod vertex;
 mod worker;
 
-pub use generation::{CommandRefused, GenerationHandle, RuntimeGeneration, StartRefused};
+pub use generation::{RuntimeGeneration, StartRefused};
+pub use handle::{CommandRefused, GenerationHandle};
 pub use ports::{
     EngineEvents, JobCounters, JobRestore, JobStart, PartKey, Report, RestoreParts, SnapshotOut, Vertex, WorkerDone,
 };

@@ -24,6 +24,9 @@ const HEADER: usize = 16;
 const FLAG_ROWS: u32 = 0x524f_5753;
 const FLAG_BROKEN: u32 = 0x4252_4f4b;
 
+/// Rows with, for each partition, where they end.
+pub type Sorted = (RecordBatch, Arc<[(u32, u32)]>);
+
 #[derive(Clone, Default)]
 enum Payload {
     #[default]
@@ -67,7 +70,7 @@ impl Rows {
     }
 
     /// The rows, decoded if they came over the wire.
-    pub fn open(self) -> Result<(RecordBatch, Arc<[(u32, u32)]>), OperatorError> {
+    pub fn open(self) -> Result<Sorted, OperatorError> {
         match self.payload {
             Payload::Here(batch, runs) => Ok((batch, runs)),
             Payload::Wire(bytes) => decode(&bytes),
@@ -113,7 +116,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
 }
 
-fn decode(bytes: &Bytes) -> Result<(RecordBatch, Arc<[(u32, u32)]>), OperatorError> {
+fn decode(bytes: &Bytes) -> Result<Sorted, OperatorError> {
     let what = "rows of another member";
     let short = || OperatorError::unreadable(what, "too few bytes");
     let field = |at: usize| number(bytes, at).ok_or_else(short);

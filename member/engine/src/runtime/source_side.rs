@@ -249,7 +249,10 @@ impl SourceSide {
         let batch = step::run(&program.before, batch)?;
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         if bytes > MAX_SENT_BYTES {
-            return Err(OperatorError::compute("the projection", format!("{rows} rows take {bytes} bytes, {MAX_SENT_BYTES} are allowed")));
+            return Err(OperatorError::compute(
+                "the projection",
+                format!("{rows} rows take {bytes} bytes, {MAX_SENT_BYTES} are allowed"),
+            ));
         }
         for routed in self.router.route(&batch, &program.route_by)? {
             if routed.worker / self.place.workers != self.place.member {

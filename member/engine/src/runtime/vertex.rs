@@ -115,7 +115,13 @@ impl JobShared {
             committed_epoch: gate.committed,
             exhausted: self.exhausted.load(Ordering::Acquire),
             failed: self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            offsets: self.offsets.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(r, o)| (*r, *o)).collect(),
+            offsets: self
+                .offsets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .map(|(r, o)| (*r, *o))
+                .collect(),
         }
     }
 }
@@ -142,7 +148,13 @@ pub struct VertexState {
 }
 
 impl VertexState {
-    pub fn new(shared: Arc<JobShared>, state: KeyedState, exports: Sender<Export>, worker: usize, workers: usize) -> Self {
+    pub fn new(
+        shared: Arc<JobShared>,
+        state: KeyedState,
+        exports: Sender<Export>,
+        worker: usize,
+        workers: usize,
+    ) -> Self {
         let epoch = shared.start.from_epoch();
         VertexState {
             shared,
@@ -232,7 +244,8 @@ impl VertexState {
             self.apply(rows)?;
         }
         let partitions: Vec<u32> = self.state.partitions().collect();
-        let shards = partitions.into_iter().map(|partition| self.state.export(partition)).collect::<Result<Vec<_>, _>>()?;
+        let shards =
+            partitions.into_iter().map(|partition| self.state.export(partition)).collect::<Result<Vec<_>, _>>()?;
         self.epoch = boundary.epoch;
         self.ended = boundary.terminal;
         let export = Export {

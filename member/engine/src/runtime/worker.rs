@@ -68,14 +68,17 @@ pub fn run(worker: &mut Worker, given: &Given) {
 
 fn work(worker: &mut Worker, given: &Given, jobs: &mut Vec<SourceSide>) {
     let workers = given.place.workers;
-    let worker_of: Vec<usize> = given.owners.iter().enumerate().map(|(p, member)| member * workers + p % workers).collect();
+    let worker_of: Vec<usize> =
+        given.owners.iter().enumerate().map(|(p, member)| member * workers + p % workers).collect();
     let router = Rc::new(Router::new(given.partition_of.clone(), worker_of.clone()));
     while !given.fence.is_tripped() {
         while let Ok(command) = given.commands.try_recv() {
             match command {
                 Command::Add(shared) => jobs.push(build(worker, given, &worker_of, router.clone(), shared)),
                 Command::Open { job, epoch, terminal } => {
-                    jobs.iter_mut().filter(|side| side.shared.start.job == job).for_each(|side| side.open_epoch(epoch, terminal));
+                    jobs.iter_mut()
+                        .filter(|side| side.shared.start.job == job)
+                        .for_each(|side| side.open_epoch(epoch, terminal));
                 }
                 Command::End { job } => {
                     jobs.iter_mut().filter(|side| side.shared.start.job == job).for_each(SourceSide::end);
@@ -92,7 +95,13 @@ fn work(worker: &mut Worker, given: &Given, jobs: &mut Vec<SourceSide>) {
     }
 }
 
-fn build(worker: &mut Worker, given: &Given, worker_of: &[usize], router: Rc<Router>, shared: Arc<JobShared>) -> SourceSide {
+fn build(
+    worker: &mut Worker,
+    given: &Given,
+    worker_of: &[usize],
+    router: Rc<Router>,
+    shared: Arc<JobShared>,
+) -> SourceSide {
     let (me, all) = (worker.index(), worker.peers());
     let owned = worker_of.iter().enumerate().filter(|(_, owner)| **owner == me).map(|(partition, _)| partition as u32);
     let state = KeyedState::new(shared.start.program.clone(), owned);

@@ -56,7 +56,11 @@ pub fn bounded_tables(query: &str) -> Result<Vec<String>, SqlError> {
 pub async fn run_bounded(query: &str, tables: Vec<BoundedTable>, limit: usize) -> Result<BoundedRows, SqlError> {
     let statements = parse(query)?;
     let [Statement::Select(query)] = statements.as_slice() else {
-        return Err(SqlError::unsupported("this statement as a query", "only one SELECT is run here", "write one SELECT"));
+        return Err(SqlError::unsupported(
+            "this statement as a query",
+            "only one SELECT is run here",
+            "write one SELECT",
+        ));
     };
     let failed = |error| SqlError::plan(query, error);
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(MAX_BOUNDED_BYTES, 1.0).build_arc().map_err(failed)?;

@@ -44,8 +44,7 @@ pub struct Mapping {
     pub options: BTreeMap<String, String>,
 }
 
-const FILE_OPTIONS: &[&str] =
-    &["path", "format", "rate", "header", "delimiter", "null", "bad-values", "ranges"];
+const FILE_OPTIONS: &[&str] = &["path", "format", "rate", "header", "delimiter", "null", "bad-values", "ranges"];
 const GENERATOR_OPTIONS: &[&str] = &["rate", "keys", "count", "ranges", "payload"];
 const MAP_OPTIONS: &[&str] = &["key", "map"];
 
@@ -107,7 +106,9 @@ impl Mapping {
     /// A rate in rows per second of the whole job; none means as fast as credit allows.
     pub(crate) fn rate(&self) -> Result<Option<u64>, SqlError> {
         match self.number::<u64>("rate")? {
-            Some(0) => Err(SqlError::option(&self.owner(), "rate", "0", "leave it out for full speed, or suspend the job")),
+            Some(0) => {
+                Err(SqlError::option(&self.owner(), "rate", "0", "leave it out for full speed, or suspend the job"))
+            }
             other => Ok(other),
         }
     }

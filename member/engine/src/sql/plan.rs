@@ -98,11 +98,19 @@ pub fn plan_job(script: &str, known: &[Mapping], files: &dyn LookAtFiles) -> Res
                 mappings.insert(mapping.name.clone(), mapping);
             }
             Statement::CreateJob(_) if job.is_some() => {
-                return Err(SqlError::unsupported("a second CREATE JOB in one script", "a script makes one job", "submit them one by one"));
+                return Err(SqlError::unsupported(
+                    "a second CREATE JOB in one script",
+                    "a script makes one job",
+                    "submit them one by one",
+                ));
             }
             Statement::CreateJob(found) => job = Some(found),
             Statement::Select(_) => {
-                return Err(SqlError::unsupported("SELECT in the script of a job", "its rows would go nowhere", "run it by itself"));
+                return Err(SqlError::unsupported(
+                    "SELECT in the script of a job",
+                    "its rows would go nowhere",
+                    "run it by itself",
+                ));
             }
         }
     }
@@ -114,7 +122,12 @@ pub fn plan_job(script: &str, known: &[Mapping], files: &dyn LookAtFiles) -> Res
     plan_one(script, job, &mappings, files)
 }
 
-fn plan_one(script: &str, job: CreateJob, mappings: &BTreeMap<String, Mapping>, files: &dyn LookAtFiles) -> Result<JobPlan, SqlError> {
+fn plan_one(
+    script: &str,
+    job: CreateJob,
+    mappings: &BTreeMap<String, Mapping>,
+    files: &dyn LookAtFiles,
+) -> Result<JobPlan, SqlError> {
     let options = job_options(&job)?;
     let sink = mappings.get(&job.sink).cloned().ok_or_else(|| SqlError::Unknown {
         kind: "mapping",
@@ -173,7 +186,14 @@ fn job_options(job: &CreateJob) -> Result<JobOptions, SqlError> {
                     ms.ok_or_else(|| SqlError::option(&owner, name, value, "write 50ms to 1h, e.g. 500ms, 1s, 5m"))?;
             }
             "guarantee" if value.eq_ignore_ascii_case("exactly-once") => {}
-            "guarantee" => return Err(SqlError::option(&owner, name, value, "every job is exactly-once; write that or leave it out")),
+            "guarantee" => {
+                return Err(SqlError::option(
+                    &owner,
+                    name,
+                    value,
+                    "every job is exactly-once; write that or leave it out",
+                ));
+            }
             _ => {
                 let way_out = "a job takes snapshot-interval and guarantee".into();
                 return Err(SqlError::Unknown { kind: "option", name: name.clone(), way_out });
@@ -227,7 +247,12 @@ fn generator_spec(source: &Mapping, ranges: u32) -> Result<GeneratorSpec, SqlErr
     }
     let payload = source.number::<usize>("payload")?.unwrap_or(0);
     if payload > MAX_PAYLOAD {
-        return Err(SqlError::option(&source.owner(), "payload", &payload.to_string(), format!("at most {MAX_PAYLOAD} bytes")));
+        return Err(SqlError::option(
+            &source.owner(),
+            "payload",
+            &payload.to_string(),
+            format!("at most {MAX_PAYLOAD} bytes"),
+        ));
     }
     Ok(GeneratorSpec { keys, count: source.number("count")?, lanes: ranges, rate: source.rate()?, payload })
 }
@@ -235,7 +260,8 @@ fn generator_spec(source: &Mapping, ranges: u32) -> Result<GeneratorSpec, SqlErr
 fn file_spec(source: &Mapping, ranges: u32, files: &dyn LookAtFiles) -> Result<FileSpec, SqlError> {
     let owner = source.owner();
     let option = |name: &str| source.options.get(name).map(String::as_str);
-    let path = option("path").ok_or_else(|| SqlError::option(&owner, "path", "", "a path that every member can read"))?;
+    let path =
+        option("path").ok_or_else(|| SqlError::option(&owner, "path", "", "a path that every member can read"))?;
     if let Some(format) = option("format").filter(|format| !format.eq_ignore_ascii_case("csv")) {
         return Err(SqlError::option(&owner, "format", format, "only csv is read"));
     }
@@ -248,7 +274,14 @@ fn file_spec(source: &Mapping, ranges: u32, files: &dyn LookAtFiles) -> Result<F
     let delimiter = match option("delimiter").unwrap_or(",").as_bytes() {
         [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => *byte,
         b"\\t" => b'\t',
-        other => return Err(SqlError::option(&owner, "delimiter", &String::from_utf8_lossy(other), "one ASCII character or \\t")),
+        other => {
+            return Err(SqlError::option(
+                &owner,
+                "delimiter",
+                &String::from_utf8_lossy(other),
+                "one ASCII character or \\t",
+            ));
+        }
     };
     let bad_as_null = match option("bad-values").unwrap_or("fail") {
         "fail" => false,
@@ -262,7 +295,8 @@ fn file_spec(source: &Mapping, ranges: u32, files: &dyn LookAtFiles) -> Result<F
         return Err(refused(format!("the first line is longer than {HEAD_BYTES} bytes")));
     }
     let header = flag("header", true)?;
-    let text = std::str::from_utf8(first.strip_suffix(b"\r").unwrap_or(first)).map_err(|error| refused(error.to_string()))?;
+    let text =
+        std::str::from_utf8(first.strip_suffix(b"\r").unwrap_or(first)).map_err(|error| refused(error.to_string()))?;
     let mut names = Vec::new();
     split(text.trim_start_matches('\u{feff}'), char::from(delimiter), &mut names);
     let data_start = if header { (first.len() as u64 + 1).min(facts.length) } else { 0 };
@@ -285,7 +319,12 @@ fn file_spec(source: &Mapping, ranges: u32, files: &dyn LookAtFiles) -> Result<F
 fn fields(source: &Mapping, path: &str, names: &[std::borrow::Cow<str>], header: bool) -> Result<Vec<usize>, SqlError> {
     if !header {
         if source.columns.len() != names.len() {
-            let reason = format!("the first line has {} fields, {} has {} columns", names.len(), source.owner(), source.columns.len());
+            let reason = format!(
+                "the first line has {} fields, {} has {} columns",
+                names.len(),
+                source.owner(),
+                source.columns.len()
+            );
             return Err(SqlError::File { path: path.into(), reason });
         }
         return Ok((0..names.len()).collect());

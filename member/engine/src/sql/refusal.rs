@@ -58,7 +58,9 @@ pub enum SqlError {
         reason: String,
     },
     /// The plan was made by another engine, or this member would make another one of the same text.
-    #[error("plan of job '{job}' does not fit this member: {what} is {theirs} there and {ours} here; all members must run the same version")]
+    #[error(
+        "plan of job '{job}' does not fit this member: {what} is {theirs} there and {ours} here; all members must run the same version"
+    )]
     Fingerprint {
         /// Job.
         job: String,

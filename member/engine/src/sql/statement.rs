@@ -46,7 +46,9 @@ pub struct CreateJob {
 /// Reads a script.
 pub fn parse(script: &str) -> Result<Vec<Statement>, SqlError> {
     if script.len() > MAX_SCRIPT_BYTES {
-        return Err(SqlError::Syntax { reason: format!("the script has {} bytes, {MAX_SCRIPT_BYTES} are allowed", script.len()) });
+        return Err(SqlError::Syntax {
+            reason: format!("the script has {} bytes, {MAX_SCRIPT_BYTES} are allowed", script.len()),
+        });
     }
     let dialect = GenericDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(script).map_err(syntax)?;
@@ -82,13 +84,21 @@ fn statement(parser: &mut Parser) -> Result<Statement, SqlError> {
     }
     let first = parser.peek_token();
     match &first.token {
-        Token::Word(w) if matches!(w.keyword, Keyword::SELECT | Keyword::WITH) => Ok(Statement::Select(query(parser)?.to_string())),
-        Token::Word(w) if matches!(w.keyword, Keyword::INSERT) || w.value.eq_ignore_ascii_case("SINK") => Err(SqlError::unsupported(
-            format!("{} outside a job", w.value.to_uppercase()),
-            "a streaming insert must have a name to be stopped and resumed",
-            "write CREATE JOB name AS INSERT INTO …",
+        Token::Word(w) if matches!(w.keyword, Keyword::SELECT | Keyword::WITH) => {
+            Ok(Statement::Select(query(parser)?.to_string()))
+        }
+        Token::Word(w) if matches!(w.keyword, Keyword::INSERT) || w.value.eq_ignore_ascii_case("SINK") => {
+            Err(SqlError::unsupported(
+                format!("{} outside a job", w.value.to_uppercase()),
+                "a streaming insert must have a name to be stopped and resumed",
+                "write CREATE JOB name AS INSERT INTO …",
+            ))
+        }
+        _ => Err(SqlError::unsupported(
+            format!("statement at {first}"),
+            "it is not part of the dialect",
+            "write CREATE MAPPING, CREATE JOB or SELECT",
         )),
-        _ => Err(SqlError::unsupported(format!("statement at {first}"), "it is not part of the dialect", "write CREATE MAPPING, CREATE JOB or SELECT")),
     }
 }
 
@@ -116,7 +126,13 @@ fn mapping(parser: &mut Parser) -> Result<Mapping, SqlError> {
         "file" => MappingKind::File,
         "generator" => MappingKind::Generator,
         "map" | "imap" => MappingKind::Map,
-        other => return Err(SqlError::unsupported(format!("mapping type '{other}'"), "there is no such connector", "use File, Generator or Map")),
+        other => {
+            return Err(SqlError::unsupported(
+                format!("mapping type '{other}'"),
+                "there is no such connector",
+                "use File, Generator or Map",
+            ));
+        }
     };
     let options = options(parser)?;
     Mapping { name, kind, columns, options }.checked()
@@ -131,7 +147,9 @@ fn job(parser: &mut Parser) -> Result<CreateJob, SqlError> {
     let options = options(parser)?;
     demand(parser, "AS")?;
     if !(word(parser, "INSERT") || word(parser, "SINK")) {
-        return Err(SqlError::Syntax { reason: format!("expected INSERT INTO or SINK INTO, found {}", parser.peek_token()) });
+        return Err(SqlError::Syntax {
+            reason: format!("expected INSERT INTO or SINK INTO, found {}", parser.peek_token()),
+        });
     }
     demand(parser, "INTO")?;
     let sink = self::name(parser)?;
@@ -166,7 +184,9 @@ fn options(parser: &mut Parser) -> Result<BTreeMap<String, String>, SqlError> {
             return Err(SqlError::Syntax { reason: format!("option '{key}' is given twice") });
         }
         if !parser.consume_token(&Token::Comma) && parser.peek_token().token != Token::RParen {
-            return Err(SqlError::Syntax { reason: format!("expected ',' or ')' in OPTIONS, found {}", parser.peek_token()) });
+            return Err(SqlError::Syntax {
+                reason: format!("expected ',' or ')' in OPTIONS, found {}", parser.peek_token()),
+            });
         }
     }
     Ok(found)
@@ -199,9 +219,13 @@ fn text(parser: &mut Parser) -> Result<String, SqlError> {
 
 fn name(parser: &mut Parser) -> Result<String, SqlError> {
     let found = ident(parser.parse_identifier().map_err(syntax)?);
-    let fine = !found.is_empty() && found.len() <= 128 && found.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let fine = !found.is_empty()
+        && found.len() <= 128
+        && found.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     if !fine {
-        return Err(SqlError::Syntax { reason: format!("name '{found}': letters, digits, '_', '-', '.' and at most 128 of them") });
+        return Err(SqlError::Syntax {
+            reason: format!("name '{found}': letters, digits, '_', '-', '.' and at most 128 of them"),
+        });
     }
     Ok(found)
 }

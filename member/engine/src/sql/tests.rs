@@ -37,7 +37,10 @@ fn a_script_becomes_a_plan_that_travels() {
     assert_eq!(plan_job(SCRIPT, &[], &FILE).unwrap(), plan, "planning is deterministic");
     let program = compile(&again).unwrap();
     let crate::SourceSpec::File(file) = &program.source else { panic!("not a file") };
-    assert_eq!((file.fields.as_slice(), file.line_fields, file.data_start, file.rate), ([1usize, 2].as_slice(), 4, 22, Some(6000)));
+    assert_eq!(
+        (file.fields.as_slice(), file.line_fields, file.data_start, file.rate),
+        ([1usize, 2].as_slice(), 4, 22, Some(6000))
+    );
     assert_eq!(program.sink.map, "totals");
 }
 
@@ -49,9 +52,18 @@ fn a_plan_of_another_engine_or_text_is_refused() {
         change(&mut plan);
         compile(&plan).map(|_| ()).unwrap_err()
     };
-    assert!(matches!(refuse(|plan| plan.engine = "jet-engine 0.0.9".into()), SqlError::Fingerprint { what: "the engine", .. }));
-    assert!(matches!(refuse(|plan| plan.query = plan.query.replace("> 0", "> 1")), SqlError::Fingerprint { what: "the program", .. }));
-    assert!(matches!(refuse(|plan| plan.state_fingerprint = String::new()), SqlError::Fingerprint { what: "the state's schema", .. }));
+    assert!(matches!(
+        refuse(|plan| plan.engine = "jet-engine 0.0.9".into()),
+        SqlError::Fingerprint { what: "the engine", .. }
+    ));
+    assert!(matches!(
+        refuse(|plan| plan.query = plan.query.replace("> 0", "> 1")),
+        SqlError::Fingerprint { what: "the program", .. }
+    ));
+    assert!(matches!(
+        refuse(|plan| plan.state_fingerprint = String::new()),
+        SqlError::Fingerprint { what: "the state's schema", .. }
+    ));
     let other = plan_job(&SCRIPT.replace("SUM(fare)", "MAX(fare)"), &[], &FILE).unwrap();
     assert_ne!(other.state_fingerprint, plan.state_fingerprint);
     let filtered = plan_job(&SCRIPT.replace("> 0", "> 1"), &[], &FILE).unwrap();
@@ -115,7 +127,11 @@ fn options_and_statements_that_are_not_understood_are_refused() {
 
 #[test]
 fn known_mappings_and_the_synonyms_work() {
-    let known: Vec<Mapping> = parse(SCRIPT).unwrap().into_iter().filter_map(|s| if let Statement::CreateMapping(m) = s { Some(m) } else { None }).collect();
+    let known: Vec<Mapping> = parse(SCRIPT)
+        .unwrap()
+        .into_iter()
+        .filter_map(|s| if let Statement::CreateMapping(m) = s { Some(m) } else { None })
+        .collect();
     let job = "CREATE JOB x AS SINK INTO totals (fare, vendor, trips) SELECT SUM(fare), vendor, COUNT(*) FROM trips AS t GROUP BY vendor";
     assert_eq!(plan_job(job, &known, &FILE).unwrap().sink.name, "totals");
 }
@@ -127,7 +143,11 @@ fn table() -> BoundedTable {
 }
 
 fn bounded(query: &str, limit: usize) -> Result<BoundedRows, SqlError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run_bounded(query, vec![table()], limit))
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run_bounded(
+        query,
+        vec![table()],
+        limit,
+    ))
 }
 
 #[test]
@@ -145,7 +165,14 @@ fn a_bounded_select_reads_and_says_when_it_is_cut() {
 
 #[test]
 fn a_bounded_query_only_reads() {
-    for query in ["CREATE TABLE t AS SELECT 1", "INSERT INTO m VALUES (1)", "SELECT 1; SELECT 2", "SELECT * FROM none", "DROP TABLE m", ""] {
+    for query in [
+        "CREATE TABLE t AS SELECT 1",
+        "INSERT INTO m VALUES (1)",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM none",
+        "DROP TABLE m",
+        "",
+    ] {
         assert!(bounded(query, 10).is_err(), "{query}");
     }
 }

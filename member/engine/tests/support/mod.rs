@@ -15,8 +15,8 @@ use bytes::Bytes;
 use jet_engine::operators::route::PartitionOf;
 use jet_engine::runtime::RestoreParts;
 use jet_engine::{
-    EngineEvents, GenerationHandle, JobPlan, JobRestore, JobStart, PartKey, PeerSocket, Report, RuntimeGeneration, SinkDelta,
-    SnapshotOut, Vertex, WorkerDone, compile,
+    EngineEvents, GenerationHandle, JobPlan, JobRestore, JobStart, PartKey, PeerSocket, Report, RuntimeGeneration,
+    SinkDelta, SnapshotOut, Vertex, WorkerDone, compile,
 };
 
 pub const PARTITIONS: u32 = 271;
@@ -67,7 +67,12 @@ impl Keep {
         let mut kept = self.kept.lock().unwrap();
         while !condition(&kept) {
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{what} did not come; done {:?}, reports {:?}", kept.done.keys().last(), kept.reports);
+            assert!(
+                !left.is_zero(),
+                "{what} did not come; done {:?}, reports {:?}",
+                kept.done.keys().last(),
+                kept.reports
+            );
             kept = self.changed.wait_timeout(kept, left).unwrap().0;
         }
     }
@@ -159,7 +164,8 @@ impl PeerSocket for Meddled {
 
 /// Streams between all pairs.
 pub fn streams(members: usize, meddle: Option<&Meddle>) -> Vec<Vec<Option<Box<dyn PeerSocket>>>> {
-    let mut all: Vec<Vec<Option<Box<dyn PeerSocket>>>> = (0..members).map(|_| (0..members).map(|_| None).collect()).collect();
+    let mut all: Vec<Vec<Option<Box<dyn PeerSocket>>>> =
+        (0..members).map(|_| (0..members).map(|_| None).collect()).collect();
     for a in 0..members {
         for b in a + 1..members {
             let (left, right) = UnixStream::pair().unwrap();
@@ -191,7 +197,16 @@ impl Cluster {
         // The plan travels as text.
         let text = serde_json::to_string(&plan).unwrap();
         let plan = serde_json::from_str(&text).unwrap();
-        Cluster { keep: Arc::default(), plan, generation: 0, members: Vec::new(), workers: 1, hash: hash(), meddle: None, restore: None }
+        Cluster {
+            keep: Arc::default(),
+            plan,
+            generation: 0,
+            members: Vec::new(),
+            workers: 1,
+            hash: hash(),
+            meddle: None,
+            restore: None,
+        }
     }
 
     pub fn start(&mut self, members: usize, workers: usize) {
@@ -199,7 +214,10 @@ impl Cluster {
         self.generation += 1;
         self.workers = workers;
         let committed = self.keep.kept.lock().unwrap().committed;
-        let last = committed.map(|(execution, epoch)| JobRestore { epoch, parts: Arc::new(Parts(self.keep.clone(), execution, epoch)) });
+        let last = committed.map(|(execution, epoch)| JobRestore {
+            epoch,
+            parts: Arc::new(Parts(self.keep.clone(), execution, epoch)),
+        });
         let restore = self.restore.take().or(last);
         let all = streams(members, self.meddle.as_ref());
         let starting: Vec<_> = all
@@ -244,7 +262,9 @@ impl Cluster {
     /// Waits for all workers, commits, applies the sink parts and tells the members.
     pub fn commit(&self, epoch: u64) {
         let (execution, all) = (self.generation, self.members.len() * self.workers);
-        self.keep.wait(&format!("snapshot {epoch}"), |kept| kept.done.get(&(execution, epoch)).is_some_and(|done| done.len() == all));
+        self.keep.wait(&format!("snapshot {epoch}"), |kept| {
+            kept.done.get(&(execution, epoch)).is_some_and(|done| done.len() == all)
+        });
         {
             let mut kept = self.keep.kept.lock().unwrap();
             let done = kept.done[&(execution, epoch)].clone();
@@ -253,8 +273,12 @@ impl Cluster {
             let count = |part: fn(&WorkerDone) -> u64| done.iter().map(part).sum::<u64>();
             assert_eq!(count(|done| done.state_parts), u64::from(PARTITIONS), "every partition has a state part");
             let of_this = |key: &PartKey| key.execution == execution && key.epoch == epoch;
-            let sinks: Vec<Bytes> =
-                kept.parts.iter().filter(|(key, _)| of_this(key) && key.vertex == Vertex::Sink).map(|(_, bytes)| bytes.clone()).collect();
+            let sinks: Vec<Bytes> = kept
+                .parts
+                .iter()
+                .filter(|(key, _)| of_this(key) && key.vertex == Vertex::Sink)
+                .map(|(_, bytes)| bytes.clone())
+                .collect();
             assert_eq!(count(|done| done.sink_parts), sinks.len() as u64);
             for bytes in sinks {
                 for entry in SinkDelta::decode(&bytes).unwrap().entries {
