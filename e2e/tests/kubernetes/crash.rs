@@ -32,7 +32,7 @@ fn all_members_killed_at_once() {
     let world = World::new("all_members_killed_at_once");
     let jet = Jet::ready(&world, "orders", 3);
     // 26,000 groups of about 2 KiB: more than 50 MB of job state.
-    jet.ledger(26_000, 20_000, 2_000);
+    jet.ledger(26_000, 5_000, 2_000);
     let counted = jet.counted_beyond(60_000);
     kill_pods(&world.namespace, &jet.pods());
     wait_for("the whole roster is back and jobs run", OPERATION, || {
