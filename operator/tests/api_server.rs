@@ -62,7 +62,13 @@ fn prepare(server: &Server) {
         must(server.kubectl(&["create", "namespace", namespace], ""));
     }
     must(server.kubectl(&["apply", "-f", "-"], &chart));
-    let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd/jetclusters.jet.lossless.dev", "crd/jetjobs.jet.lossless.dev"];
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd/jetclusters.jet.lossless.dev",
+        "crd/jetjobs.jet.lossless.dev",
+    ];
     must(server.kubectl(&established, ""));
     must(server.kubectl(&["apply", "-f", "-"], CLUSTER));
 }
@@ -87,14 +93,33 @@ fn refused(server: &Server, table: &[(&[&str], &str)]) -> usize {
 fn rules(server: &Server) -> usize {
     let patch = |text: &'static str| ["patch", "jet", "orders", "--type=merge", "-p", text];
     let operation = r#"{"status":{"operation":{"id":"1-a","kind":"Stop","step":"Fenced","stepNumber":3,"requestedBy":"x","acceptedAt":"2026-01-01T00:00:00Z"}}}"#;
-    let mut checks = refused(server, &[
-        (&patch(r#"{"spec":{"size":0}}"#), "jet.lossless.dev/maintenance=shutdown"),
-        (&patch(r#"{"spec":{"partitionCount":7}}"#), "fixed when the cluster is founded"),
-        (&patch(r#"{"spec":{"state":"Off"}}"#), "Unsupported value"),
-    ]);
-    must(server.kubectl(&["-n", "prod", "patch", "jet", "orders", "--subresource=status", "--type=merge", "-p", operation], ""));
+    let mut checks = refused(
+        server,
+        &[
+            (&patch(r#"{"spec":{"size":0}}"#), "jet.lossless.dev/maintenance=shutdown"),
+            (&patch(r#"{"spec":{"partitionCount":7}}"#), "fixed when the cluster is founded"),
+            (&patch(r#"{"spec":{"state":"Off"}}"#), "Unsupported value"),
+        ],
+    );
+    must(server.kubectl(
+        &["-n", "prod", "patch", "jet", "orders", "--subresource=status", "--type=merge", "-p", operation],
+        "",
+    ));
     checks += refused(server, &[(&patch(r#"{"spec":{"size":5}}"#), "frozen while an operation is under way")]);
-    must(server.kubectl(&["-n", "prod", "patch", "jet", "orders", "--subresource=status", "--type=merge", "-p", r#"{"status":{"operation":null}}"#], ""));
+    must(server.kubectl(
+        &[
+            "-n",
+            "prod",
+            "patch",
+            "jet",
+            "orders",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            r#"{"status":{"operation":null}}"#,
+        ],
+        "",
+    ));
     must(server.kubectl(&[&["-n", "prod"], &patch(r#"{"spec":{"size":5}}"#)[..]].concat(), ""));
     must(server.kubectl(&[&["-n", "prod"], &patch(r#"{"spec":{"size":3}}"#)[..]].concat(), ""));
     checks
@@ -117,7 +142,10 @@ fn policies(server: &Server) -> usize {
     ] });
     must(server.kubectl(&["create", "-f", "-"], &objects.to_string()));
     must(server.kubectl(&["create", "clusterrolebinding", "dev", "--clusterrole=edit", "--user=dev"], ""));
-    must(server.kubectl(&["create", "clusterrole", "patcher", "--verb=get,patch,update", "--resource=jetclusters.jet.lossless.dev"], ""));
+    must(server.kubectl(
+        &["create", "clusterrole", "patcher", "--verb=get,patch,update", "--resource=jetclusters.jet.lossless.dev"],
+        "",
+    ));
     must(server.kubectl(&["create", "clusterrolebinding", "patcher", "--clusterrole=patcher", "--user=dev"], ""));
     // Policies are compiled and watched: they hold a moment after they were made.
     let typo = ["-n", "prod", "annotate", "--dry-run=server", "jet", "orders", "jet.lossless.dev/maintenance=shutdwon"];
@@ -126,24 +154,42 @@ fn policies(server: &Server) -> usize {
         assert!(begun.elapsed() < Duration::from_secs(60), "the policies are not in force");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let mut checks = refused(server, &[
-        (&["annotate", "jet", "orders", "jet.lossless.dev/maintenance=shutdwon"], "one value: shutdown"),
-        (&["annotate", "jet", "orders", "jet.lossless.dev/maintenance="], "one value: shutdown"),
-        (&["annotate", "jet", "orders", "jet.lossless.dev/restart=a b"], "1 to 128 characters"),
-        (&["annotate", "--as=dev", "jet", "orders", "jet.lossless.dev/maintenance=shutdown"], "jetclusters/maintenance"),
-        (&["annotate", "--as=dev", "jet", "orders", "jet.lossless.dev/accept-data-loss=abc"], "jetclusters/consent"),
-        (&["delete", "pvc", "data-orders-0", "--wait=false"], "sealed state of a stopped Jet cluster"),
-        (&["annotate", "--overwrite", "pvc", "data-orders-0", "jet.lossless.dev/store=x"], "only the operator writes it"),
-        (&["delete", "cm", "orders-seal-4"], "sealed state of a stopped Jet cluster"),
-        (&["delete", "sts", "orders", "--wait=false"], "maintenance=shutdown"),
-        (&["scale", "sts", "orders", "--replicas=0"], "replicas of this StatefulSet are the operator's"),
-        (&["patch", "sts", "orders", "--type=merge", "-p", r#"{"spec":{"replicas":0}}"#], "replicas of this StatefulSet are the operator's"),
-        (&["annotate", "sts", "orders", "jet.lossless.dev/operation=x"], "the operator's memory"),
-    ]);
+    let mut checks = refused(
+        server,
+        &[
+            (&["annotate", "jet", "orders", "jet.lossless.dev/maintenance=shutdwon"], "one value: shutdown"),
+            (&["annotate", "jet", "orders", "jet.lossless.dev/maintenance="], "one value: shutdown"),
+            (&["annotate", "jet", "orders", "jet.lossless.dev/restart=a b"], "1 to 128 characters"),
+            (
+                &["annotate", "--as=dev", "jet", "orders", "jet.lossless.dev/maintenance=shutdown"],
+                "jetclusters/maintenance",
+            ),
+            (
+                &["annotate", "--as=dev", "jet", "orders", "jet.lossless.dev/accept-data-loss=abc"],
+                "jetclusters/consent",
+            ),
+            (&["delete", "pvc", "data-orders-0", "--wait=false"], "sealed state of a stopped Jet cluster"),
+            (
+                &["annotate", "--overwrite", "pvc", "data-orders-0", "jet.lossless.dev/store=x"],
+                "only the operator writes it",
+            ),
+            (&["delete", "cm", "orders-seal-4"], "sealed state of a stopped Jet cluster"),
+            (&["delete", "sts", "orders", "--wait=false"], "maintenance=shutdown"),
+            (&["scale", "sts", "orders", "--replicas=0"], "replicas of this StatefulSet are the operator's"),
+            (
+                &["patch", "sts", "orders", "--type=merge", "-p", r#"{"spec":{"replicas":0}}"#],
+                "replicas of this StatefulSet are the operator's",
+            ),
+            (&["annotate", "sts", "orders", "jet.lossless.dev/operation=x"], "the operator's memory"),
+        ],
+    );
     must(server.kubectl(&["-n", "prod", "annotate", "jet", "orders", "jet.lossless.dev/maintenance=shutdown"], ""));
     must(server.kubectl(&["-n", "prod", "annotate", "jet", "orders", "jet.lossless.dev/maintenance-"], ""));
     for object in [["pvc", "data-orders-0"], ["cm", "orders-seal-4"]] {
-        must(server.kubectl(&["-n", "prod", "annotate", object[0], object[1], "jet.lossless.dev/release=0123456789abcdef0123"], ""));
+        must(server.kubectl(
+            &["-n", "prod", "annotate", object[0], object[1], "jet.lossless.dev/release=0123456789abcdef0123"],
+            "",
+        ));
         must(server.kubectl(&["-n", "prod", "delete", object[0], object[1], "--wait=false"], ""));
         checks += 1;
     }
@@ -290,14 +336,24 @@ async fn jobs(client: &Client) {
             "spec": { "cluster": "orders", "sql": format!("CREATE JOB {name} AS INSERT INTO a SELECT 1") } });
         api.create(&Default::default(), &serde_json::from_value(job).unwrap()).await.unwrap()
     };
-    let phase = |wanted: &'static str| move |job: Option<&JetJob>| job.and_then(|job| job.status.as_ref()?.phase.as_deref()) == Some(wanted);
+    let phase = |wanted: &'static str| {
+        move |job: Option<&JetJob>| job.and_then(|job| job.status.as_ref()?.phase.as_deref()) == Some(wanted)
+    };
     let door = Scripted::default();
 
     make("flights").await;
     passes(client, "flights", &door, phase("Running")).await;
     assert_eq!(*door.log.lock().unwrap(), ["submit flights"]);
     let running = api.get("flights").await.unwrap();
-    job::pass::pass(client, Arc::new(running.clone()), clusters.get_opt("orders").await.unwrap().as_ref(), &door, Timestamp::now()).await.unwrap();
+    job::pass::pass(
+        client,
+        Arc::new(running.clone()),
+        clusters.get_opt("orders").await.unwrap().as_ref(),
+        &door,
+        Timestamp::now(),
+    )
+    .await
+    .unwrap();
     let later = api.get("flights").await.unwrap();
     assert_eq!(later.metadata.resource_version, running.metadata.resource_version, "an unchanged world writes nothing");
 
@@ -316,7 +372,10 @@ async fn jobs(client: &Client) {
     api.delete("flights", &DeleteParams::default()).await.unwrap();
     passes(client, "flights", &door, |job| job.is_none()).await;
     let kept = wishes::read(client, "prod", "orders").await.unwrap();
-    assert_eq!((kept.record.operation.as_str(), &kept.record.wishes[..]), ("4-ab", &[JobWish::Cancel { job: "flights".into() }][..]));
+    assert_eq!(
+        (kept.record.operation.as_str(), &kept.record.wishes[..]),
+        ("4-ab", &[JobWish::Cancel { job: "flights".into() }][..])
+    );
     make("flights").await;
     passes(client, "flights", &door, phase("Pending")).await;
 

@@ -21,7 +21,10 @@ pub enum Standing<'a> {
     /// Stopped at this seal (or on the way there or back).
     Sealed(&'a Kept<SealRecord>),
     /// Stores without a record: so many pods are needed to ask them.
-    Unrecorded { replicas: u32 },
+    Unrecorded {
+        /// Highest ordinal + 1.
+        replicas: u32,
+    },
 }
 
 /// Two sources that disagree.

@@ -12,6 +12,7 @@ use crate::members::Command;
 
 /// One side effect.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
 pub enum Act {
     /// Adds or removes our finalizer.
     Finalizer(bool),

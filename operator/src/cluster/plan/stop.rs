@@ -31,15 +31,17 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>, open: &
         Some(OperationStep::Aborted) => return aborted(facts, requests, open, machine),
         _ => {}
     }
+    // An operation that only the members know is stamped first: the write loses if this look at Kubernetes is old, so that
+    // an operator that lags behind never takes back what it has not heard of.
+    if machine.is_some() && !stamped && facts.kube.set.is_some() {
+        return adopt(open, "the operation of the members is stamped");
+    }
     if let Some(plan) = taken_back(facts, requests, open, machine) {
         return plan;
     }
     let Some(machine) = machine else {
         return before_begin(facts, standing, open, stamped);
     };
-    if !stamped {
-        return stamp(open, "the operation of the members is stamped");
-    }
     if let Some(plan) = objects::budget(facts, Step::Fenced, Budget::Closed) {
         return plan;
     }
@@ -81,6 +83,12 @@ fn before_begin(facts: &Facts, standing: &Standing<'_>, open: &OperationStamp, s
 
 fn stamp(open: &OperationStamp, message: &str) -> Plan {
     let mark = Mark::default().stamp(keys::STAMP_OPERATION, serde_json::to_string(open).ok()).stamp(keys::STAMP_SPENT, None);
+    Plan::acts(Step::Fenced, Reason::Stopping, message, Act::Mark(mark))
+}
+
+/// The same for an operation that began elsewhere; a spent wish stays spent.
+fn adopt(open: &OperationStamp, message: &str) -> Plan {
+    let mark = Mark::default().stamp(keys::STAMP_OPERATION, serde_json::to_string(open).ok());
     Plan::acts(Step::Fenced, Reason::Stopping, message, Act::Mark(mark))
 }
 
@@ -187,7 +195,7 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
 /// Committed in the machine, and no live seal record yet: it is written now.
 fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
     if !stamped && facts.kube.set.is_some() {
-        return stamp(open, "the committed operation of the members is stamped");
+        return adopt(open, "the committed operation of the members is stamped");
     }
     let record = facts.machine().and_then(|machine| Some((machine, machine.operation.as_ref()?)));
     let record = record.map(|(machine, op)| seals::from_machine(facts, machine, op));
