@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 use crate::api::{ConditionType, JetCluster, names};
 use crate::cluster::{self, observe::Kube};
-use crate::job::{self, JetJob, door};
 use crate::dialling::{Dialling, DiallingError, Nobody};
+use crate::job::{self, JetJob, door};
 use crate::members::Members;
 use crate::process::Options;
 use crate::runtime::backoff::Backoff;
@@ -86,6 +86,7 @@ impl PassError {
     /// A fixed word for metrics.
     fn kind(&self) -> &'static str {
         match self {
+            PassError::Dialling(error) if error.is_conflict() => CONFLICT,
             PassError::Dialling(_) => "dialling",
             PassError::Cluster(error) if error.is_conflict() => CONFLICT,
             PassError::Cluster(_) => "kubernetes",
@@ -101,7 +102,8 @@ pub async fn run(context: Arc<Context>, namespaces: Vec<String>, stop: Stop) {
     let runs = scopes.into_iter().map(|scope| {
         let (context, stop) = (context.clone(), stop.clone());
         async move {
-            future::join(clusters(context.clone(), scope.as_deref(), &stop), jobs(context, scope.as_deref(), &stop)).await
+            future::join(clusters(context.clone(), scope.as_deref(), &stop), jobs(context, scope.as_deref(), &stop))
+                .await
         }
     });
     future::join_all(runs).await;
@@ -248,10 +250,16 @@ async fn pass_over_cluster(object: &Arc<JetCluster>, context: &Context) -> Resul
 }
 
 /// Wishes that came too late for an activation are carried out once the doors are open.
-async fn settle(object: &JetCluster, context: &Context, again: Option<Duration>) -> Result<Option<Duration>, PassError> {
-    let open = object.status.iter().flat_map(|status| &status.conditions).any(|condition| {
-        condition.type_ == ConditionType::DoorsOpen.as_str() && condition.status == "True"
-    });
+async fn settle(
+    object: &JetCluster,
+    context: &Context,
+    again: Option<Duration>,
+) -> Result<Option<Duration>, PassError> {
+    let open = object
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .any(|condition| condition.type_ == ConditionType::DoorsOpen.as_str() && condition.status == "True");
     if !open || object.metadata.deletion_timestamp.is_some() {
         return Ok(again);
     }

@@ -4,7 +4,7 @@
 //! address. Must not know: what is said to members.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jet_admin_api::client::{CallError, MemberClient};
@@ -15,16 +15,21 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::Mutex;
 
 use crate::api::spec::TlsIssuer;
 use crate::api::{JetCluster, names};
 use crate::job::door;
+use crate::job::pass::is_conflict;
 use crate::members::{Command, Dialled, Door, Members};
 use crate::pki::custody::{self, CustodyError, Subject};
 use crate::pki::{self, Badge, Wallet};
 
 /// Members that a job's pass asks at most, ready ones first.
 const ASKED: usize = 5;
+
+/// Putting key pairs in place takes at most this long, so that one hung call holds up no other cluster.
+const CUSTODY: Duration = Duration::from_secs(15);
 
 /// Why members cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,12 @@ pub enum DiallingError {
         /// The client's words.
         source: Box<kube::Error>,
     },
+    /// The API server took too long.
+    #[error("the key pairs of {cluster} are not in place after {} s: the API server does not answer", CUSTODY.as_secs())]
+    Slow {
+        /// Which cluster.
+        cluster: String,
+    },
     /// An object that was never stored.
     #[error("JetCluster {cluster} has no uid: it was not read from the API server")]
     NotStored {
@@ -51,17 +62,26 @@ pub enum DiallingError {
     },
 }
 
+impl DiallingError {
+    /// Somebody wrote in between: look again at once.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Custody(CustodyError::Api { source, .. }) if is_conflict(source))
+    }
+}
+
 /// Key pairs of all clusters, and the way to their members.
 pub struct Dialling {
     client: Client,
     namespace: String,
     wallet: Wallet,
+    /// A cluster's pass and its jobs' passes come at the same time: one of them puts the key pairs in place.
+    in_custody: Mutex<()>,
 }
 
 impl Dialling {
     /// `namespace` is the operator's own: the authorities' keys lie there.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { client, namespace: namespace.to_owned(), wallet: Wallet::default() }
+        Self { client, namespace: namespace.to_owned(), wallet: Wallet::default(), in_custody: Mutex::default() }
     }
 
     /// The port to a cluster's members.
@@ -74,7 +94,8 @@ impl Dialling {
     pub async fn door(&self, cluster: &JetCluster) -> Result<door::Members, DiallingError> {
         let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
         let tls = self.badge(cluster).await?.tls()?;
-        let mut found: Vec<_> = self.pods(&namespace, &name).await?.iter().filter_map(|pod| place(&name, pod)).collect();
+        let mut found: Vec<_> =
+            self.pods(&namespace, &name).await?.iter().filter_map(|pod| place(&name, pod)).collect();
         found.sort();
         let client = |(_, ordinal, host): (bool, u32, String)| {
             let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -96,6 +117,10 @@ impl Dialling {
         if let Some(badge) = self.wallet.get(&namespace, &name, ordinals, Instant::now()) {
             return Ok(badge);
         }
+        let _alone = self.in_custody.lock().await;
+        if let Some(badge) = self.wallet.get(&namespace, &name, ordinals, Instant::now()) {
+            return Ok(badge);
+        }
         let credentials = match cluster.spec.tls.issuer {
             TlsIssuer::Provided => custody::provided(&self.client, &namespace, &name).await?,
             TlsIssuer::Operator => {
@@ -107,14 +132,17 @@ impl Dialling {
                     cluster: name.clone(),
                     ordinals,
                 };
-                pki::ensure(&self.client, &self.namespace, &subject, Timestamp::now()).await?
+                let ensure = pki::ensure(&self.client, &self.namespace, &subject, Timestamp::now());
+                let slow = |_| DiallingError::Slow { cluster: name.clone() };
+                tokio::time::timeout(CUSTODY, ensure).await.map_err(slow)??
             }
         };
         Ok(self.wallet.put(&namespace, &name, ordinals, credentials, Instant::now()))
     }
 
     async fn pods(&self, namespace: &str, cluster: &str) -> Result<Vec<Pod>, DiallingError> {
-        let selector: Vec<_> = names::selector(cluster).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let selector: Vec<_> =
+            names::selector(cluster).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let listed = api.list(&ListParams::default().labels(&selector.join(","))).await;
         let failed = |source| DiallingError::Pods { cluster: cluster.to_owned(), source: Box::new(source) };
@@ -124,7 +152,8 @@ impl Dialling {
 
 /// Key pairs for the wished members and for the recorded ones, whichever are more.
 fn ordinals(cluster: &JetCluster) -> u32 {
-    let recorded = cluster.status.as_ref().and_then(|status| status.roster.as_ref()).map_or(0, |roster| roster.members.len());
+    let recorded =
+        cluster.status.as_ref().and_then(|status| status.roster.as_ref()).map_or(0, |roster| roster.members.len());
     u32::try_from(cluster.spec.size).unwrap_or(0).max(u32::try_from(recorded).unwrap_or(u32::MAX))
 }
 
@@ -152,5 +181,8 @@ impl Members for Nobody {
 }
 
 fn not_dialled(door: &Door) -> CallError {
-    CallError::NotSent { address: door.host.clone(), reason: "the operator has no key pair for this cluster".to_owned() }
+    CallError::NotSent {
+        address: door.host.clone(),
+        reason: "the operator has no key pair for this cluster".to_owned(),
+    }
 }

@@ -74,7 +74,12 @@ pub async fn run(client: Client, options: Options, stop: Stop) -> Result<(), Pro
     }
 }
 
-async fn serve_probes(options: &Options, health: &Arc<Health>, telemetry: &Arc<Telemetry>, stop: &Stop) -> Result<(), ProcessError> {
+async fn serve_probes(
+    options: &Options,
+    health: &Arc<Health>,
+    telemetry: &Arc<Telemetry>,
+    stop: &Stop,
+) -> Result<(), ProcessError> {
     let Some(address) = options.probes else {
         stop.wait().await;
         return Ok(());
@@ -83,7 +88,13 @@ async fn serve_probes(options: &Options, health: &Arc<Health>, telemetry: &Arc<T
     served.map_err(|source| ProcessError::Probes { address, source })
 }
 
-async fn lead(client: Client, options: &Options, health: &Health, telemetry: &Arc<Telemetry>, stop: &Stop) -> Result<(), ProcessError> {
+async fn lead(
+    client: Client,
+    options: &Options,
+    health: &Health,
+    telemetry: &Arc<Telemetry>,
+    stop: &Stop,
+) -> Result<(), ProcessError> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = options.identity, watch = ?options.watch, "started");
     if !await_crds(&client, options, health, stop).await {
         return Ok(());
@@ -131,8 +142,8 @@ async fn await_crds(client: &Client, options: &Options, health: &Health, stop: &
         };
         let missing = match (clusters.list(&few).await, jobs.list(&few).await) {
             (Ok(_), Ok(_)) => return true,
-            (Err(error), _) => format!("JetClusters cannot be listed: {error}"),
-            (_, Err(error)) => format!("JetJobs cannot be listed: {error}"),
+            (Err(error), _) => format!("JetClusters cannot be listed: {}", words(&error)),
+            (_, Err(error)) => format!("JetJobs cannot be listed: {}", words(&error)),
         };
         if told.as_ref() != Some(&missing) {
             tracing::warn!("{missing}; waiting (are the CRDs installed?)");
@@ -141,5 +152,13 @@ async fn await_crds(client: &Client, options: &Options, health: &Health, stop: &
         if stop.or_after(CRDS_AGAIN).await {
             return false;
         }
+    }
+}
+
+/// The API server's own sentence where there is one.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }

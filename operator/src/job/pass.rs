@@ -62,6 +62,7 @@ impl JobError {
         match self {
             JobError::Api { source, .. } if is_conflict(source) => "conflict",
             JobError::Api { .. } => "api",
+            JobError::Wishes(WishesError::Api { source, .. }) if is_conflict(source) => "conflict",
             JobError::Wishes(_) => "wishes",
             JobError::Member { .. } => "member",
         }
@@ -70,7 +71,8 @@ impl JobError {
 
 /// A write lost against a newer one.
 pub fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_conflict())
+    // 409 is both "changed meanwhile" and "exists meanwhile".
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// One pass; answers when to look again.
@@ -92,7 +94,8 @@ pub async fn pass(
         status.suspended_by_wish = true;
     }
     write_status(client, &facts, &status).await?;
-    let settled = matches!(step, Step::Rest) && !matches!(status.phase.as_deref(), Some("Starting"));
+    // A refused submission is tried again, but no faster than a person can change anything about it.
+    let settled = refusal.is_some() || matches!(step, Step::Rest) && status.phase.as_deref() != Some("Starting");
     Ok(if settled { RESTING } else { MOVING })
 }
 

@@ -115,7 +115,7 @@ pub fn ours<'a>(facts: &Facts, jobs: &'a [JobView]) -> Option<&'a JobView> {
     let after = facts.object.status.as_ref().and_then(|status| status.submitted_after);
     let is_ours = |job: &&JobView| match (number(facts), after) {
         (Some(number), _) => job.id == number,
-        (None, Some(after)) => i64::try_from(job.id).is_ok_and(|id| id > after),
+        (None, Some(after)) => i64::try_from(job.id).is_ok_and(|id| id > after) && job.sql == facts.object.spec.sql,
         (None, None) => job.sql == facts.object.spec.sql && !ended(job.status),
     };
     jobs.iter().filter(|job| job.name == facts.name).filter(is_ours).max_by_key(|job| job.id)
@@ -313,6 +313,11 @@ mod tests {
         let mut other = view(7, JobStatus::Running);
         other.sql = "CREATE JOB flights AS INSERT INTO x SELECT 2".into();
         assert_eq!(plan(&facts(serving(vec![other.clone()]))), Step::Rest);
+        assert_eq!(
+            ours(&submitted(facts(serving(vec![])), None), std::slice::from_ref(&other)),
+            None,
+            "newer, but other SQL"
+        );
         let mut leaving = submitted(facts(serving(vec![other])), Some(4));
         leaving.deleting = true;
         assert_eq!(plan(&leaving), Step::Release, "another one's job is not cancelled");

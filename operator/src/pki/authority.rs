@@ -128,3 +128,59 @@ fn valid_for(params: &mut CertificateParams, now: Timestamp, life: Duration) -> 
     params.not_after = epoch + Duration::from_secs(seconds) + life;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Credentials;
+    use jet_admin_api::identity::{any_member_server_name, member_server_name};
+    use jet_admin_api::tls::peer_identity;
+    use rustls::{ClientConnection, ServerConnection};
+
+    fn material(authority: &Authority, role: Role) -> jet_admin_api::tls::Material {
+        let issued = authority.issue(&Identity::new("prod", "orders", role), Timestamp::now()).unwrap();
+        let authority = authority.certificate.clone();
+        Credentials { authority, certificate: issued.certificate, key: issued.key }.material()
+    }
+
+    /// Who each end saw, or why they did not meet.
+    fn meet(
+        caller: &jet_admin_api::tls::Material,
+        name: &str,
+        member: &jet_admin_api::tls::Material,
+    ) -> Result<[Identity; 2], String> {
+        let said = |error: rustls::Error| error.to_string();
+        let name = name.to_owned().try_into().unwrap();
+        let mut client = ClientConnection::new(caller.client().unwrap(), name).map_err(said)?;
+        let mut server = ServerConnection::new(member.server().unwrap()).map_err(said)?;
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().map_err(said)?;
+            let mut wire = Vec::new();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets().map_err(said)?;
+        }
+        let seen = [client.peer_certificates().unwrap(), server.peer_certificates().unwrap()];
+        Ok(seen.map(|chain| peer_identity(&chain[0]).unwrap()))
+    }
+
+    #[test]
+    fn operator_and_member_meet_by_name_and_know_each_other() {
+        let authority = Authority::create("prod", "orders", "1", Timestamp::now()).unwrap();
+        let (operator, member) = (material(&authority, Role::Operator), material(&authority, Role::Member(2)));
+        for name in [member_server_name("prod", "orders", 2), any_member_server_name("prod", "orders")] {
+            let [seen_member, seen_operator] = meet(&operator, &name, &member).unwrap();
+            assert_eq!(seen_member.role, Role::Member(2));
+            assert_eq!(seen_operator, Identity::new("prod", "orders", Role::Operator));
+        }
+        let error = meet(&operator, &member_server_name("prod", "orders", 1), &member).unwrap_err();
+        assert!(error.contains("name"), "member 2 is not member 1: {error}");
+        let foreign = Authority::create("prod", "orders", "2", Timestamp::now()).unwrap();
+        assert!(meet(&material(&foreign, Role::Operator), &member_server_name("prod", "orders", 2), &member).is_err());
+        let server = meet(&operator, &member_server_name("prod", "orders", 2), &operator).unwrap_err();
+        assert!(!server.is_empty(), "an operator is nobody's server");
+    }
+}

@@ -134,7 +134,7 @@ impl Election {
             }
         };
         let written = timeout(CALL, write).await??;
-        if taken {
+        if !self.held {
             tracing::info!(lease = self.name, holder = self.me, "this process leads");
         }
         self.seen = Some(Sighting { lease: view(&written), since: now });
