@@ -39,9 +39,19 @@ pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>
         }
     };
     drop_runtime(machine, JobStatus::Waiting);
+    fence_copies(machine);
     let state = ClusterState::Recovering { from, rejoined: BTreeMap::new(), loaded: BTreeSet::new(), table_recovered: false };
     unsettle(machine, former.unwrap_or(Settled::Passive), state);
     Ok(format!("recovering: all {} members of the roster are waited for", machine.roster.len()))
+}
+
+/// Who has not heard of the recovery yet may still be filling copies; what it sends is of an older table from now on,
+/// so that it cannot overwrite what was loaded.
+fn fence_copies(machine: &mut Machine) {
+    machine.table.version = machine.table.version.next();
+    for entry in &mut machine.table.partitions {
+        entry.changed = machine.table.version;
+    }
 }
 
 fn sealed(machine: &Machine, op: &OperationId) -> RecoveringFrom {
