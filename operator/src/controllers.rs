@@ -141,7 +141,7 @@ async fn clusters(context: Arc<Context>, scope: Option<&str>, stop: &Stop) {
         .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.wait())
         .run(cluster_pass, on_error(CLUSTERS), context.clone())
-        .for_each(|outcome| future::ready(note(CLUSTERS, outcome)))
+        .for_each(|outcome| async move { note(CLUSTERS, outcome) })
         .await;
 }
 
@@ -158,7 +158,7 @@ async fn jobs(context: Arc<Context>, scope: Option<&str>, stop: &Stop) {
         .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.wait())
         .run(job_pass, on_error(JOBS), context.clone())
-        .for_each(|outcome| future::ready(note(JOBS, outcome)))
+        .for_each(|outcome| async move { note(JOBS, outcome) })
         .await;
 }
 
