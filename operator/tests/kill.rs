@@ -363,6 +363,7 @@ async fn three_cycles_and_a_death_of_everything_in_between() {
         for pod in run.world.lock().pods.values_mut() {
             pod.age = 0;
         }
+        run.until("seen to be down", |w| w.condition("Ready") == "False").await;
         run.until("recovered", |w| serves(w, generation + 1)).await;
     }
     run.always(10, "rests", |w| serves(w, 4)).await;
