@@ -20,7 +20,7 @@ pub fn start(format: Format) {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         Format::Text => lines.with_ansi(false).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was started before");
