@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster_state::Settled;
-use crate::ids::{Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion};
+use crate::ids::{Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion};
 use crate::job::{Guarantee, SnapshotRecord, SnapshotRef, Wish};
 use crate::operation::{PartitionContent, SealRecord};
 use crate::recovery::StoreReport;
@@ -74,8 +74,8 @@ pub enum Command {
     JobFailed { job: JobId, execution: ExecutionId, cause: String, progressed: bool },
     /// An execution came to its end.
     JobCompleted { job: JobId, execution: ExecutionId },
-    /// A new life of the engine.
-    Runtime { members: Vec<MemberId>, jobs: Vec<RuntimeWish> },
+    /// A new life of the engine. `fence`: the machine's when the snapshots to go on from were read.
+    Runtime { fence: LogIndex, members: Vec<MemberId>, jobs: Vec<RuntimeWish> },
     /// The present one must not go on (a member or a worker was lost): jobs wait for the next.
     RuntimeLost { number: RuntimeNumber, cause: String },
     /// Every member has built it.

@@ -80,7 +80,7 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::JobFailed { job, execution, cause, progressed } => jobs::failed(machine, job, execution, cause, progressed),
         Command::JobCompleted { job, execution } => jobs::completed(machine, job, execution),
         Command::Durable { job, execution, epoch, record } => jobs::durable(machine, index, jobs::Taken { job, execution, epoch, record }),
-        Command::Runtime { members, jobs } => runtime::begin(machine, index, members, jobs),
+        Command::Runtime { fence, members, jobs } => runtime::begin(machine, index, fence, members, jobs),
         Command::RuntimeLost { number, cause } => runtime::lost(machine, number, &cause),
         Command::Running { number } => runtime::running(machine, number),
     }

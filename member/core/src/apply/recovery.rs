@@ -20,8 +20,14 @@ use crate::safety;
 pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>) -> Answer {
     let (former, from) = match &machine.state {
         ClusterState::Recovering { .. } => return already(),
-        ClusterState::Activating { op: Some(op), .. } => (machine.former, sealed(machine, op)),
-        ClusterState::Activating { op: None, .. } => (machine.former, RecoveringFrom::Crash),
+        ClusterState::Activating { op, .. } => {
+            // A Recover from before this activation names the boots that it already knows.
+            let anew = |(member, boot): (&MemberId, &Boot)| machine.roster.get(member).is_some_and(|entry| *boot > entry.boot);
+            if !observed.iter().any(anew) {
+                return already();
+            }
+            (machine.former, op.as_ref().map_or(RecoveringFrom::Crash, |op| sealed(machine, op)))
+        }
         ClusterState::Passive { held_by: Some(op) } => {
             let operation = operation(machine, op)?;
             if operation.step != OperationStep::Committed {

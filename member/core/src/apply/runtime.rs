@@ -14,13 +14,16 @@ use crate::outcome::Refused;
 use crate::partition::PartitionEntry;
 use crate::safety;
 
-pub(super) fn begin(machine: &mut Machine, index: LogIndex, members: Vec<MemberId>, wishes: Vec<RuntimeWish>) -> Answer {
+pub(super) fn begin(machine: &mut Machine, index: LogIndex, fence: LogIndex, members: Vec<MemberId>, wishes: Vec<RuntimeWish>) -> Answer {
     if !settled(machine, "running jobs")?.runs_jobs() {
         return Err(wrong_state(machine, "running jobs"));
     }
     if let Some(present) = &machine.runtime {
         // Only after its end is it final what it has committed.
         return Err(Refused::StaleExecution { what: format!("runtime generation {} is not over", present.number) });
+    }
+    if fence != machine.fence {
+        return Err(Refused::StaleExecution { what: format!("the snapshots were read at fence {fence}, which is at {} now", machine.fence) });
     }
     if let Some(first) = machine.table.absent().first() {
         return Err(Refused::PartitionAbsent { count: machine.table.absent().len(), first: *first });

@@ -69,7 +69,7 @@ fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<
     let stopping = machine.open_operation().is_some_and(|operation| operation.step == OperationStep::Begun);
     let wanted = |job: &&Job| job.wants_to_run() && !(stopping && job.execution.0 == 0);
     let jobs: Vec<_> = machine.jobs.values().filter(wanted).map(|job| RuntimeWish { job: job.id, restore: restore(job, observations, roll) }).collect();
-    (!jobs.is_empty()).then_some(Command::Runtime { members, jobs })
+    (!jobs.is_empty()).then_some(Command::Runtime { fence: machine.fence, members, jobs })
 }
 
 /// The newest snapshot that is committed; after a crash only what the machine found whole.
