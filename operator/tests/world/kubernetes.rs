@@ -112,7 +112,7 @@ impl State {
     }
 
     /// Replicas may fall only when everything is sealed and committed.
-    fn check_replicas(&mut self, replicas: i32) {
+    pub fn check_replicas(&mut self, replicas: i32) {
         let before = self.set.as_ref().map_or(0, |s| s.replicas);
         if replicas >= before {
             return;

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub mod hands;
 pub mod kubernetes;
 pub mod members;
 pub mod proxy;

@@ -2,6 +2,7 @@
 //!
 //! Law: a killed operator does nothing more, not even an answer is seen. Must not know: what is written.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -26,7 +27,8 @@ pub enum Kill {
 }
 
 pub struct Proxy {
-    pub world: World,
+    pub kube: Arc<dyn Kubernetes>,
+    pub members: Arc<dyn Members>,
     pub kill: Kill,
     pub writes: AtomicU64,
     pub killed: Notify,
@@ -36,7 +38,11 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn new(world: World, kill: Kill) -> Self {
-        Self { world, kill, writes: AtomicU64::new(0), killed: Notify::new(), stale: None }
+        Self::between(Arc::new(world.clone()), Arc::new(world), kill)
+    }
+
+    pub fn between(kube: Arc<dyn Kubernetes>, members: Arc<dyn Members>, kill: Kill) -> Self {
+        Self { kube, members, kill, writes: AtomicU64::new(0), killed: Notify::new(), stale: None }
     }
 
     async fn before(&self) -> u64 {
@@ -64,43 +70,43 @@ impl Kubernetes for Proxy {
     async fn read(&self) -> Result<Option<(JetCluster, KubeFacts)>, PortError> {
         match &self.stale {
             Some(stale) => Ok(Some(stale.clone())),
-            None => self.world.read().await,
+            None => self.kube.read().await,
         }
     }
 
     async fn write(&self, facts: &Facts, act: &Act) -> Result<(), PortError> {
         let n = self.before().await;
-        let answer = self.world.write(facts, act).await;
+        let answer = self.kube.write(facts, act).await;
         self.after(n).await;
         answer
     }
 
     async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError> {
         let n = self.before().await;
-        let answer = self.world.write_status(cluster, status).await;
+        let answer = self.kube.write_status(cluster, status).await;
         self.after(n).await;
         answer
     }
 
     async fn tell(&self, cluster: &JetCluster, lines: &[Line]) {
-        self.world.tell(cluster, lines).await;
+        self.kube.tell(cluster, lines).await;
     }
 }
 
 #[async_trait]
 impl Members for Proxy {
     async fn look(&self, door: &Door) -> Result<MemberView, CallError> {
-        self.world.look(door).await
+        self.members.look(door).await
     }
 
     async fn command(&self, door: &Door, command: &Command) -> Result<String, CallError> {
         let n = self.before().await;
-        let answer = self.world.command(door, command).await;
+        let answer = self.members.command(door, command).await;
         self.after(n).await;
         answer
     }
 
     async fn hint(&self, door: &Door, peers: &[Door]) {
-        self.world.hint(door, peers).await;
+        self.members.hint(door, peers).await;
     }
 }
