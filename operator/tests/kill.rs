@@ -333,6 +333,21 @@ async fn foreign_hands_while_stopped_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_stateful_set_deleted_in_mid_stop_is_made_again_and_the_stop_goes_on() {
+    let mut run = founded(NONE).await;
+    ask(&run.world);
+    run.until("accepted", |w| w.lock().cluster.as_ref().unwrap().status.as_ref().unwrap().operation.is_some()).await;
+    run.world.lock().set = None;
+    run.world.lock().job_stuck = true;
+    run.until("freezing", |w| w.lock().machine.as_ref().unwrap().freeze_deadline.is_some()).await;
+    run.world.lock().set = None;
+    run.world.lock().job_stuck = false;
+    run.until("Stopped", stopped).await;
+    withdraw(&run.world);
+    run.until("the return", |w| serves(w, 2)).await;
+}
+
+#[tokio::test]
 async fn a_replaced_claim_is_asked_about_and_a_blank_one_never_activated() {
     let mut run = founded(NONE).await;
     ask(&run.world);

@@ -202,9 +202,9 @@ fn trouble(pod: &Pod) -> Option<String> {
         return Some(format!("it cannot be placed on a node: {message}"));
     }
     let states = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
-    let waiting = states.filter_map(|c| c.state.as_ref()?.waiting.as_ref());
+    let mut waiting = states.filter_map(|c| c.state.as_ref()?.waiting.as_ref());
     let normal = ["ContainerCreating", "PodInitializing"];
-    let bad = waiting.filter(|w| w.reason.as_deref().is_some_and(|r| !normal.contains(&r))).next();
+    let bad = waiting.find(|w| w.reason.as_deref().is_some_and(|r| !normal.contains(&r)));
     bad.map(|w| {
         let (reason, message) = (w.reason.clone().unwrap_or_default(), w.message.clone().unwrap_or_default());
         format!("its container does not start: {reason} {message}").trim_end().to_owned()

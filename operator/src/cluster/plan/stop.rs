@@ -25,6 +25,13 @@ pub const ABORT_SLACK_SECONDS: i64 = 30;
 pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>, open: &OperationStamp) -> Plan {
     let stamped = facts.kube.set.as_ref().and_then(|set| set.operation.as_ref()).is_some_and(|stamp| stamp.id == open.id);
     let machine = operation::in_machine(facts, &open.id);
+    if facts.kube.set.is_none() {
+        // Every later write is on it; it comes back with the members that there are, never with fewer.
+        let stamp = serde_json::to_string(open).unwrap_or_default();
+        let extra: &[_] = if machine.is_some() { &[(keys::STAMP_OPERATION, stamp)] } else { &[] };
+        let size = standing.roster_size().unwrap_or_default();
+        return objects::apply_set(facts, Step::Fenced, size, extra, "the members' StatefulSet is made again");
+    }
     match machine.map(|op| op.step) {
         Some(OperationStep::Committed) => return committed(facts, open, stamped),
         Some(OperationStep::Activated | OperationStep::Opened) => return comeback::after_activation(facts, open),
@@ -33,7 +40,7 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>, open: &
     }
     // An operation that only the members know is stamped first: the write loses if this look at Kubernetes is old, so that
     // an operator that lags behind never takes back what it has not heard of.
-    if machine.is_some() && !stamped && facts.kube.set.is_some() {
+    if machine.is_some() && !stamped {
         return adopt(open, "the operation of the members is stamped");
     }
     if let Some(plan) = taken_back(facts, requests, open, machine) {
@@ -135,7 +142,7 @@ fn taken_back(facts: &Facts, requests: &Requests, open: &OperationStamp, machine
         "aborted by annotation"
     } else if !requests.still_wishes(&open.wish) {
         "the wish was withdrawn"
-    } else if facts.now > open.accepted_at + given && facts.kube.set.is_some() && open.requested_by != "members" {
+    } else if facts.now > open.accepted_at + given && open.requested_by != "members" {
         "not committed in time"
     } else {
         return None;
@@ -194,7 +201,7 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
 
 /// Committed in the machine, and no live seal record yet: it is written now.
 fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
-    if !stamped && facts.kube.set.is_some() {
+    if !stamped {
         return adopt(open, "the committed operation of the members is stamped");
     }
     let record = facts.machine().and_then(|machine| Some((machine, machine.operation.as_ref()?)));
