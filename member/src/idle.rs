@@ -99,6 +99,10 @@ impl Maps for NoMaps {
         }
     }
 
+    fn in_step(&self) -> bool {
+        true
+    }
+
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
         (Vec::new(), Vec::new())
     }

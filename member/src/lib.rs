@@ -8,6 +8,8 @@
 //! | [`config`] | command line, environment, the two YAML files |
 //! | [`net`] | members' connections: mutual TLS, frames, hello, lanes |
 //! | [`cluster`] | consensus, founding, presence and leases; the supervisor's and the agent's loops |
+//! | [`map`] | partitions in RAM, replicated, with their log |
+//! | [`jobs`] | the engine: generations, snapshots, SQL |
 //! | [`ports`] | the seams to maps and jobs; [`idle`] what stands there when there are none |
 //! | [`store`] | the hot-restart store as the shell uses it |
 //! | [`map`] | partitions in RAM, behind network, log and doors |
@@ -21,6 +23,7 @@ pub mod cluster;
 pub mod config;
 pub mod health;
 pub mod idle;
+pub mod jobs;
 pub mod map;
 pub mod member;
 pub mod net;
@@ -32,5 +35,10 @@ use std::sync::Arc;
 
 /// Maps and jobs of the shipped program.
 pub fn assemble(parts: member::Parts) -> (Arc<dyn ports::Maps>, Arc<dyn ports::Jobs>) {
-    (Arc::new(idle::NoMaps::new(parts.cluster, parts.store)), Arc::new(idle::NoJobs::default()))
+    let maps = map::MapService::new(parts.net, parts.store, parts.cluster, decode_sink);
+    (Arc::new(maps), Arc::new(idle::NoJobs::default()))
+}
+
+fn decode_sink(_: &[u8]) -> Result<jet_map::SinkDelta, String> {
+    Err("this member was built without the job engine".into())
 }

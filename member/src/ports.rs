@@ -40,6 +40,8 @@ pub trait Maps: Send + Sync + 'static {
     /// The operation was aborted or a generation opened: the store takes records again; partitions that are behind are
     /// written whole.
     fn store_open(&self);
+    /// Everything that was written to partitions led here is on all copies that count.
+    fn in_step(&self) -> bool;
     /// Newest committed snapshots of jobs whose home partition is led here, and newest ones whose parts are durable here.
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>);
     /// Value of a key for a client.

@@ -44,7 +44,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
     let content_digest = quiesced.as_ref().filter(|_| c % 16 > 0).and_then(|quiesced| quiesced.members.get(&who).cloned()).unwrap_or_default();
     let seal = machine.operation(&op).and_then(|operation| operation.seals.get(&who).cloned());
     let partition = PartitionId(u16::from(b) % PARTITIONS);
-    match kind % 31 {
+    match if c % 4 == 0 { kind % 31 } else { next_kind(machine, kind) } {
         0 => Command::Boot { member: who, boot, volume_id },
         1 => Command::Table { base_version: machine.table.version, changes: vec![command::TableChange { partition, replicas: vec![who, member(c)] }] },
         2 => Command::Synced { partition, member: who, boot: Boot(boot.0 - u64::from(b % 2)), table_version: machine.table.entry(partition).map(|entry| entry.changed).unwrap_or_default() },
@@ -95,6 +95,20 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
         _ if b % 2 == 0 => Command::JobFailed { job, execution, cause: "t".into(), progressed: false },
         _ => Command::Durable { job, execution, epoch: Epoch(u64::from(b)), record },
     }
+}
+
+/// Kinds that lead on from here; without them hardly a walk would see a Commit.
+fn next_kind(machine: &Machine, kind: u8) -> u8 {
+    let committed = machine.open_operation().is_some_and(|operation| operation.step == OperationStep::Committed);
+    let kinds: &[u8] = match &machine.state {
+        ClusterState::Activating { .. } => &[25],
+        ClusterState::Recovering { .. } => &[19, 20, 21, 22, 23, 2, 24, 16],
+        ClusterState::InTransition { .. } => &[7, 8, 9, 10, 29],
+        ClusterState::Passive { held_by: Some(_) } if committed => &[18],
+        ClusterState::Passive { held_by: Some(_) } => &[11, 12, 13, 14],
+        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3],
+    };
+    kinds[usize::from(kind) % kinds.len()]
 }
 
 #[derive(Default)]

@@ -111,7 +111,7 @@ impl Agent {
             holds,
             loaded,
             doors: self.maps.doors(),
-            reports_contents: self.node.reported_contents(),
+            reports_contents: self.node.reported_contents(self.node.machine().table.version, &self.maps.versions()),
             sealed,
             opened: keeper.opened(),
             runtime: self.jobs.running(),
@@ -205,8 +205,9 @@ impl Agent {
             Action::Propose(command) => self.propose(command).await,
             Action::LoadStore => self.load().await,
             Action::ReportContents { op, attempt } => {
+                // The table before the count: a change in between shows as a table that is not the present one.
+                let table_version = self.node.machine().table.version;
                 let contents = self.maps.contents().await;
-                let table_version = machine.table.version;
                 self.node.report_contents(Some(ContentsReport { op, attempt, table_version, contents }));
                 Ok(())
             }

@@ -11,7 +11,7 @@ use jet_admin_api::founding::{FoundingPermit, FoundingPromise};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::roster::{Founder, RosterEntry};
-use jet_core::{Boot, Command, Digest, FoundingId, Machine, MemberId, Outcome};
+use jet_core::{Boot, Command, Digest, FoundingId, Machine, MemberId, OperationId, Outcome, PartitionContent, TableVersion, Version};
 use jet_hotstore::Founding;
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ use super::consensus::wire::Letter;
 use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::{self, Judgement};
-use super::presence::{BEAT, Beat, BeatAnswer, Presence};
+use super::presence::{BEAT, Beat, BeatAnswer, Grant, Presence};
 use crate::clock::Moment;
 use crate::config::Founding as PermitSource;
 use crate::net::{Lane, Net, Peer};
@@ -176,9 +176,19 @@ impl Node {
         *lock(&self.contents) = contents;
     }
 
-    /// Under which operation and attempt reports carry contents.
-    pub fn reported_contents(&self) -> Option<(jet_core::OperationId, u32)> {
-        lock(&self.contents).as_ref().map(|c| (c.op.clone(), c.attempt))
+    /// Under which operation and attempt reports carry contents, as long as they are what is held; else they are
+    /// withdrawn.
+    pub fn reported_contents(&self, table: TableVersion, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
+        let mut contents = lock(&self.contents);
+        let current = contents.as_ref().filter(|report| {
+            let same = |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
+            report.table_version == table && report.contents.iter().all(same)
+        });
+        let told = current.map(|report| (report.op.clone(), report.attempt));
+        if told.is_none() {
+            *contents = None;
+        }
+        told
     }
 
     /// What this member says about itself now.
@@ -192,6 +202,11 @@ impl Node {
             ..MemberReport::default()
         };
         if let Some((maps, jobs)) = self.ports.get() {
+            // In this order: what was applied, then that all copies have it, then what is there.
+            let applied = self.machine.borrow().applied;
+            if maps.in_step() {
+                report.committed_at = applied;
+            }
             report.runtime = jobs.built();
             report.runtime_lost = jobs.lost();
             (report.committed, report.flushed) = maps.epochs();
@@ -239,6 +254,10 @@ impl Node {
         }
     }
 
+    fn table(&self) -> TableVersion {
+        self.machine.borrow().table.version
+    }
+
     fn voters(&self) -> Vec<MemberId> {
         self.machine.borrow().roster.keys().copied().collect()
     }
@@ -249,12 +268,12 @@ impl Node {
         loop {
             tick.tick().await;
             let Some(standing) = self.standing() else { continue };
-            let (now, voters) = (Moment::now(), self.voters());
+            let (now, voters, table) = (Moment::now(), self.voters(), self.table());
             let report = self.report();
             {
                 let mut presence = self.presence();
                 presence.lead(standing.leading, now);
-                presence.grant_self(self.me, standing.term, &voters, now);
+                presence.grant_self(self.me, standing.term, &voters, table, now);
                 presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
             }
             for peer in self.net.peers(Lane::Control) {
@@ -274,8 +293,8 @@ impl Node {
         let mut presence = self.presence();
         presence.answered(member, answer.term, sent);
         presence.hear(member, Boot(peer.boot), answer.volume_id, answer.report, Moment::now());
-        if let Some(ms) = answer.lease_ms {
-            presence.granted(ms, sent);
+        if let Some(grant) = answer.lease {
+            presence.granted(grant, sent);
         }
     }
 }
@@ -439,18 +458,19 @@ impl Answers for Node {
 
     fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
         let standing = self.standing();
-        let (now, voters) = (Moment::now(), self.voters());
+        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
         let to_leader = standing.as_ref().is_some_and(|s| s.leader == Some(MemberId(from.member)));
         let report = to_leader.then(|| self.report());
         let mut presence = self.presence();
         presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
         let term = standing.as_ref().map_or(0, |s| s.term);
-        let lease = standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, term, &voters, now));
+        let to = MemberId(from.member);
+        let left = standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, to, term, &voters, now));
         BeatAnswer {
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,
-            lease_ms: lease.map(|l| u64::try_from(l.as_millis()).unwrap_or(0)),
+            lease: left.map(|left| Grant { ms: u64::try_from(left.as_millis()).unwrap_or(0), table }),
         }
     }
 
@@ -506,7 +526,8 @@ impl Cluster for Node {
     }
 
     fn leased(&self) -> bool {
-        self.presence().leased(Moment::now())
+        let known = self.table();
+        self.presence().leased(known, Moment::now())
     }
 }
 

@@ -4,11 +4,11 @@
 //! [`LEASE_MS`] from the sending of the beats that they answered; it counts from the sending of the request on the
 //! holder's clock. Everything here is a function of facts and moments handed in. Must not know: sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jet_core::report::{DRIFT_MS, LEASE_MS, MemberReport, Observed};
-use jet_core::{Boot, MemberId};
+use jet_core::{Boot, MemberId, TableVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
@@ -35,8 +35,17 @@ pub struct BeatAnswer {
     pub volume_id: String,
     /// About itself; only to the leader.
     pub report: Option<MemberReport>,
-    /// The answering member leads and grants a lease of so many milliseconds, from the sending of the beat.
-    pub lease_ms: Option<u64>,
+    /// The answering member leads and grants a lease.
+    pub lease: Option<Grant>,
+}
+
+/// A lease as it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// So many milliseconds from the sending of the beat.
+    pub ms: u64,
+    /// The leader's table: who has not applied it may have been deposed by it.
+    pub table: TableVersion,
 }
 
 struct Heard {
@@ -51,8 +60,11 @@ struct Heard {
 pub struct Presence {
     heard: BTreeMap<MemberId, Heard>,
     answered: BTreeMap<MemberId, (u64, Moment)>,
-    leased_until: Moment,
+    /// Table and end of our lease.
+    lease: (TableVersion, Moment),
     leading: Option<(u64, Moment)>,
+    /// Who is being deposed by a command whose outcome is not known yet.
+    deposed: BTreeSet<MemberId>,
 }
 
 impl Presence {
@@ -71,19 +83,33 @@ impl Presence {
         }
     }
 
-    /// A lease of `ms` was granted to our beat sent at `sent`.
-    pub fn granted(&mut self, ms: u64, sent: Moment) {
-        let until = sent.plus(Duration::from_millis(ms.min(LEASE_MS)));
-        self.leased_until = self.leased_until.max(until);
+    /// A lease was granted to our beat sent at `sent`.
+    pub fn granted(&mut self, grant: Grant, sent: Moment) {
+        let until = sent.plus(Duration::from_millis(grant.ms.min(LEASE_MS)));
+        self.lease = self.lease.max((grant.table, until));
     }
 
-    /// Our lease is valid.
-    pub fn leased(&self, now: Moment) -> bool {
-        now < self.leased_until
+    /// Our lease is valid, and we know the table that it was granted under.
+    pub fn leased(&self, known: TableVersion, now: Moment) -> bool {
+        let (table, until) = self.lease;
+        table > TableVersion(0) && known >= table && now < until
+    }
+
+    /// As leader: these members are granted nothing until the outcome of what deposes them is known.
+    pub fn depose(&mut self, members: BTreeSet<MemberId>) {
+        self.deposed.extend(members);
+    }
+
+    /// As leader: a command of ours was applied, and with it every one before it.
+    pub fn outcome_known(&mut self) {
+        self.deposed.clear();
     }
 
     /// We lead this term (or none); tells since when.
     pub fn lead(&mut self, term: Option<u64>, now: Moment) -> Option<Moment> {
+        if term != self.leading.map(|(known, _)| known) {
+            self.deposed.clear();
+        }
         self.leading = match (term, self.leading) {
             (Some(term), Some((known, since))) if term == known => Some((known, since)),
             (Some(term), _) => Some((term, now)),
@@ -106,17 +132,20 @@ impl Presence {
         sent.get(voters.len() / 2).copied()
     }
 
-    /// As leader: how long a lease that is granted now may last.
-    pub fn grant(&self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Duration> {
+    /// As leader: how long a lease that is granted to `to` now may last.
+    pub fn grant(&self, me: MemberId, to: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Duration> {
         let (term, _) = self.leading.filter(|(term, _)| *term == promised)?;
+        if self.deposed.contains(&to) {
+            return None;
+        }
         let since = self.majority_since(me, term, voters, now)?;
         LEASE.checked_sub(now.since(since)).filter(|left| !left.is_zero())
     }
 
     /// As leader: our own lease follows from the same majority.
-    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) {
-        if let Some(left) = self.grant(me, promised, voters, now) {
-            self.leased_until = self.leased_until.max(now.plus(left));
+    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], table: TableVersion, now: Moment) {
+        if let Some(left) = self.grant(me, me, promised, voters, now) {
+            self.lease = self.lease.max((table, now.plus(left)));
         }
     }
 
@@ -165,26 +194,26 @@ mod tests {
     #[test]
     fn without_a_majority_of_its_term_nothing_is_granted() {
         let (mut presence, voters) = leader();
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
         presence.answered(voters[1], 6, at(900));
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
         presence.answered(voters[2], 8, at(900));
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
     }
 
     #[test]
     fn a_grant_counts_from_the_sending_that_the_majority_answered() {
         let (mut presence, voters) = leader();
         presence.answered(voters[1], 7, at(400));
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), Some(Duration::from_millis(1400)));
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(2400)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), Some(Duration::from_millis(1400)));
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(2400)), None);
     }
 
     #[test]
     fn who_promised_a_higher_term_grants_no_more() {
         let (mut presence, voters) = leader();
         presence.answered(voters[1], 7, at(990));
-        assert_eq!(presence.grant(voters[0], 8, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 8, &voters, at(1000)), None);
     }
 
     #[test]
@@ -193,16 +222,34 @@ mod tests {
         presence.answered(voters[1], 7, at(990));
         presence.answered(voters[1], 8, at(995));
         presence.answered(voters[1], 7, at(999));
-        assert_eq!(presence.grant(voters[0], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
     }
 
     #[test]
     fn one_member_is_its_own_majority_and_a_lease_ends() {
         let mut presence = Presence::default();
         presence.lead(Some(1), at(0));
-        presence.grant_self(member(1), 1, &[member(1)], at(100));
-        assert!(presence.leased(at(100 + LEASE_MS - 1)));
-        assert!(!presence.leased(at(100 + LEASE_MS)));
+        presence.grant_self(member(1), 1, &[member(1)], TableVersion(3), at(100));
+        assert!(presence.leased(TableVersion(3), at(100 + LEASE_MS - 1)));
+        assert!(!presence.leased(TableVersion(3), at(100 + LEASE_MS)));
+    }
+
+    #[test]
+    fn who_does_not_know_the_table_of_its_lease_holds_none() {
+        let mut presence = Presence::default();
+        presence.granted(Grant { ms: 2000, table: TableVersion(4) }, at(0));
+        assert!(presence.leased(TableVersion(4), at(10)) && !presence.leased(TableVersion(3), at(10)));
+    }
+
+    #[test]
+    fn who_is_being_deposed_is_granted_nothing_until_leadership_or_outcome() {
+        let (mut presence, voters) = leader();
+        presence.answered(voters[1], 7, at(990));
+        presence.depose(BTreeSet::from([voters[2]]));
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
+        assert!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)).is_some());
+        presence.outcome_known();
+        assert!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)).is_some());
     }
 
     #[test]

@@ -72,7 +72,14 @@ type Said = BTreeMap<String, String>;
 
 async fn write(node: &Node, command: Command, said: &mut Said) {
     let kind = kind(&command);
-    let words = match node.write(command.clone(), COMMAND).await {
+    let machine = node.machines().borrow().clone();
+    node.presence().depose(supervisor::deposed(&machine, &command));
+    let written = node.write(command.clone(), COMMAND).await;
+    // Without an outcome they stay without a lease until another command of ours has one, or another leads.
+    if written.is_ok() {
+        node.presence().outcome_known();
+    }
+    let words = match written {
         Ok(Outcome::Done { index, what }) => {
             info!(index, command = %kind, %what, "supervisor");
             said.remove(&kind);

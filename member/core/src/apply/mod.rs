@@ -101,7 +101,7 @@ fn unheld(machine: &Machine, command: &str) -> Result<(), Refused> {
     }
 }
 
-fn roster_member<'a>(machine: &'a Machine, member: MemberId) -> Result<&'a RosterEntry, Refused> {
+fn roster_member(machine: &Machine, member: MemberId) -> Result<&RosterEntry, Refused> {
     machine.roster.get(&member).ok_or(Refused::UnknownMember { member })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
             changes.push(TableChange { partition, replicas });
         }
     }
-    (!changes.is_empty()).then(|| Command::Table { base_version: machine.table.version, changes })
+    (!changes.is_empty()).then_some(Command::Table { base_version: machine.table.version, changes })
 }
 
 /// Members that a command, once committed, deposes as primaries. From its proposal until its answer the leader grants
@@ -103,5 +103,33 @@ impl Load {
 
     fn of_member(&self, member: MemberId) -> usize {
         self.0.get(&member).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Boot, PartitionId, TableVersion};
+    use crate::partition::Replica;
+
+    #[test]
+    fn a_table_deposes_the_primaries_that_it_does_not_keep_first() {
+        let member = |n| MemberId(uuid::Uuid::from_u128(n));
+        let replica = |n| Replica { member: member(n), boot: Boot(1), synced: true };
+        let entry = |a, b| PartitionEntry { replicas: vec![replica(a), replica(b)], ..PartitionEntry::default() };
+        let mut machine = Machine::default();
+        machine.table.partitions = vec![entry(1, 2), entry(2, 1), entry(3, 1)];
+        let change = |p, list: &[u128]| TableChange { partition: PartitionId(p), replicas: list.iter().copied().map(member).collect() };
+        let table = |changes| Command::Table { base_version: TableVersion(0), changes };
+        let cases = [
+            (table(vec![change(0, &[2])]), vec![1]),
+            (table(vec![change(0, &[1, 3])]), vec![]),
+            (table(vec![change(0, &[2, 1]), change(1, &[2]), change(2, &[1])]), vec![1, 3]),
+            (Command::RecoverTable {}, vec![]),
+        ];
+        for (command, expected) in cases {
+            let expected: BTreeSet<_> = expected.into_iter().map(member).collect();
+            assert_eq!(deposed(&machine, &command), expected, "{command:?}");
+        }
     }
 }

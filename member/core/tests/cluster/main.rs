@@ -31,7 +31,7 @@ fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
 #[test]
 fn every_law_holds_by_any_seed() {
     let (mut stops, mut crashes, mut acked) = (0, 0, 0);
-    for seed in 0..400 {
+    for seed in 0..3000 {
         match run(seed, None) {
             Ok(world) => {
                 stops += world.truth_of_run.returns;
@@ -56,7 +56,7 @@ fn a_seed_repeats_to_the_bit() {
 /// Some seed shows the law broken; a hang alone proves nothing.
 fn caught(without: Rule) {
     let broken = |seed| run(seed, Some(without)).err().filter(|broken| !broken.starts_with("not settled")).map(|broken| (seed, broken));
-    let Some((seed, broken)) = (0..2500).find_map(broken) else { panic!("no seed misses the rule {without:?}") };
+    let Some((seed, broken)) = (0..1500).find_map(broken) else { panic!("no seed misses the rule {without:?}") };
     println!("{without:?}: seed {seed}: {broken}");
 }
 
@@ -98,11 +98,6 @@ fn the_lease_is_looked_at() {
 #[test]
 fn a_lease_names_its_table() {
     caught(Rule::LeaseNamesItsTable);
-}
-
-#[test]
-fn who_is_about_to_be_deposed_gets_no_lease() {
-    caught(Rule::DeposedGetNoLease);
 }
 
 #[test]

@@ -34,7 +34,6 @@ pub enum Rule {
     PromotionWaits,
     LeaseIsChecked,
     LeaseNamesItsTable,
-    DeposedGetNoLease,
     PrimaryWaitsBeforeSynced,
     ReportsAreFinal,
     SealIsCompared,
@@ -46,12 +45,14 @@ pub struct Settings {
     pub backups: u8,
     /// Disks are behind RAM; then a crash of all loses what was not flushed, and only then.
     pub slow_disks: bool,
+    /// Proposals are long on their way, as when a majority of log disks stalls.
+    pub slow_log: bool,
 }
 
 impl Settings {
     pub fn of(seed: u64) -> Self {
         let members = [3, 1, 2, 3, 4, 5][(seed % 6) as usize];
-        Self { members, partitions: 5, backups: [1, 1, 2, 0][(seed / 6 % 4) as usize], slow_disks: seed % 5 == 0 }
+        Self { members, partitions: 5, backups: [1, 1, 2, 0][(seed / 6 % 4) as usize], slow_disks: seed % 5 == 0, slow_log: seed % 7 == 3 }
     }
 }
 
@@ -192,7 +193,8 @@ impl World {
             let Some(leader) = self.leader.filter(|leader| self.reach(*leader, i)) else { continue };
             let all = self.log.len();
             let known = self.nodes[i].machine.applied as usize;
-            let until = if i == leader || self.dice.percent(60) { all } else { (known + self.dice.below(3)).min(all) };
+            let prompt = if self.settings.slow_log && !self.quiet { 15 } else { 60 };
+            let until = if i == leader || self.dice.percent(prompt) { all } else { (known + self.dice.below(3)).min(all) };
             for index in known..until {
                 let command = self.log[index].clone();
                 let without = self.without;
@@ -205,7 +207,7 @@ impl World {
     fn heartbeats(&mut self) {
         let Some(leader) = self.leader else { return };
         let machine = &self.nodes[leader].machine;
-        let doomed: BTreeSet<_> = self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).filter(|_| self.without != Some(Rule::DeposedGetNoLease)).collect();
+        let doomed: BTreeSet<_> = self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).collect();
         let table_version = if self.lacks(Rule::LeaseNamesItsTable) { TableVersion(1) } else { machine.table.version };
         for i in 0..self.nodes.len() {
             if i == leader || (self.reach(leader, i) && self.dice.percent(80)) {
@@ -315,8 +317,10 @@ impl World {
         let mut waiting = std::mem::take(&mut self.proposals);
         while !waiting.is_empty() {
             let command = waiting.swap_remove(self.dice.below(waiting.len()));
+            let stalls = self.settings.slow_log && matches!(command, Command::Table { .. }) && self.dice.percent(85);
             let fate = if self.quiet { 99 } else { self.dice.below(100) };
             match fate {
+                _ if stalls && !self.quiet => self.proposals.push(command),
                 0..10 => {}
                 10..30 => self.proposals.push(command),
                 30..35 => {

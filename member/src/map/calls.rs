@@ -1,0 +1,274 @@
+//! Changes and questions: here when this member is primary, else at the primary.
+//!
+//! Law: a change is answered when every replica that counts has it and the lease still holds; a question when everything
+//! that it saw is acknowledged. What may be asked again is asked again within a bound, a change only if nothing of it
+//! can have happened. Must not know: who the callers are.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use jet_core::{ClusterState, TableVersion, Version};
+use jet_map::fence::judge_primary;
+use jet_map::op::Acknowledged;
+use jet_map::wire::{Request, Response};
+use jet_map::{MemberId, Op, PartitionId, Query, QueryReply, Refusal, Requester, partition_of};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use super::cell::Cell;
+use super::{MapService, Shared};
+use crate::net::{CallError, Lane};
+
+/// A change waits for its followers this long.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// A call looks for the primary this long.
+pub const FIND_WITHIN: Duration = Duration::from_secs(5);
+/// A message to another member waits this long for its answer (a little longer than the change itself).
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Largest change; below what one frame of the network carries.
+pub const MOST_CHANGE_BYTES: usize = 12 << 20;
+/// Bytes of a page of a scan.
+pub const PAGE_BYTES: u32 = 1 << 20;
+/// Partitions that a scan asks at a time.
+const SCAN_AT_A_TIME: usize = 8;
+
+impl MapService {
+    /// A change of a partition.
+    pub async fn invoke(&self, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+        if op.size() > MOST_CHANGE_BYTES {
+            return Err(Refusal::TooLarge { bytes: op.size(), most: MOST_CHANGE_BYTES });
+        }
+        let _in_flight = self.shared.doors.write();
+        self.shared.doors.door().admit(requester, &op)?;
+        let deadline = Instant::now() + FIND_WITHIN;
+        loop {
+            let result = match self.shared.primary(partition)? {
+                None => self.shared.invoke_here(partition, requester, op.clone()).await,
+                Some(member) => self.shared.invoke_there(member, partition, requester, op.clone()).await,
+            };
+            match result {
+                Err(refusal) if refusal.may_ask_again() && Instant::now() < deadline => self.shared.pause().await,
+                result => return result,
+            }
+        }
+    }
+
+    /// A question to a partition.
+    pub async fn ask(&self, partition: PartitionId, requester: Requester, query: Query) -> Result<QueryReply, Refusal> {
+        let _in_flight = self.shared.doors.read();
+        self.shared.doors.door().admit_query(requester, &query)?;
+        let deadline = Instant::now() + FIND_WITHIN;
+        loop {
+            let result = match self.shared.primary(partition)? {
+                None => self.shared.ask_here(partition, requester, query.clone()).await,
+                Some(member) => self.shared.ask_there(member, partition, requester, query.clone()).await,
+            };
+            let again = |refusal: &Refusal| refusal.may_ask_again() || matches!(refusal, Refusal::Unreachable { .. } | Refusal::Unconfirmed { .. });
+            match result {
+                Err(refusal) if again(&refusal) && Instant::now() < deadline => self.shared.pause().await,
+                result => return result,
+            }
+        }
+    }
+
+    /// Number of partitions; 0 before founding.
+    pub fn partitions(&self) -> u16 {
+        u16::try_from(self.shared.cluster.machine().table.partitions.len()).unwrap_or(u16::MAX)
+    }
+
+    /// The partition of a key.
+    pub fn partition_of(&self, key: &[u8]) -> PartitionId {
+        partition_of(key, self.partitions())
+    }
+
+    /// Value of a key.
+    pub async fn get_as(&self, requester: Requester, map: String, key: Bytes) -> Result<Option<Bytes>, Refusal> {
+        let partition = self.partition_of(&key);
+        match self.ask(partition, requester, Query::Get { map, key }).await? {
+            QueryReply::Value(value) => Ok(value),
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// All entries of a map, partition by partition; refuses when one partition cannot answer or there are more than
+    /// `most` bytes.
+    pub async fn scan(&self, requester: Requester, map: &str, most: usize) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
+        let partitions = (0..self.partitions()).map(PartitionId);
+        let mut pages = futures::stream::iter(partitions.map(|partition| self.scan_partition(partition, requester, map.to_owned(), most)))
+            .buffer_unordered(SCAN_AT_A_TIME);
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        while let Some(entries) = pages.next().await {
+            let entries = entries?;
+            bytes += entries.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+            if bytes > most {
+                return Err(Refusal::TooLarge { bytes, most });
+            }
+            all.extend(entries);
+        }
+        Ok(all)
+    }
+
+    /// Entries of a map in one partition.
+    pub async fn scan_partition(&self, partition: PartitionId, requester: Requester, map: String, most: usize) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
+        let (mut all, mut after, mut bytes) = (Vec::new(), None, 0);
+        loop {
+            let query = Query::Scan { map: map.clone(), after, bytes: PAGE_BYTES };
+            let QueryReply::Page { entries, more } = self.ask(partition, requester, query).await? else {
+                return Err(Refusal::Unreadable { why: "an answer of another kind".into() });
+            };
+            after = entries.last().map(|(key, _)| key.clone());
+            bytes += entries.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+            all.extend(entries);
+            if bytes > most {
+                return Err(Refusal::TooLarge { bytes, most });
+            }
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// All parts of a snapshot in one partition: vertex, part, bytes.
+    pub async fn snapshot_parts(&self, partition: PartitionId, id: jet_map::SnapshotId) -> Result<Vec<(u32, u32, Bytes)>, Refusal> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let query = Query::SnapshotParts { id, after, bytes: PAGE_BYTES };
+            let QueryReply::Parts { parts, more } = self.ask(partition, Requester::Job, query).await? else {
+                return Err(Refusal::Unreadable { why: "an answer of another kind".into() });
+            };
+            after = parts.last().map(|(vertex, part, _)| (*vertex, *part));
+            all.extend(parts);
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Where the primary is; `None`: here.
+    fn primary(&self, partition: PartitionId) -> Result<Option<MemberId>, Refusal> {
+        let machine = self.cluster.machine();
+        match judge_primary(&machine.table, self.me(), partition) {
+            Ok(_) => Ok(None),
+            // A replica that names this member under another boot is not here: the table is about to change.
+            Err(Refusal::NotPrimary { primary: Some(member), .. }) if member != self.cluster.me() => Ok(Some(member)),
+            Err(Refusal::NotPrimary { partition, .. }) => Err(Refusal::Absent { partition }),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn pause(&self) {
+        let _ = tokio::time::timeout(PAUSE, self.applied.notified()).await;
+    }
+
+    /// As primary: a change.
+    pub async fn invoke_here(self: &Arc<Self>, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+        let _in_flight = self.doors.write();
+        self.doors.door().admit(requester, &op)?;
+        self.judge_change(requester, &op)?;
+        let cell = self.cell(partition)?;
+        let ordered = cell.order(self, op)?;
+        self.kick(&cell);
+        self.confirmed(&cell, ordered.installed, ordered.version).await?;
+        Ok(Acknowledged { reply: ordered.reply, version: ordered.version, table_version: self.cluster.machine().table.version })
+    }
+
+    /// What of the machine forbids a change.
+    fn judge_change(&self, requester: Requester, op: &Op) -> Result<(), Refusal> {
+        let machine = self.cluster.machine();
+        let stopped = match &machine.state {
+            ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => false,
+            // Sinks of jobs go on until contents are compared; then this door is closed for all.
+            ClusterState::InTransition { .. } => requester == Requester::Client || self.doors.door() == jet_map::Door::Closed,
+            _ => true,
+        };
+        if stopped {
+            return Err(Refusal::NotNow { what: format!("no change in cluster state {}", machine.state.name()) });
+        }
+        let Op::SnapshotCommit(record) = op else { return Ok(()) };
+        if machine.table.version != record.table_version {
+            return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
+        }
+        match machine.jobs.get(&record.id.job) {
+            Some(job) if job.execution == record.id.execution => Ok(()),
+            other => {
+                let known = other.map_or_else(Default::default, |job| job.execution);
+                Err(Refusal::OldExecution { job: record.id.job, given: record.id.execution, known })
+            }
+        }
+    }
+
+    /// As primary: a question.
+    pub async fn ask_here(self: &Arc<Self>, partition: PartitionId, requester: Requester, query: Query) -> Result<QueryReply, Refusal> {
+        let _in_flight = self.doors.read();
+        self.doors.door().admit_query(requester, &query)?;
+        let cell = self.cell(partition)?;
+        let (reply, installed, version) = {
+            let state = cell.state();
+            let Some(lead) = &state.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
+            (state.replica.content().ask(&query), lead.installed, state.replica.version())
+        };
+        self.confirmed(&cell, installed, version).await?;
+        Ok(reply)
+    }
+
+    /// Waits until a version is acknowledged under the same installation, then looks at the lease.
+    async fn confirmed(&self, cell: &Cell, installed: TableVersion, version: Version) -> Result<(), Refusal> {
+        let partition = cell.partition;
+        let unconfirmed = |why: &str| Refusal::Unconfirmed { partition, why: why.into() };
+        let deadline = Instant::now() + CONFIRM_WITHIN;
+        loop {
+            let moved = cell.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            {
+                let mut state = cell.state();
+                if state.lead.as_ref().is_none_or(|lead| lead.installed != installed) {
+                    return Err(unconfirmed("another primary was installed meanwhile"));
+                }
+                if state.settle().is_some_and(|upto| upto >= version) {
+                    break;
+                }
+            }
+            if tokio::time::timeout_at(deadline, moved).await.is_err() {
+                return Err(unconfirmed("not every backup answered in time"));
+            }
+        }
+        if self.cluster.leased() { Ok(()) } else { Err(unconfirmed("this member holds no lease")) }
+    }
+
+    async fn invoke_there(&self, member: MemberId, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+        match self.call(member, Request::Invoke { partition, requester, op }, true).await? {
+            Response::Acknowledged(acknowledged) => Ok(acknowledged),
+            Response::Refused(refusal) => Err(refusal),
+            other => Err(odd(&other)),
+        }
+    }
+
+    async fn ask_there(&self, member: MemberId, partition: PartitionId, requester: Requester, query: Query) -> Result<QueryReply, Refusal> {
+        match self.call(member, Request::Ask { partition, requester, query }, false).await? {
+            Response::Answer(reply) => Ok(reply),
+            Response::Refused(refusal) => Err(refusal),
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// Asks another member. A change whose answer is lost may have happened.
+    pub async fn call(&self, member: MemberId, request: Request, changes: bool) -> Result<Response, Refusal> {
+        let partition = request.partition();
+        match self.net.call(member.0, Lane::Data, request.encode(), ANSWER_WITHIN).await {
+            Ok(bytes) => Response::decode(bytes),
+            Err(CallError::Unknown { why, .. }) if changes => Err(Refusal::Unconfirmed { partition, why: why.into() }),
+            Err(error) => Err(Refusal::Unreachable { member, why: error.to_string() }),
+        }
+    }
+}
+
+fn odd(answer: &impl std::fmt::Debug) -> Refusal {
+    let text: String = format!("{answer:?}").chars().take(80).collect();
+    Refusal::Unreadable { why: format!("an answer of another kind: {text}") }
+}

@@ -1,0 +1,128 @@
+//! One partition of this member: its replica, what it knows as primary, and how the log stands to it.
+//!
+//! Law: order of changes is order of the lock; records reach the log's queue under the same lock. Nothing waits under
+//! it. Must not know: the network.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+
+use jet_core::{MemberId, PartitionEntry, PartitionId, Version};
+use jet_map::fence::role;
+use jet_map::{DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
+use tokio::sync::Notify;
+
+use super::{Shared, lock};
+
+/// One partition.
+pub struct Cell {
+    pub partition: PartitionId,
+    state: Mutex<State>,
+    /// Something that a waiting call looks at has changed.
+    pub moved: Notify,
+}
+
+/// How the log stands to the replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisk {
+    /// Every change is handed over.
+    InStep,
+    /// It must be written whole; changes are not handed over meanwhile.
+    Behind,
+    /// It is being written whole; changes are handed over between its pieces.
+    Rewriting,
+}
+
+pub struct State {
+    pub replica: Replica,
+    pub lead: Option<Lead>,
+    /// Followers that the agent let us copy to though they do not count yet.
+    pub shipping: BTreeSet<MemberId>,
+    /// Followers with a task that sends to them.
+    pub sending: BTreeSet<MemberId>,
+    pub on_disk: OnDisk,
+    /// Version of the last record that the log took.
+    pub logged: Version,
+    /// Copies begun here.
+    pub copies: u64,
+}
+
+/// A change that was put in order.
+pub struct Ordered {
+    pub version: Version,
+    pub reply: Reply,
+    pub installed: jet_core::TableVersion,
+}
+
+impl Cell {
+    pub fn new(partition: PartitionId, decode: DecodeSink) -> Self {
+        let state = State {
+            replica: Replica::empty(partition, decode),
+            lead: None,
+            shipping: BTreeSet::new(),
+            sending: BTreeSet::new(),
+            on_disk: OnDisk::Behind,
+            logged: Version::default(),
+            copies: 0,
+        };
+        Self { partition, state: Mutex::new(state), moved: Notify::new() }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Takes over an entry of the table.
+    pub fn follow_table(&self, shared: &Shared, entry: &PartitionEntry, installs: bool) {
+        let mut state = self.state();
+        let me = shared.me();
+        if role(entry, me) != Role::Primary {
+            state.lead = None;
+            state.shipping.clear();
+        } else {
+            match &mut state.lead {
+                Some(lead) if lead.installed == entry.installed => lead.follow_table(me, entry),
+                _ => {
+                    state.lead = Some(Lead::begin(self.partition, me, entry));
+                    state.shipping.clear();
+                }
+            }
+            let installed = state.replica.version().installed;
+            if installs && installed < entry.installed {
+                // Refused only by a replica of a later installation; calls then say so.
+                let _ = state.order(shared, self.partition, Op::Install);
+            }
+            state.settle();
+        }
+        drop(state);
+        self.moved.notify_waiters();
+    }
+
+    /// As primary: puts a change in order, or says why not.
+    pub fn order(&self, shared: &Shared, op: Op) -> Result<Ordered, Refusal> {
+        let mut state = self.state();
+        if let Some(lead) = &state.lead {
+            lead.admit()?;
+        }
+        let ordered = state.order(shared, self.partition, op)?;
+        state.settle();
+        Ok(ordered)
+    }
+}
+
+impl State {
+    fn order(&mut self, shared: &Shared, partition: PartitionId, op: Op) -> Result<Ordered, Refusal> {
+        let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
+        let (installed, bytes) = (lead.installed, op.size());
+        let (version, reply, log) = self.replica.sequence(installed, op)?;
+        lead.sequenced(version, bytes);
+        self.log(shared, partition, log);
+        Ok(Ordered { version, reply, installed })
+    }
+
+    /// Counts what is acknowledged; gives the newest acknowledged version.
+    pub fn settle(&mut self) -> Option<Version> {
+        let upto = self.lead.as_mut()?.acknowledged(self.replica.version());
+        self.replica.confirmed(upto);
+        Some(upto)
+    }
+}

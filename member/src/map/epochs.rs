@@ -1,0 +1,386 @@
+//! Snapshots of jobs: from RAM to an epoch file, from a file back to RAM.
+//!
+//! Law: one epoch of a job is in flight to the disk; older files go only when a newer epoch is durable everywhere and the
+//! log has its sink writes; a file counts for the partitions that it names. Must not know: what parts mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jet_core::report::EpochReport;
+use jet_core::{Digest, JobId, Machine, PartitionId, SnapshotRecord};
+use jet_hotstore::{EpochId, StoreError};
+use jet_map::epoch::HEADER_VERTEX;
+use jet_map::wire::{Request, Response};
+use jet_map::{Op, PartitionEpoch, Refusal, Requester, Role, SnapshotId};
+use tracing::{debug, info, warn};
+
+use super::load::counted;
+use super::{MapService, Shared, lock};
+
+/// Vertex of the part that holds the snapshot's record.
+const RECORD_VERTEX: u32 = u32::MAX - 2;
+/// The log has the sink writes of a durable epoch within this, or the older files stay for now.
+const DURABLE_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of parts in one answer to a peer.
+const ANSWER_BYTES: usize = 4 << 20;
+/// A seal waits this long for partitions and epochs that are behind.
+const SETTLE_WITHIN: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is on its way, and what is there.
+#[derive(Default)]
+pub struct Flushes {
+    in_flight: BTreeSet<JobId>,
+    /// The last one of each job whose parts are held for the disk.
+    taken: BTreeMap<JobId, SnapshotId>,
+    finished: BTreeMap<JobId, EpochReport>,
+}
+
+/// Why an epoch is not written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum FlushError {
+    #[error("job {job}: another epoch is on its way to the disk; choose a newer one afterwards")]
+    InFlight { job: JobId },
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("snapshot {id:?} was not written: {why}")]
+    Store { id: SnapshotId, why: String },
+}
+
+/// What came back of a snapshot to this member's partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Parts.
+    pub parts: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Partitions whose parts came from an epoch file.
+    pub from_disk: u32,
+}
+
+impl MapService {
+    /// Writes an epoch of a job to this member's disk: the parts of its replicas, and the sink writes that the log does
+    /// not have. To be called on every member for the same epochs.
+    pub async fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
+        let shared = self.shared.clone();
+        let run = tokio::task::spawn_blocking(move || shared.flush_epoch(id, record));
+        run.await.map_err(|error| FlushError::Store { id, why: error.to_string() })?
+    }
+
+    /// The parts of this snapshot are held for the disk, or were: the partitions may drop them.
+    pub fn flush_took(&self, id: SnapshotId) -> bool {
+        lock(&self.shared.flushes).taken.get(&id.job) == Some(&id)
+    }
+
+    /// Makes the partitions that this member leads hold exactly this snapshot of a job: later parts and sink writes are
+    /// taken back, missing parts come from an epoch file, here or elsewhere. To be called before the job is built.
+    pub async fn restore_snapshot(&self, id: SnapshotId) -> Result<Restored, Refusal> {
+        let mut restored = Restored::default();
+        for cell in self.shared.cells() {
+            let here = {
+                let state = cell.state();
+                if state.lead.is_none() {
+                    continue;
+                }
+                state.replica.content().snapshots.get(&id).map(|parts| {
+                    (parts.len() as u64, parts.values().map(|bytes| bytes.len() as u64).sum::<u64>())
+                })
+            };
+            self.restore_op(cell.partition, Op::CutBack { id }).await?;
+            let loaded = lock(&self.shared.known).loaded;
+            // What was loaded with the log has its parts but not the sink writes that only the file has.
+            let file = if here.is_none() || loaded { self.shared.find_epoch(cell.partition, id).await } else { None };
+            if let Some(file) = file {
+                restored.from_disk += 1;
+                restored.parts += file.parts.len() as u64;
+                restored.bytes += file.parts.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+                self.restore_file(cell.partition, file).await?;
+            } else if let Some((parts, bytes)) = here {
+                restored.parts += parts;
+                restored.bytes += bytes;
+            }
+        }
+        debug!(?id, ?restored, "maps: snapshot in place");
+        Ok(restored)
+    }
+
+    async fn restore_op(&self, partition: PartitionId, op: Op) -> Result<(), Refusal> {
+        self.invoke(partition, Requester::Job, op).await.map(|_| ())
+    }
+
+    async fn restore_file(&self, partition: PartitionId, file: PartitionEpoch) -> Result<(), Refusal> {
+        let id = file.id;
+        for ((vertex, part), bytes) in file.parts {
+            self.restore_op(partition, Op::SnapshotPart { id, vertex, part, bytes }).await?;
+        }
+        if file.marker.is_some_and(|marker| marker >= id.point()) {
+            self.restore_op(partition, Op::SinkRestore { id, writes: file.writes }).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
+        if self.store.epochs().iter().any(|info| info.id == name(id)) {
+            return Ok(());
+        }
+        if !lock(&self.flushes).in_flight.insert(id.job) {
+            return Err(FlushError::InFlight { job: id.job });
+        }
+        let result = self.write_epoch(id, &record);
+        let mut flushes = lock(&self.flushes);
+        flushes.in_flight.remove(&id.job);
+        if result.is_ok() {
+            flushes.finished.insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
+        }
+        result
+    }
+
+    fn write_epoch(&self, id: SnapshotId, record: &SnapshotRecord) -> Result<(), FlushError> {
+        let failed = |why: String| FlushError::Store { id, why };
+        let store = |error: StoreError| FlushError::Store { id, why: error.to_string() };
+        let machine = self.cluster.machine();
+        let mut taken = Vec::new();
+        for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
+            let role = jet_map::fence::role(entry, self.me());
+            if matches!(role, Role::Primary | Role::Backup { synced: true }) {
+                taken.push((cell.partition, cell.state().replica.begin_epoch(id)?));
+            }
+        }
+        // Every partition of a job has a part in every snapshot: where there is none, it was dropped meanwhile.
+        if let Some((partition, _)) = taken.iter().find(|(_, epoch)| epoch.parts.is_empty()) {
+            return Err(failed(format!("its parts of partition {partition} are not here any more; choose a newer one")));
+        }
+        lock(&self.flushes).taken.insert(id.job, id);
+        let mut writer = self.store.epoch_writer(name(id)).map_err(store)?;
+        let record = serde_json::to_vec(record).map_err(|error| failed(error.to_string()))?;
+        writer.put(RECORD_VERTEX, 0, &record).map_err(store)?;
+        for (partition, epoch) in taken {
+            for (vertex, bytes) in epoch.to_parts() {
+                writer.put(vertex, partition.0, &bytes).map_err(store)?;
+            }
+        }
+        writer.finish().map_err(store)?;
+        Ok(())
+    }
+
+    /// An epoch is durable on every replica: its sink writes go to the log, then older files go.
+    pub fn epoch_is_durable(self: &Arc<Self>, id: SnapshotId) {
+        for cell in self.cells() {
+            let mut state = cell.state();
+            let log = state.replica.durable(id);
+            state.log(self, cell.partition, log);
+        }
+        let shared = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let logged = shared.store.flush().and_then(|ticket| shared.store.wait_durable(ticket, DURABLE_WITHIN));
+            // A partition that is behind does not have its sink writes in the log; the old file still has them.
+            if logged.is_err() || !shared.cells_behind().is_empty() {
+                return;
+            }
+            for old in shared.store.epochs().into_iter().filter(|info| info.id.job == id.job.0 && info.id < name(id)) {
+                if let Err(error) = shared.store.drop_epoch(old.id) {
+                    debug!(%error, ?old.id, "maps: an old epoch stays for now");
+                }
+            }
+        });
+    }
+
+    /// Newest committed snapshots of jobs at home here as primary; newest finished ones on this disk.
+    pub fn epoch_reports(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
+        let mut committed: BTreeMap<JobId, EpochReport> = BTreeMap::new();
+        for cell in self.cells() {
+            let state = cell.state();
+            if state.lead.is_none() {
+                continue;
+            }
+            for (id, commit) in &state.replica.content().commits {
+                let record = SnapshotRecord {
+                    bytes: commit.bytes,
+                    rows_read: commit.rows_read,
+                    digest: Digest(commit.digest.clone()),
+                    table_version: commit.table_version,
+                };
+                committed.insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
+            }
+        }
+        (committed.into_values().collect(), lock(&self.flushes).finished.values().cloned().collect())
+    }
+
+    /// While loading: parts of all finished epochs of jobs that are not ended, into the replicas that they belong to.
+    pub fn load_epochs(&self, machine: &Machine) {
+        let cells = self.cells();
+        for info in self.store.epochs() {
+            if machine.jobs.get(&JobId(info.id.job)).is_none_or(|job| job.ended()) {
+                continue;
+            }
+            let id = snapshot(info.id);
+            match self.read_file(id) {
+                Ok((record, files)) => {
+                    for (partition, file) in files {
+                        if let Some(cell) = cells.get(usize::from(partition.0)) {
+                            cell.state().replica.load_epoch(file);
+                        }
+                    }
+                    if let Some(record) = record {
+                        let report = EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record };
+                        lock(&self.flushes).finished.insert(id.job, report);
+                    }
+                }
+                Err(why) => warn!(?id, %why, "maps: an epoch cannot be read"),
+            }
+        }
+    }
+
+    fn read_file(&self, id: SnapshotId) -> Result<(Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>), String> {
+        let (mut record, mut parts): (_, BTreeMap<PartitionId, Vec<(u32, Bytes)>>) = (None, BTreeMap::new());
+        for part in self.store.read_epoch(name(id)).map_err(|error| error.to_string())? {
+            let part = part.map_err(|error| error.to_string())?;
+            match part.vertex {
+                RECORD_VERTEX => record = serde_json::from_slice(&part.bytes).ok(),
+                vertex => parts.entry(PartitionId(part.partition)).or_default().push((vertex, Bytes::from(part.bytes))),
+            }
+        }
+        let mut files = BTreeMap::new();
+        for (partition, parts) in parts {
+            files.insert(partition, PartitionEpoch::from_parts(id, parts).map_err(|refusal| refusal.to_string())?);
+        }
+        Ok((record, files))
+    }
+
+    /// Raw parts of one partition in this member's file.
+    fn file_parts(&self, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
+        let mut found = Vec::new();
+        for part in self.store.read_epoch(name(id)).ok()? {
+            let part = part.ok()?;
+            if part.partition == partition.0 && part.vertex != RECORD_VERTEX {
+                found.push((part.vertex, Bytes::from(part.bytes)));
+            }
+        }
+        found.iter().any(|(vertex, _)| *vertex == HEADER_VERTEX).then_some(found)
+    }
+
+    /// What an epoch file, here or at another member, holds of a partition.
+    async fn find_epoch(self: &Arc<Self>, partition: PartitionId, id: SnapshotId) -> Option<PartitionEpoch> {
+        let shared = self.clone();
+        let own = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await.ok().flatten();
+        if let Some(parts) = own {
+            return PartitionEpoch::from_parts(id, parts).ok();
+        }
+        let me = self.cluster.me();
+        let others: Vec<_> = self.cluster.machine().roster.keys().copied().filter(|member| *member != me).collect();
+        for member in others {
+            if let Some(parts) = self.fetch(member, partition, id).await {
+                return PartitionEpoch::from_parts(id, parts).ok();
+            }
+        }
+        None
+    }
+
+    async fn fetch(&self, member: jet_core::MemberId, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
+        let mut all = Vec::new();
+        loop {
+            let from = u32::try_from(all.len()).ok()?;
+            match self.call(member, Request::FetchEpoch { partition, id, from }, false).await.ok()? {
+                Response::Epoch { found: true, parts, more } if !parts.is_empty() || !more => {
+                    all.extend(parts);
+                    if !more {
+                        return Some(all);
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// For another member.
+    pub async fn read_epoch_for_peer(self: &Arc<Self>, partition: PartitionId, id: SnapshotId, from: u32) -> Result<Response, Refusal> {
+        let shared = self.clone();
+        let read = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await;
+        let Some(parts) = read.map_err(|error| Refusal::NotNow { what: error.to_string() })? else {
+            return Ok(Response::Epoch { found: false, parts: Vec::new(), more: false });
+        };
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let mut rest = parts.into_iter().skip(from as usize).peekable();
+        while let Some(part) = rest.next_if(|part| taken.is_empty() || bytes + part.1.len() <= ANSWER_BYTES) {
+            bytes += part.1.len();
+            taken.push(part);
+        }
+        Ok(Response::Epoch { found: true, parts: taken, more: rest.peek().is_some() })
+    }
+
+    /// Brings the disk to what RAM holds: epochs that contents are compared with, sink writes, partitions that are
+    /// behind, versions. A seal is made of this.
+    pub async fn settle_disk(self: &Arc<Self>) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
+        let machine = self.cluster.machine();
+        for id in counted(&machine) {
+            let Some(record) = machine.jobs.get(&id.job).and_then(|job| job.snapshot.as_ref()).map(|s| s.record.clone()) else { continue };
+            self.settle_epoch(id, record, deadline).await?;
+        }
+        loop {
+            self.behind.notify_one();
+            let behind = self.cells_behind();
+            if behind.is_empty() {
+                break;
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("{} partitions are behind on disk, the first is {}", behind.len(), behind[0].partition));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.complete_all();
+        info!("maps: the disk has what RAM holds");
+        Ok(())
+    }
+
+    async fn settle_epoch(self: &Arc<Self>, id: SnapshotId, record: SnapshotRecord, deadline: tokio::time::Instant) -> Result<(), String> {
+        loop {
+            let (shared, record) = (self.clone(), record.clone());
+            let flushed = tokio::task::spawn_blocking(move || {
+                shared.flush_epoch(id, record)?;
+                shared.file_covers_what_is_held(id)
+            });
+            match flushed.await.map_err(|error| error.to_string())? {
+                Ok(()) => break,
+                Err(FlushError::InFlight { .. }) if tokio::time::Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        for cell in self.cells() {
+            let mut state = cell.state();
+            let log = state.replica.durable(id);
+            state.log(self, cell.partition, log);
+        }
+        Ok(())
+    }
+
+    fn file_covers_what_is_held(&self, id: SnapshotId) -> Result<(), FlushError> {
+        let (_, files) = self.read_file(id).map_err(|why| FlushError::Store { id, why })?;
+        let held = self.cluster.machine().table.held_by(self.cluster.me());
+        let cells = self.cells();
+        let missing = held.into_iter().find(|partition| {
+            let ram = cells.get(usize::from(partition.0)).map(|cell| cell.state().replica.content().snapshots.get(&id).cloned().unwrap_or_default());
+            files.get(partition).map(|file| &file.parts) != ram.as_ref()
+        });
+        match missing {
+            Some(partition) => {
+                let why = format!("its file does not have what RAM holds of partition {partition}; wait for a newer snapshot");
+                Err(FlushError::Store { id, why })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn name(id: SnapshotId) -> EpochId {
+    EpochId { job: id.job.0, execution: id.execution.0, epoch: id.epoch.0 }
+}
+
+fn snapshot(id: EpochId) -> SnapshotId {
+    SnapshotId { job: JobId(id.job), execution: jet_core::ExecutionId(id.execution), epoch: jet_core::Epoch(id.epoch) }
+}

@@ -1,0 +1,250 @@
+//! Records for the log, and writing a partition whole again when the log fell behind.
+//!
+//! Law: a change is handed over under the partition's lock and never waits; what the log cannot take puts the partition
+//! behind, and it is written whole later, piece by piece, each piece under the lock with what is true then. Must not
+//! know: who changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jet_core::{Epoch, ExecutionId, JobId, PartitionId};
+use jet_hotstore::{Appended, Base, Record, Space, Store};
+use jet_map::journal::Logged;
+use jet_map::{LogRecord, Place, Point};
+use tracing::{info, warn};
+
+use super::cell::{Cell, OnDisk, State};
+use super::{Shared, lock};
+use crate::store::version_to_store;
+
+/// Name of the space with markers; no map of a user has it.
+pub const MARKERS: &str = "\0sink-markers";
+/// Bytes of one piece of a rewrite.
+const PIECE_BYTES: usize = 256 << 10;
+/// A rewrite waits this long for room in the log's queue before it looks again.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// Partitions that are behind are looked for at least so often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Numbers of maps in the log.
+#[derive(Default)]
+pub struct Spaces {
+    ids: BTreeMap<String, u32>,
+    described: BTreeSet<u32>,
+}
+
+impl Spaces {
+    /// What a loaded store knows.
+    pub fn known(&mut self, spaces: &[Space]) {
+        for space in spaces {
+            self.ids.insert(space.name.clone(), space.id);
+            self.described.insert(space.id);
+        }
+    }
+
+    /// The number of a map, described in the log if it is new.
+    fn id(&mut self, store: &Store, name: &str) -> u32 {
+        let next = self.ids.values().max().map_or(1, |last| last + 1);
+        let id = *self.ids.entry(name.to_owned()).or_insert(next);
+        if !self.described.contains(&id) {
+            let space = Space { id, name: name.to_owned(), flags: 0 };
+            if store.append_space(&space).is_ok_and(|appended| appended.ticket().is_some()) {
+                self.described.insert(id);
+            }
+        }
+        id
+    }
+}
+
+/// A point as the value of a marker.
+fn point_bytes(point: Point) -> Bytes {
+    Bytes::from([point.0.0.to_le_bytes(), point.1.0.to_le_bytes()].concat())
+}
+
+/// Reads a marker back.
+pub fn marker(key: &[u8], value: &[u8]) -> Option<LogRecord> {
+    let number = |bytes: &[u8]| Some(u64::from_le_bytes(bytes.try_into().ok()?));
+    let (execution, epoch) = value.split_at_checked(8)?;
+    let point = (ExecutionId(number(execution)?), Epoch(number(epoch)?));
+    Some(LogRecord::Marker { job: JobId(number(key)?), point })
+}
+
+impl Shared {
+    fn record(&self, partition: PartitionId, logged: Logged) -> Record {
+        let version = version_to_store(logged.version);
+        let space = |name: &str| lock(&self.spaces).id(&self.store, name);
+        match logged.record {
+            LogRecord::Put { map, key, value } => Record::put(space(&map), partition.0, version, key, value),
+            LogRecord::Remove { map, key } => Record::remove(space(&map), partition.0, version, key),
+            LogRecord::ClearMap { map } => Record::clear(space(&map), partition.0, version),
+            LogRecord::Marker { job, point } => {
+                Record::put(space(MARKERS), partition.0, version, Bytes::copy_from_slice(&job.0.to_le_bytes()), point_bytes(point))
+            }
+            LogRecord::Rewrite => Record::rewrite(partition.0, Base::Broken),
+            LogRecord::Complete => Record::complete(partition.0, version),
+        }
+    }
+
+    /// Cells whose log is not in step.
+    pub fn cells_behind(&self) -> Vec<Arc<Cell>> {
+        self.cells().into_iter().filter(|cell| cell.state().on_disk != OnDisk::InStep).collect()
+    }
+
+    /// The store takes records.
+    pub fn store_is_open(&self) -> bool {
+        self.store.health().closed.is_none()
+    }
+
+    /// Writes a partition whole. Blocks; changes go on between pieces.
+    fn rewrite(&self, cell: &Cell, base: Base) {
+        {
+            let mut state = cell.state();
+            if self.store.append(Record::rewrite(cell.partition.0, base)).ticket().is_none() {
+                return;
+            }
+            state.on_disk = OnDisk::Rewriting;
+        }
+        let mut place = None;
+        loop {
+            match self.rewrite_piece(cell, &mut place) {
+                Piece::More => {}
+                Piece::NoRoom => {
+                    let waited = self.store.flush().and_then(|ticket| self.store.wait_durable(ticket, ROOM_WITHIN));
+                    if self.store.health().failure.is_some() {
+                        warn!(partition = %cell.partition, ?waited, "maps: the log failed, the partition stays behind on disk");
+                        cell.state().on_disk = OnDisk::Behind;
+                        return;
+                    }
+                }
+                Piece::Last | Piece::GivenUp => return,
+            }
+        }
+    }
+
+    fn rewrite_piece(&self, cell: &Cell, place: &mut Option<Place>) -> Piece {
+        let mut state = cell.state();
+        if state.on_disk != OnDisk::Rewriting {
+            return Piece::GivenUp;
+        }
+        let version = state.replica.version();
+        let entries = state.replica.content().on_disk_after(place.as_ref(), PIECE_BYTES);
+        if entries.is_empty() {
+            return self.end_rewrite(cell, &mut state);
+        }
+        for (at, record) in entries {
+            match self.store.append(self.record(cell.partition, Logged { version, record }).copied()) {
+                Appended::Queued(_) => *place = Some(at),
+                Appended::Busy => return Piece::NoRoom,
+                _ => {
+                    state.on_disk = OnDisk::Behind;
+                    return Piece::GivenUp;
+                }
+            }
+        }
+        Piece::More
+    }
+
+    fn end_rewrite(&self, cell: &Cell, state: &mut State) -> Piece {
+        let version = state.replica.version();
+        let mut last: Vec<_> = state.replica.content().markers_as_records().map(|record| (record, true)).collect();
+        last.push((LogRecord::Complete, false));
+        for (record, copied) in last {
+            let record = self.record(cell.partition, Logged { version, record });
+            let record = if copied { record.copied() } else { record };
+            match self.store.append(record) {
+                Appended::Queued(_) => {}
+                Appended::Busy => return Piece::NoRoom,
+                _ => {
+                    state.on_disk = OnDisk::Behind;
+                    return Piece::GivenUp;
+                }
+            }
+        }
+        state.on_disk = OnDisk::InStep;
+        state.logged = version;
+        Piece::Last
+    }
+
+    /// Says in the log at which version each replica is held in full.
+    pub fn complete_all(&self) {
+        for cell in self.cells() {
+            let mut state = cell.state();
+            let version = state.replica.version();
+            if state.on_disk == OnDisk::InStep && state.logged != version {
+                state.log(self, cell.partition, vec![Logged { version, record: LogRecord::Complete }]);
+            }
+        }
+    }
+}
+
+enum Piece {
+    More,
+    NoRoom,
+    Last,
+    GivenUp,
+}
+
+impl State {
+    /// Hands records over, in order; what is not taken puts the partition behind.
+    pub fn log(&mut self, shared: &Shared, partition: PartitionId, log: Vec<Logged>) {
+        if self.on_disk == OnDisk::Behind {
+            return;
+        }
+        for logged in log {
+            let version = logged.version;
+            if shared.store.append(shared.record(partition, logged)).ticket().is_none() {
+                self.on_disk = OnDisk::Behind;
+                shared.behind.notify_one();
+                return;
+            }
+            self.logged = version;
+        }
+    }
+}
+
+/// Writes partitions that are behind, as long as there is a member.
+pub fn keep_in_step(shared: &Arc<Shared>) {
+    let weak = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        loop {
+            let Some(shared) = weak.upgrade() else { return };
+            let _ = tokio::time::timeout(LOOK_EVERY, shared.behind.notified()).await;
+            if !shared.store_is_open() {
+                continue;
+            }
+            let done = tokio::task::spawn_blocking(move || {
+                let behind: Vec<_> = shared.cells_behind();
+                for cell in &behind {
+                    shared.rewrite(cell, Base::Broken);
+                }
+                shared.collect_garbage();
+                behind.len()
+            });
+            match done.await {
+                Ok(0) => {}
+                Ok(partitions) => info!(partitions, "maps: partitions were written whole to the log"),
+                Err(error) => warn!(%error, "maps: writing partitions whole ended early"),
+            }
+        }
+    });
+}
+
+impl Shared {
+    /// Partitions whose log has much that is dead are written again, so that the log stays bounded.
+    fn collect_garbage(&self) {
+        let cells = self.cells();
+        for partition in self.store.partitions_to_rewrite() {
+            let Some(cell) = cells.get(usize::from(partition)) else { continue };
+            if cell.state().on_disk == OnDisk::InStep {
+                self.rewrite(cell, Base::Continues);
+                let mut state = cell.state();
+                // The old content goes on counting, and every change was handed over.
+                if state.on_disk == OnDisk::Rewriting {
+                    state.on_disk = OnDisk::InStep;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From the store back to RAM.
+//!
+//! Law: only what the store verified and vouches for is taken; incomplete copies are left out; loading changes nothing
+//! on disk and happens once in a process. Must not know: who wants to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jet_core::{Digest, Machine, PartitionContent, TableVersion, Version};
+use jet_hotstore::{LoadReport, Loaded};
+use jet_map::digest::content_of;
+use jet_map::{Content, LogRecord, SnapshotId};
+use tracing::{info, warn};
+
+use super::cell::OnDisk;
+use super::{Shared, journal, lock};
+
+type Entries = BTreeMap<u32, BTreeMap<Bytes, Bytes>>;
+
+/// The snapshots that contents are compared with: the newest that is a fact, of every job that is not ended.
+pub fn counted(machine: &Machine) -> BTreeSet<SnapshotId> {
+    let jobs = machine.jobs.values().filter(|job| !job.ended());
+    let newest = |job: &jet_core::Job| job.snapshot.as_ref().map(|s| SnapshotId { job: job.id, execution: s.execution, epoch: s.epoch });
+    jobs.filter_map(newest).collect()
+}
+
+impl Shared {
+    /// Loads, and digests what this member holds by the table. Blocks.
+    pub fn load(self: &Arc<Self>) -> Result<Digest, String> {
+        let machine = self.cluster.machine();
+        self.make_cells(machine.table.partitions.len());
+        if !lock(&self.known).loaded {
+            self.load_log()?;
+            self.load_epochs(&machine);
+            lock(&self.known).loaded = true;
+        }
+        Ok(jet_core::view::content_digest(&self.held(&machine)))
+    }
+
+    fn load_log(&self) -> Result<(), String> {
+        let mut found: BTreeMap<u16, Entries> = BTreeMap::new();
+        let report = self
+            .store
+            .load(&mut |loaded| match loaded {
+                Loaded::Put { space, partition, key, value, .. } => {
+                    let entries = found.entry(partition).or_default().entry(space).or_default();
+                    entries.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                }
+                Loaded::Remove { space, partition, key, .. } => {
+                    if let Some(entries) = found.get_mut(&partition).and_then(|spaces| spaces.get_mut(&space)) {
+                        entries.remove(key);
+                    }
+                }
+                Loaded::Clear { space, partition, .. } => {
+                    if let Some(spaces) = found.get_mut(&partition) {
+                        spaces.remove(&space);
+                    }
+                }
+            })
+            .map_err(|error| error.to_string())?;
+        if let Some(cut) = &report.cut {
+            warn!(file = %cut.file.display(), offset = cut.offset, records = cut.records, "maps: a torn tail was left out");
+        }
+        lock(&self.spaces).known(&report.spaces);
+        self.take(found, &report);
+        Ok(())
+    }
+
+    fn take(&self, mut found: BTreeMap<u16, Entries>, report: &LoadReport) {
+        let names: BTreeMap<u32, &str> = report.spaces.iter().map(|space| (space.id, space.name.as_str())).collect();
+        let cells = self.cells();
+        for partition in report.partitions.iter().filter(|partition| partition.complete) {
+            let Some(cell) = cells.get(usize::from(partition.partition)) else { continue };
+            let mut content = Content::default();
+            for (space, entries) in found.remove(&partition.partition).unwrap_or_default() {
+                match names.get(&space) {
+                    Some(&journal::MARKERS) => {
+                        entries.iter().filter_map(|(key, value)| journal::marker(key, value)).for_each(|record| content.load(record));
+                    }
+                    Some(name) => entries
+                        .into_iter()
+                        .for_each(|(key, value)| content.load(LogRecord::Put { map: (*name).to_owned(), key, value })),
+                    None => warn!(space, partition = partition.partition, "maps: records of a space without a name"),
+                }
+            }
+            let version = Version { installed: TableVersion(partition.version.table), seq: partition.version.sequence };
+            let mut state = cell.state();
+            state.replica.loaded(content, version);
+            state.logged = version;
+            state.on_disk = if partition.interrupted { OnDisk::Behind } else { OnDisk::InStep };
+        }
+        info!(records = report.records, partitions = report.partitions.len(), sealed = report.sealed, "maps: loaded");
+    }
+
+    /// Content of every replica that counts and is held here, in order of partitions. Blocks.
+    pub fn held(&self, machine: &Machine) -> Vec<PartitionContent> {
+        let (cells, counted) = (self.cells(), counted(machine));
+        let held = machine.table.held_by(self.cluster.me());
+        held.into_iter()
+            .filter_map(|partition| Some((partition, cells.get(usize::from(partition.0))?)))
+            .map(|(partition, cell)| content_of(partition, &cell.state().replica, &counted))
+            .collect()
+    }
+}

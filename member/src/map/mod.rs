@@ -1,0 +1,175 @@
+//! Maps of this member: partitions in RAM behind the network, the log and the doors.
+//!
+//! Law: `jet-map` decides; here its answers are carried. A reply leaves only after every replica that counts has the
+//! change and the lease was looked at; the disk is never waited for by a change. Must not know: what values mean.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`cell`] | one partition: replica, lead, and how the log stands to it |
+//! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
+//! | [`follow`] | sending to followers · [`serve`] answering other members |
+//! | [`journal`] | records for the log, and writing a partition whole again |
+//! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk and back |
+//! | [`doors`] | who is let in, and what is still in flight |
+//! | [`port`] | what the shell asks for |
+
+mod calls;
+mod cell;
+mod doors;
+mod epochs;
+mod follow;
+mod journal;
+mod load;
+mod port;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jet_core::{ClusterState, Machine, TableVersion};
+use jet_hotstore::Store;
+use jet_map::fence::Process;
+use jet_map::{DecodeSink, PartitionId, Point, Refusal};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::net::{Lane, Net};
+use crate::ports::Cluster;
+use cell::Cell;
+use doors::DoorBook;
+use epochs::Flushes;
+use journal::Spaces;
+
+pub use epochs::{FlushError, Restored};
+pub use port::told;
+pub use port::told;
+
+/// Whole copies that are sent at a time.
+const COPIES_AT_A_TIME: usize = 4;
+
+/// The maps of one member. Cheap to clone.
+#[derive(Clone)]
+pub struct MapService {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    net: Net,
+    store: Arc<Store>,
+    cluster: Arc<dyn Cluster>,
+    decode: DecodeSink,
+    cells: RwLock<Vec<Arc<Cell>>>,
+    doors: DoorBook,
+    spaces: Mutex<Spaces>,
+    /// What of the machine was carried out.
+    known: Mutex<Known>,
+    /// A machine was applied.
+    applied: Notify,
+    copying: Semaphore,
+    /// A partition is behind on disk.
+    behind: Notify,
+    flushes: Mutex<Flushes>,
+}
+
+#[derive(Default)]
+struct Known {
+    table: TableVersion,
+    installs: bool,
+    durable: BTreeMap<jet_core::JobId, Point>,
+    loaded: bool,
+}
+
+impl MapService {
+    /// Maps of this member; begins to answer other members on the data lane.
+    pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink) -> Self {
+        let shared = Arc::new(Shared {
+            net: net.clone(),
+            store,
+            cluster,
+            decode,
+            cells: RwLock::default(),
+            doors: DoorBook::default(),
+            spaces: Mutex::default(),
+            known: Mutex::default(),
+            applied: Notify::new(),
+            copying: Semaphore::new(COPIES_AT_A_TIME),
+            behind: Notify::new(),
+            flushes: Mutex::default(),
+        });
+        net.serve(Lane::Data, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
+        journal::keep_in_step(&shared);
+        Self { shared }
+    }
+}
+
+impl Shared {
+    fn me(&self) -> Process {
+        Process { member: self.cluster.me(), boot: self.cluster.boot() }
+    }
+
+    fn cells(&self) -> Vec<Arc<Cell>> {
+        self.cells.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn cell(&self, partition: PartitionId) -> Result<Arc<Cell>, Refusal> {
+        let cells = self.cells.read().unwrap_or_else(PoisonError::into_inner);
+        cells.get(usize::from(partition.0)).cloned().ok_or(Refusal::NoSuchPartition { partition })
+    }
+
+    /// One cell for each partition of the table, empty at first.
+    fn make_cells(&self, count: usize) {
+        let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
+        while cells.len() < count {
+            let partition = PartitionId(u16::try_from(cells.len()).unwrap_or(u16::MAX));
+            cells.push(Arc::new(Cell::new(partition, self.decode)));
+        }
+    }
+
+    /// Carries out what a machine changed: leads follow the table, new primaries are installed, durable epochs reach
+    /// the log.
+    fn carry_out(self: &Arc<Self>, machine: &Machine) {
+        self.make_cells(machine.table.partitions.len());
+        let installs = installs(&machine.state);
+        let (table_changed, durable) = {
+            let mut known = lock(&self.known);
+            let changed = known.table != machine.table.version || known.installs != installs;
+            (known.table, known.installs) = (machine.table.version, installs);
+            (changed, newly_durable(&mut known.durable, machine))
+        };
+        if table_changed {
+            for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
+                cell.follow_table(self, entry, installs);
+                self.kick(cell);
+            }
+        }
+        for id in durable {
+            self.epoch_is_durable(id);
+        }
+        self.applied.notify_waiters();
+    }
+}
+
+/// Whether a new primary may write its first change: not while sealed contents must stay as they are.
+fn installs(state: &ClusterState) -> bool {
+    match state {
+        ClusterState::Recovering { table_recovered, .. } => *table_recovered,
+        ClusterState::InTransition { .. } => true,
+        ClusterState::Passive { held_by } => held_by.is_none(),
+        other => other.settled().is_some(),
+    }
+}
+
+fn newly_durable(known: &mut BTreeMap<jet_core::JobId, Point>, machine: &Machine) -> Vec<jet_map::SnapshotId> {
+    let mut found = Vec::new();
+    for job in machine.jobs.values() {
+        let Some(durable) = &job.durable else { continue };
+        if known.get(&job.id).is_none_or(|point| *point < durable.position()) {
+            known.insert(job.id, durable.position());
+            found.push(jet_map::SnapshotId { job: job.id, execution: durable.execution, epoch: durable.epoch });
+        }
+    }
+    found
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,164 @@
+//! What the shell asks of the maps.
+//!
+//! Law: as [`Maps`] says. Must not know: who asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jet_admin_api::refusal::{Code, Refusal as AdminRefusal};
+use jet_core::agent::{Copying, Doors};
+use jet_core::report::EpochReport;
+use jet_core::{Boot, ClusterState, Digest, Machine, MemberId, PartitionContent, PartitionId, TableVersion, Version};
+use jet_map::{Op, Refusal, Reply, Requester};
+use tracing::warn;
+
+use super::cell::{Cell, OnDisk};
+use super::{MapService, lock};
+use crate::ports::Maps;
+
+impl Maps for MapService {
+    fn applied(&self, machine: &Arc<Machine>) {
+        self.shared.carry_out(machine);
+    }
+
+    fn set_doors(&self, doors: Doors) {
+        self.shared.doors.set(doors);
+    }
+
+    fn doors(&self) -> Doors {
+        self.shared.doors.as_it_is(|| self.shared.cells().iter().all(|cell| confirmed_everywhere(cell)))
+    }
+
+    fn load(&self) -> BoxFuture<'static, Result<Digest, String>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let loading = tokio::task::spawn_blocking(move || shared.load());
+            loading.await.map_err(|error| error.to_string())?
+        })
+    }
+
+    fn versions(&self) -> Vec<Option<Version>> {
+        let machine = self.shared.cluster.machine();
+        let me = self.shared.me();
+        let cells = self.shared.cells();
+        let loaded = lock(&self.shared.known).loaded;
+        let mut versions = Vec::with_capacity(cells.len());
+        for (cell, (_, entry)) in cells.iter().zip(machine.table.entries()) {
+            let counts = entry.replica(me.member).is_some_and(|replica| replica.boot == me.boot && replica.synced);
+            let state = cell.state();
+            let held = counts || (loaded && state.replica.version() > Version::default());
+            versions.push(held.then(|| state.replica.version()));
+        }
+        versions
+    }
+
+    fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let machine = shared.cluster.machine();
+            let seals = matches!(machine.state, ClusterState::Passive { held_by: Some(_) }) && shared.store_is_open();
+            if seals && let Err(why) = shared.settle_disk().await {
+                // No content is claimed that the disk does not have: the seal is refused, and the reason stands here.
+                warn!(%why, "maps: the disk cannot be brought to what RAM holds");
+                return Vec::new();
+            }
+            if matches!(machine.state, ClusterState::InTransition { .. }) {
+                let early = shared.clone();
+                tokio::spawn(async move {
+                    if let Err(why) = early.settle_disk().await {
+                        warn!(%why, "maps: the disk is not yet at what RAM holds");
+                    }
+                });
+            }
+            let digesting = tokio::task::spawn_blocking(move || shared.held(&machine));
+            digesting.await.unwrap_or_default()
+        })
+    }
+
+    fn ship(&self, partition: PartitionId, to: MemberId, boot: Boot, changed: TableVersion) {
+        let Ok(cell) = self.shared.cell(partition) else { return };
+        {
+            let mut state = cell.state();
+            let Some(lead) = &state.lead else { return };
+            if lead.changed != changed || !lead.followers().any(|(member, follower)| member == to && follower.boot == boot) {
+                return;
+            }
+            state.shipping.insert(to);
+        }
+        self.shared.kick(&cell);
+    }
+
+    fn copies(&self) -> BTreeMap<(PartitionId, MemberId), Copying> {
+        let mut copies = BTreeMap::new();
+        for cell in self.shared.cells() {
+            let state = cell.state();
+            let Some(lead) = &state.lead else { continue };
+            let complete: Vec<_> = lead.complete_copies().collect();
+            for (member, follower) in lead.followers().filter(|(member, f)| !f.synced && (f.counts || state.shipping.contains(member))) {
+                let complete = complete.contains(&(member, follower.boot));
+                copies.insert((cell.partition, member), Copying { boot: follower.boot, changed: lead.changed, complete });
+            }
+        }
+        copies
+    }
+
+    fn store_open(&self) {
+        for cell in self.shared.cells() {
+            let mut state = cell.state();
+            if state.on_disk == OnDisk::InStep {
+                let (version, record) = (state.replica.version(), jet_map::LogRecord::Complete);
+                state.log(&self.shared, cell.partition, vec![jet_map::journal::Logged { version, record }]);
+            }
+        }
+        self.shared.behind.notify_one();
+    }
+
+    fn in_step(&self) -> bool {
+        self.shared.cells().iter().all(|cell| confirmed_everywhere(cell))
+    }
+
+    fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
+        self.shared.epoch_reports()
+    }
+
+    fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
+        let maps = self.clone();
+        Box::pin(async move { maps.get_as(Requester::Client, map, key).await.map_err(told) })
+    }
+
+    fn put(&self, map: String, key: Bytes, value: Option<Bytes>) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
+        let maps = self.clone();
+        Box::pin(async move {
+            let partition = maps.partition_of(&key);
+            let op = match value {
+                Some(value) => Op::Put { map, key, value },
+                None => Op::Remove { map, key },
+            };
+            match maps.invoke(partition, Requester::Client, op).await.map_err(told)?.reply {
+                Reply::Previous(previous) => Ok(previous),
+                Reply::Done | Reply::AlreadySo => Ok(None),
+            }
+        })
+    }
+}
+
+/// Nothing that this member led is on its way to a follower that counts.
+fn confirmed_everywhere(cell: &Cell) -> bool {
+    let mut state = cell.state();
+    let version = state.replica.version();
+    state.settle().is_none_or(|upto| upto >= version)
+}
+
+/// A refusal in the words of the admin API.
+pub fn told(refusal: Refusal) -> AdminRefusal {
+    let code = match &refusal {
+        Refusal::Door { .. } => Code::DoorsClosed,
+        Refusal::Absent { .. } | Refusal::NotLoaded { .. } => Code::PartitionAbsent,
+        Refusal::NotNow { .. } | Refusal::NoSuchPartition { .. } => Code::ClusterState,
+        Refusal::TooLarge { .. } => Code::BadRequest,
+        _ => Code::Internal,
+    };
+    AdminRefusal::new(code, refusal.to_string())
+}

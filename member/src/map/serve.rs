@@ -1,0 +1,105 @@
+//! Answering other members on the data lane.
+//!
+//! Law: who sends is known from the connection; a receiver whose table is behind waits a little for it, then says so.
+//! Must not know: how the answer travels.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jet_core::{Boot, MemberId};
+use jet_map::fence::{Process, Sender, judge_follow};
+use jet_map::wire::{Request, Response};
+use jet_map::{Followed, PartitionId, Refusal, TableVersion};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::cell::OnDisk;
+use crate::net::{Handler, Peer};
+
+/// A receiver waits this long for its own table to catch up.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(1);
+
+/// Takes the requests of the data lane.
+pub struct DataHandler {
+    pub shared: Weak<Shared>,
+}
+
+impl Handler for DataHandler {
+    fn handle(&self, from: Peer, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let shared = self.shared.upgrade();
+        Box::pin(async move {
+            let Some(shared) = shared else {
+                return Response::Refused(Refusal::NotNow { what: "this member ends".into() }).encode();
+            };
+            let process = Process { member: MemberId(from.member), boot: Boot(from.boot) };
+            let answer = match Request::decode(request) {
+                Ok(request) => shared.answer(process, request).await,
+                Err(refusal) => Err(refusal),
+            };
+            answer.unwrap_or_else(Response::Refused).encode()
+        })
+    }
+}
+
+impl Shared {
+    async fn answer(self: &Arc<Self>, from: Process, request: Request) -> Result<Response, Refusal> {
+        match request {
+            Request::Invoke { partition, requester, op } => self.invoke_here(partition, requester, op).await.map(Response::Acknowledged),
+            Request::Ask { partition, requester, query } => self.ask_here(partition, requester, query).await.map(Response::Answer),
+            Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,
+            Request::Follow { partition, changed, prev, changes } => {
+                self.judge(from, partition, changed).await?;
+                let cell = self.cell(partition)?;
+                let mut state = cell.state();
+                // Judged again under the lock: from here on a newer table cannot come in between.
+                self.judge_now(from, partition, changed)?;
+                let (followed, log) = state.replica.follow(prev, &changes);
+                state.log(self, partition, log);
+                Ok(match followed {
+                    Followed::At(version) => Response::At(version),
+                    Followed::Elsewhere(version) => Response::Elsewhere(version),
+                })
+            }
+            Request::CopyPiece { partition, changed, copy, piece, items } => {
+                self.judge(from, partition, changed).await?;
+                let cell = self.cell(partition)?;
+                cell.state().replica.copy_piece(copy, piece, items)?;
+                Ok(Response::Taken)
+            }
+            Request::CopyEnd { partition, changed, copy, pieces, version, digest } => {
+                self.judge(from, partition, changed).await?;
+                let cell = self.cell(partition)?;
+                let mut state = cell.state();
+                self.judge_now(from, partition, changed)?;
+                state.replica.copy_end(copy, pieces, version, &digest)?;
+                // What the log has leads to the content that was replaced; it is written whole behind the call.
+                state.on_disk = OnDisk::Behind;
+                drop(state);
+                self.behind.notify_one();
+                Ok(Response::At(version))
+            }
+        }
+    }
+
+    fn judge_now(&self, from: Process, partition: PartitionId, changed: TableVersion) -> Result<(), Refusal> {
+        let sender = Sender { process: from, changed };
+        judge_follow(&self.cluster.machine().table, self.me(), partition, sender)
+    }
+
+    async fn judge(&self, from: Process, partition: PartitionId, changed: TableVersion) -> Result<(), Refusal> {
+        let deadline = Instant::now() + CATCH_UP_WITHIN;
+        loop {
+            let applied = self.applied.notified();
+            tokio::pin!(applied);
+            applied.as_mut().enable();
+            match self.judge_now(from, partition, changed) {
+                Err(Refusal::BehindTable { .. } | Refusal::NoSuchPartition { .. }) if Instant::now() < deadline => {
+                    let _ = tokio::time::timeout_at(deadline, applied).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}
