@@ -41,7 +41,6 @@ use journal::Spaces;
 
 pub use epochs::{FlushError, Restored};
 pub use port::told;
-pub use port::told;
 
 /// Whole copies that are sent at a time.
 const COPIES_AT_A_TIME: usize = 4;
