@@ -25,7 +25,7 @@ unit: ## Tests that need no Kubernetes
 	cargo test --workspace --locked
 
 e2e: images kube ## End-to-end tests on a real Kubernetes (TEST=name for one of them)
-	cargo test --locked -p jet-e2e --features kube --test kubernetes -- --test-threads=1 $(TEST)
+	cargo test --workspace --locked --features jet-e2e/kube --test kubernetes -- --test-threads=1 $(TEST)
 
 bars: ## Figures that are promised, one line each: id, value, bar, holds or short (AREA=... for one area)
 	@dev/bars $(AREA)
@@ -33,8 +33,8 @@ bars: ## Figures that are promised, one line each: id, value, bar, holds or shor
 bench: ## Benchmarks
 	cargo bench --workspace
 
-build: ## Programs and tests, one profile
-	cargo build --workspace --all-targets --locked
+build: ## Programs, one profile
+	cargo build --workspace --bins --lib --locked
 
 images: build ## Images of operator and member, without Docker or a registry (REPO=... also names them for one)
 	@dev/images

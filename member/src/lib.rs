@@ -35,10 +35,7 @@ use std::sync::Arc;
 
 /// Maps and jobs of the shipped program.
 pub fn assemble(parts: member::Parts) -> (Arc<dyn ports::Maps>, Arc<dyn ports::Jobs>) {
-    let maps = map::MapService::new(parts.net, parts.store, parts.cluster, decode_sink);
-    (Arc::new(maps), Arc::new(idle::NoJobs::default()))
-}
-
-fn decode_sink(_: &[u8]) -> Result<jet_map::SinkDelta, String> {
-    Err("this member was built without the job engine".into())
+    let maps = map::MapService::new(parts.net.clone(), parts.store, parts.cluster.clone(), jobs::decode_sink);
+    let jobs = jobs::JobService::new(parts.net, maps.clone(), parts.cluster, parts.streams, &parts.settings);
+    (Arc::new(maps), Arc::new(jobs))
 }

@@ -169,7 +169,7 @@ impl Shared {
     pub async fn invoke_here(self: &Arc<Self>, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
         let _in_flight = self.doors.write();
         self.doors.door().admit(requester, &op)?;
-        self.judge_change(requester, &op)?;
+        self.judge_change(requester)?;
         let cell = self.cell(partition)?;
         let ordered = cell.order(self, op)?;
         self.kick(&cell);
@@ -178,7 +178,7 @@ impl Shared {
     }
 
     /// What of the machine forbids a change.
-    fn judge_change(&self, requester: Requester, op: &Op) -> Result<(), Refusal> {
+    fn judge_change(&self, requester: Requester) -> Result<(), Refusal> {
         let machine = self.cluster.machine();
         let stopped = match &machine.state {
             ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => false,
@@ -189,17 +189,23 @@ impl Shared {
         if stopped {
             return Err(Refusal::NotNow { what: format!("no change in cluster state {}", machine.state.name()) });
         }
+        Ok(())
+    }
+
+    /// What of the machine forbids a record. To be asked under the lock of the record's partition: who has applied the
+    /// end of an execution and looks at the partition afterwards has seen its last record.
+    pub fn judge_record(&self, op: &Op) -> Result<(), Refusal> {
         let Op::SnapshotCommit(record) = op else { return Ok(()) };
+        let machine = self.cluster.machine();
         if machine.table.version != record.table_version {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }
-        match machine.jobs.get(&record.id.job) {
-            Some(job) if job.execution == record.id.execution => Ok(()),
-            other => {
-                let known = other.map_or_else(Default::default, |job| job.execution);
-                Err(Refusal::OldExecution { job: record.id.job, given: record.id.execution, known })
-            }
+        let runs = machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| (run.job, run.execution) == (record.id.job, record.id.execution));
+        if runs {
+            return Ok(());
         }
+        let known = machine.jobs.get(&record.id.job).map_or_else(Default::default, |job| job.execution);
+        Err(Refusal::OldExecution { job: record.id.job, given: record.id.execution, known })
     }
 
     /// As primary: a question.

@@ -100,6 +100,7 @@ impl Cell {
     /// As primary: puts a change in order, or says why not.
     pub fn order(&self, shared: &Shared, op: Op) -> Result<Ordered, Refusal> {
         let mut state = self.state();
+        shared.judge_record(&op)?;
         if let Some(lead) = &state.lead {
             lead.admit()?;
         }

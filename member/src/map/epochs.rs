@@ -79,6 +79,13 @@ impl MapService {
     /// taken back, missing parts come from an epoch file, here or elsewhere. To be called before the job is built.
     pub async fn restore_snapshot(&self, id: SnapshotId) -> Result<Restored, Refusal> {
         let mut restored = Restored::default();
+        // What was loaded with the log has its parts but not the sink writes that only the file has. Once a job was
+        // brought back, RAM is what counts: a file of a snapshot that is not durable everywhere must not reach the log.
+        let from_file = {
+            let known = lock(&self.shared.known);
+            known.loaded && !known.brought_back.contains(&id.job)
+        };
+        let mut own_file = if from_file { self.shared.own_file(id).await } else { BTreeMap::new() };
         for cell in self.shared.cells() {
             let here = {
                 let state = cell.state();
@@ -90,9 +97,10 @@ impl MapService {
                 })
             };
             self.restore_op(cell.partition, Op::CutBack { id }).await?;
-            let loaded = lock(&self.shared.known).loaded;
-            // What was loaded with the log has its parts but not the sink writes that only the file has.
-            let file = if here.is_none() || loaded { self.shared.find_epoch(cell.partition, id).await } else { None };
+            let file = match own_file.remove(&cell.partition) {
+                None if here.is_none() || from_file => self.shared.find_epoch(cell.partition, id).await,
+                found => found,
+            };
             if let Some(file) = file {
                 restored.from_disk += 1;
                 restored.parts += file.parts.len() as u64;
@@ -103,6 +111,7 @@ impl MapService {
                 restored.bytes += bytes;
             }
         }
+        lock(&self.shared.known).brought_back.insert(id.job);
         debug!(?id, ?restored, "maps: snapshot in place");
         Ok(restored)
     }
@@ -250,6 +259,19 @@ impl Shared {
             files.insert(partition, PartitionEpoch::from_parts(id, parts).map_err(|refusal| refusal.to_string())?);
         }
         Ok((record, files))
+    }
+
+    /// All that this member's file has of a snapshot, read once.
+    async fn own_file(self: &Arc<Self>, id: SnapshotId) -> BTreeMap<PartitionId, PartitionEpoch> {
+        if !self.store.epochs().iter().any(|info| info.id == name(id)) {
+            return BTreeMap::new();
+        }
+        let shared = self.clone();
+        let read = tokio::task::spawn_blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
+        read.map_err(|error| error.to_string()).and_then(|read| read).unwrap_or_else(|why| {
+            warn!(?id, %why, "maps: an epoch cannot be read; others are asked");
+            BTreeMap::new()
+        })
     }
 
     /// Raw parts of one partition in this member's file.

@@ -75,6 +75,8 @@ struct Known {
     installs: bool,
     durable: BTreeMap<jet_core::JobId, Point>,
     loaded: bool,
+    /// Jobs whose snapshot was put in place since.
+    brought_back: std::collections::BTreeSet<jet_core::JobId>,
 }
 
 impl MapService {

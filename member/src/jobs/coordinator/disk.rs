@@ -25,7 +25,7 @@ const WRITING_PAUSE: Duration = Duration::from_millis(100);
 /// A member that cannot be asked for so long ends the try.
 const AWAY_TRIES: u32 = 20;
 
-const WRITING: u8 = 0;
+/// How it ended; 0: not yet.
 const WRITTEN: u8 = 1;
 const FAILED: u8 = 2;
 

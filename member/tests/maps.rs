@@ -1,0 +1,103 @@
+//! Maps over real processes: what was acknowledged is there after a stop and return, after a kill, after a kill of all.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use jet_admin_api::cluster::ClusterStateView;
+use world::World;
+
+const KEYS: u32 = 60;
+
+/// Puts through every member in turn; gives what was acknowledged.
+async fn fill(world: &World, through: &[u32], round: u32) -> BTreeMap<String, String> {
+    let mut acknowledged = BTreeMap::new();
+    for n in 0..KEYS {
+        let (key, value) = (format!("key-{n}"), format!("{round}-{n}"));
+        let member = through[n as usize % through.len()];
+        world.put(member, &key, &value).await.unwrap_or_else(|error| panic!("put {key} through {member}: {error}"));
+        acknowledged.insert(key, value);
+    }
+    acknowledged
+}
+
+/// Every member that is asked has every acknowledged value, within the harness's patience.
+async fn holds(world: &World, ordinals: &[u32], acknowledged: &BTreeMap<String, String>) {
+    for ordinal in ordinals {
+        for (key, value) in acknowledged {
+            let what = format!("member {ordinal} answers {key}");
+            let found = world.until(&what, || async { world.get(*ordinal, key).await.map_err(|error| error.to_string()) }).await;
+            assert_eq!(found.as_ref(), Some(value), "{key} through member {ordinal}");
+        }
+    }
+}
+
+async fn fully_backed(world: &World, through: u32) {
+    world
+        .until("every partition has all its copies", || async {
+            let view = world.view(through).await?;
+            let partitions = view.cluster.as_ref().map(|cluster| cluster.partitions.clone()).ok_or("no cluster")?;
+            if partitions.fully_backed == partitions.count { Ok(()) } else { Err(world::brief(&view)) }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_come_back_after_a_stop() {
+    let mut world = World::new(3);
+    world.start_all();
+    world.found().await;
+    let acknowledged = fill(&world, &[0, 1, 2], 1).await;
+    let generation = world.stop("1-stop").await;
+    assert!(world.put(0, "key-0", "late").await.is_err(), "a sealed cluster took a put");
+    world.terminate_all();
+    world.start_all();
+    world.resume("1-stop", generation).await;
+    holds(&world, &[0, 1, 2], &acknowledged).await;
+    let later = fill(&world, &[2, 1, 0], 2).await;
+    holds(&world, &[0], &later).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_member_takes_nothing_acknowledged_with_it() {
+    let mut world = World::new(3);
+    world.start_all();
+    world.found().await;
+    fully_backed(&world, 0).await;
+    let acknowledged = fill(&world, &[0, 1, 2], 1).await;
+    world.kill(1);
+    holds(&world, &[0, 2], &acknowledged).await;
+    let later = fill(&world, &[0, 2], 2).await;
+    world.start(1);
+    world.serving([0, 1, 2], ClusterStateView::Active).await;
+    fully_backed(&world, 0).await;
+    // What the returned member holds is a copy, and counts: the next loss shows it.
+    world.kill(2);
+    holds(&world, &[0, 1], &later).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_come_back_after_a_kill_of_all() {
+    let mut world = World::new(3);
+    world.start_all();
+    world.found().await;
+    let acknowledged = fill(&world, &[0, 1, 2], 1).await;
+    // The log writes on behind the acknowledgements; it has them all when its size stands still.
+    for ordinal in 0..3 {
+        let sizes = std::cell::Cell::new((0, 0));
+        world
+            .until("the log has everything", || async {
+                let live = world.view(ordinal).await?.store.live_bytes;
+                let (last, times) = sizes.get();
+                sizes.set((live, if last == live && live > 0 { times + 1 } else { 0 }));
+                if times >= 3 { Ok(()) } else { Err(format!("{live} bytes")) }
+            })
+            .await;
+    }
+    (0..3).for_each(|ordinal| world.kill(ordinal));
+    world.start_all();
+    world.serving([0, 1, 2], ClusterStateView::Active).await;
+    holds(&world, &[0, 1, 2], &acknowledged).await;
+}
