@@ -163,7 +163,9 @@ impl Keeper {
     }
 
     /// Fsyncs that the cluster was founded. Blocks.
-    pub fn record_founded(&self, id: Uuid) -> Result<(), KeeperError> {
+    pub fn record_founded(&self, id: Uuid, incarnation: u32) -> Result<(), KeeperError> {
+        // First the incarnation: a store that names its cluster is judged by it.
+        self.store.raise_incarnation(u64::from(incarnation))?;
         self.store.record_founded(id)?;
         self.facts().founded = Some(id);
         Ok(())

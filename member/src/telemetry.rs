@@ -1,6 +1,7 @@
 //! Log lines: one an event, JSON or text.
 //!
-//! Law: nothing secret is logged; the level comes from `JET_LOG` (default `info`, libraries `warn`). Must not know:
+//! Law: nothing secret is logged; the level comes from `JET_LOG` (default `info`, libraries `warn`,
+//! consensus silent: what it means for this member is said by the cluster's own rooms). Must not know:
 //! what is logged.
 
 use crate::config::launch::LogFormat;
@@ -8,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error; called once by the program.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("JET_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=error,hyper=warn,rustls=warn"));
+    let filter = EnvFilter::try_from_env("JET_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=off,hyper=warn,rustls=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -362,7 +362,7 @@ impl Node {
             tokio::time::sleep(FOUNDING_PAUSE).await;
             let machine = self.machine.borrow().clone();
             if let Some(founding) = &machine.founding {
-                if self.keeper.founded() == Some(founding.id.0) || self.remember_founded(founding.id.0).await {
+                if self.keeper.founded() == Some(founding.id.0) || self.remember_founded(founding.id.0, founding.incarnation).await {
                     return;
                 }
                 continue;
@@ -376,9 +376,9 @@ impl Node {
         }
     }
 
-    async fn remember_founded(&self, id: uuid::Uuid) -> bool {
+    async fn remember_founded(&self, id: uuid::Uuid, incarnation: u32) -> bool {
         let keeper = self.keeper.clone();
-        match tokio::task::spawn_blocking(move || keeper.record_founded(id)).await {
+        match tokio::task::spawn_blocking(move || keeper.record_founded(id, incarnation)).await {
             Ok(Ok(())) => {
                 tracing::info!(founding_id = %id, "founded");
                 true

@@ -60,7 +60,8 @@ pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener) {
                 Ok((connection, peer, purpose)) => serve(&shared, connection, peer, purpose).await,
                 Err(GreetError::Refused(HelloRefused::Myself)) => {}
                 Err(GreetError::Tls(error)) => debug!(%address, %error, "a connection ended in its handshake"),
-                Err(error) => info!(%address, %error, "a connection of a member is refused"),
+                Err(error) if shared.is_news(&error.to_string()) => info!(%address, %error, "a connection of a member is refused"),
+                Err(error) => debug!(%address, %error, "a connection of a member is refused again"),
             }
         });
     }

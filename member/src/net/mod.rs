@@ -16,7 +16,7 @@ mod lane;
 mod registry;
 pub mod stream;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -35,6 +35,8 @@ use registry::Registry;
 
 /// Streams for the engine that wait to be taken.
 const STREAMS_WAITING: usize = 64;
+/// Refusals remembered, so as not to be said again.
+const REFUSALS_KEPT: usize = 16;
 /// Hints kept at most.
 const HINTS_KEPT: usize = 64;
 
@@ -90,6 +92,8 @@ pub(crate) struct Shared {
     hints: watch::Sender<BTreeSet<String>>,
     handlers: [OnceLock<Arc<dyn Handler>>; LANES],
     streams: mpsc::Sender<EngineStream>,
+    /// The last refusals, so that a caller that goes on calling is one line.
+    refusals: Mutex<VecDeque<String>>,
 }
 
 /// This member's end of the network. Cheap to clone.
@@ -111,6 +115,7 @@ impl Net {
             hints: watch::Sender::new(BTreeSet::new()),
             handlers: [const { OnceLock::new() }; LANES],
             streams,
+            refusals: Mutex::default(),
         });
         (Self { shared }, taken)
     }
@@ -182,6 +187,19 @@ impl Shared {
 
     fn handler(&self, lane: Lane) -> Option<Arc<dyn Handler>> {
         self.handlers[lane.index()].get().cloned()
+    }
+
+    /// These words of refusal were not said lately.
+    fn is_news(&self, words: &str) -> bool {
+        let mut said = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = !said.iter().any(|known| known == words);
+        if news {
+            said.push_back(words.to_owned());
+            if said.len() > REFUSALS_KEPT {
+                said.pop_front();
+            }
+        }
+        news
     }
 
     fn changed(&self) {
