@@ -4,7 +4,7 @@
 //! not know: pods' addresses.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use jet_admin_api::client::{CallError, MemberClient};
 use jet_admin_api::identity::any_member_server_name;
@@ -24,6 +24,8 @@ pub struct Members {
 /// A port-forward that ends with its owner.
 struct Forward {
     child: Child,
+    /// kubectl ends when nobody holds the other end of what it prints to.
+    _said: BufReader<ChildStdout>,
     port: u16,
 }
 
@@ -101,10 +103,11 @@ impl Members {
             .spawn()
             .map_err(|e| e.to_string())?;
         let mut line = String::new();
-        let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+        let mut said = BufReader::new(child.stdout.take().ok_or("kubectl has no output")?);
+        let read = said.read_line(&mut line);
         let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
         match (read, port) {
-            (Some(Ok(_)), Some(port)) => Ok(Forward { child, port }),
+            (Ok(_), Some(port)) => Ok(Forward { child, _said: said, port }),
             _ => {
                 let _ = child.kill();
                 let out = child.wait_with_output().map_err(|e| e.to_string())?;

@@ -184,6 +184,22 @@ impl Replica {
             self.content.commits.insert(id, commit);
         }
     }
+
+    /// While loading: sink writes of a snapshot that is durable everywhere, if the log was cut before it had them. Whether
+    /// anything was missing: the log is then to be written whole.
+    pub fn load_sinks(&mut self, epoch: &PartitionEpoch) -> bool {
+        let (job, point) = (epoch.id.job, epoch.id.point());
+        let applied = epoch.marker.is_some_and(|marker| marker >= point);
+        if !applied || self.content.markers_on_disk.get(&job).is_some_and(|known| *known >= point) {
+            return false;
+        }
+        for write in &epoch.writes {
+            self.content.set(&write.map, &write.key, write.value.clone());
+        }
+        self.content.markers.insert(job, point);
+        self.content.markers_on_disk.insert(job, point);
+        true
+    }
 }
 
 /// Only the last record of a change carries its version: a log that ends between them is at the version before.

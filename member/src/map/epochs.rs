@@ -16,6 +16,7 @@ use jet_map::wire::{Request, Response};
 use jet_map::{Op, PartitionEpoch, Refusal, Requester, Role, SnapshotId};
 use tracing::{debug, info, warn};
 
+use super::cell::OnDisk;
 use super::load::counted;
 use super::{MapService, Shared, lock};
 
@@ -220,27 +221,39 @@ impl Shared {
         (committed.into_values().collect(), lock(&self.flushes).finished.values().cloned().collect())
     }
 
-    /// While loading: parts of all finished epochs of jobs that are not ended, into the replicas that they belong to.
+    /// While loading: what finished epochs have, into the replicas that they belong to. Of a snapshot that is durable
+    /// everywhere also the sink writes, because nobody makes those of an ended job again.
     pub fn load_epochs(&self, machine: &Machine) {
-        let cells = self.cells();
         for info in self.store.epochs() {
-            if machine.jobs.get(&JobId(info.id.job)).is_none_or(|job| job.ended()) {
+            let id = snapshot(info.id);
+            let Some(job) = machine.jobs.get(&id.job) else { continue };
+            let durable = job.durable.as_ref().is_some_and(|durable| durable.position() == id.point());
+            if job.ended() && !durable {
                 continue;
             }
-            let id = snapshot(info.id);
             match self.read_file(id) {
                 Ok((record, files)) => {
-                    for (partition, file) in files {
-                        if let Some(cell) = cells.get(usize::from(partition.0)) {
-                            cell.state().replica.load_epoch(file);
-                        }
-                    }
-                    if let Some(record) = record {
+                    self.load_files(files, durable, !job.ended());
+                    if let Some(record) = record.filter(|_| !job.ended()) {
                         let report = EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record };
                         lock(&self.flushes).finished.insert(id.job, report);
                     }
                 }
                 Err(why) => warn!(?id, %why, "maps: an epoch cannot be read"),
+            }
+        }
+    }
+
+    fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, sinks: bool, parts: bool) {
+        let cells = self.cells();
+        for (partition, file) in files {
+            let Some(cell) = cells.get(usize::from(partition.0)) else { continue };
+            let mut state = cell.state();
+            if sinks && state.replica.load_sinks(&file) {
+                state.on_disk = OnDisk::Behind;
+            }
+            if parts {
+                state.replica.load_epoch(file);
             }
         }
     }
