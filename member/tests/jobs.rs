@@ -75,7 +75,7 @@ fn delays(world: &World, rows: u64, rate: u64) -> Expected {
 async fn submit(world: &World, job: &Expected) {
     let submit = SubmitJob { name: job.name.into(), sql: job.sql.clone(), snapshot_interval_ms: None };
     let at = *world.members.keys().next().unwrap();
-    world.client_as(at, Role::Client).submit(&submit).await.unwrap();
+    world.operator(at).submit(&submit).await.unwrap();
 }
 
 async fn view(world: &World, at: u32, name: &str) -> Result<JobView, String> {
