@@ -252,3 +252,57 @@ async fn after_a_crash_of_all_jobs_go_on_from_a_durable_snapshot_that_is_young()
         is_exact(&world, 0, job).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_may_be_the_one_that_is_killed() {
+    let mut world = founded().await;
+    let job = ledger(400_000, Some(20_000));
+    submit(&world, &job).await;
+    wait_counted(&world, 0, &job, 1).await;
+    let cluster = world.view(0).await.unwrap().cluster.unwrap();
+    let leader = cluster.roster.iter().find(|member| Some(member.uuid) == cluster.leader).unwrap().ordinal;
+    let other = (leader + 1) % 3;
+    world.kill(leader);
+    let seen = counted(&world, other, &job).await.unwrap_or(0);
+    wait_counted(&world, other, &job, seen + job.rows / 20).await;
+    world.start(leader);
+    is_exact(&world, other, &job).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_do_not_run_hold_no_stop_and_keep_what_they_wrote() {
+    let mut world = founded().await;
+    let good = ledger(300_000, Some(15_000));
+    let gone = delays(&world, 50_000, 5_000);
+    submit(&world, &good).await;
+    submit(&world, &gone).await;
+    wait_counted(&world, 0, &gone, 1).await;
+    world.operator(0).job(gone.name, "cancel").await.unwrap();
+    let bad = SubmitJob {
+        name: "bad".into(),
+        sql: gone.sql.replace("airport VARCHAR, delay BIGINT", "airport BIGINT, delay BIGINT").replace("delays", "bad").replace("(airport VARCHAR", "(airport BIGINT"),
+        snapshot_interval_ms: None,
+    };
+    world.operator(0).submit(&bad).await.unwrap();
+    let failed = world
+        .until("the failing job is suspended", || async {
+            let view = view(&world, 0, "bad").await?;
+            if view.status == JobStatus::Suspended { Ok(view) } else { Err(format!("{view:?}")) }
+        })
+        .await;
+    assert!(failed.cause.as_ref().is_some_and(|cause| cause.contains("flights.csv")) && failed.failures == 3, "{failed:?}");
+    wait_status(&world, 0, &good, JobStatus::Running).await;
+    let before = counted(&world, 0, &gone).await.unwrap();
+    let seen = counted(&world, 0, &good).await.unwrap_or(0);
+    wait_counted(&world, 0, &good, seen + 1).await;
+    // At once behind the suspension: its last snapshot is not on any disk yet.
+    world.operator(0).job(good.name, "suspend").await.unwrap();
+    let generation = world.stop("1-stop").await;
+    world.terminate_all();
+    world.start_all();
+    world.resume("1-stop", generation).await;
+    assert_eq!(counted(&world, 1, &gone).await.unwrap(), before, "a cancelled job keeps what it wrote");
+    assert_eq!(view(&world, 1, good.name).await.unwrap().status, JobStatus::Suspended);
+    world.operator(0).job(good.name, "resume").await.unwrap();
+    is_exact(&world, 1, &good).await;
+}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, RuntimeNumber, TableVersion};
 use crate::job::{SnapshotRecord, SnapshotRef};
 use crate::operation::PartitionContent;
+use crate::recovery::HeldEpoch;
 
 /// A lease lasts so long from the sending of the request that was answered.
 pub const LEASE_MS: u64 = 2_000;
@@ -67,6 +68,9 @@ pub struct ContentsReport {
     pub attempt: u32,
     /// Under which table.
     pub table_version: TableVersion,
+    /// Snapshots that are in the digests.
+    #[serde(default)]
+    pub counted: Vec<HeldEpoch>,
     /// Its replicas, by partition.
     pub contents: Vec<PartitionContent>,
 }

@@ -3,8 +3,10 @@
 //! Law: a digest is over a canonical form that is written down here. Must not know: who asks.
 
 use crate::ids::{Digest, MemberId};
+use crate::job::Job;
 use crate::machine::Machine;
 use crate::operation::PartitionContent;
+use crate::recovery::HeldEpoch;
 
 /// Digest over UUID → ordinal of the roster: one line `<uuid> <ordinal>` for each member, in UUID order.
 pub fn roster_digest(machine: &Machine) -> Digest {
@@ -13,6 +15,12 @@ pub fn roster_digest(machine: &Machine) -> Digest {
         hasher.update(format!("{member} {}\n", entry.ordinal).as_bytes());
     }
     hasher.finalize().into()
+}
+
+/// The snapshots that contents are compared and sealed with: the newest that is a fact, of every job that is not ended.
+pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
+    let newest = |job: &Job| job.snapshot.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch });
+    machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
 }
 
 /// Digest over contents: one line `<partition> <installed>.<seq> <entries> <digest>` for each partition, as given.

@@ -111,7 +111,7 @@ impl Agent {
             holds,
             loaded,
             doors: self.maps.doors(),
-            reports_contents: self.node.reported_contents(self.node.machine().table.version, &self.maps.versions()),
+            reports_contents: self.node.reported_contents(&self.node.machine(), &self.maps.versions()),
             sealed,
             opened: keeper.opened(),
             runtime: self.jobs.running(),
@@ -206,9 +206,12 @@ impl Agent {
             Action::LoadStore => self.load().await,
             Action::ReportContents { op, attempt } => {
                 // The table before the count: a change in between shows as a table that is not the present one.
-                let table_version = self.node.machine().table.version;
+                let before = self.node.machine();
                 let contents = self.maps.contents().await;
-                self.node.report_contents(Some(ContentsReport { op, attempt, table_version, contents }));
+                let counted = jet_core::view::counted_snapshots(&before);
+                if counted == jet_core::view::counted_snapshots(&self.node.machine()) {
+                    self.node.report_contents(Some(ContentsReport { op, attempt, table_version: before.table.version, counted, contents }));
+                }
                 Ok(())
             }
             Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {

@@ -178,11 +178,12 @@ impl Node {
 
     /// Under which operation and attempt reports carry contents, as long as they are what is held; else they are
     /// withdrawn.
-    pub fn reported_contents(&self, table: TableVersion, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
+    pub fn reported_contents(&self, machine: &Machine, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
         let mut contents = lock(&self.contents);
         let current = contents.as_ref().filter(|report| {
             let same = |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
-            report.table_version == table && report.contents.iter().all(same)
+            let counted = jet_core::view::counted_snapshots(machine);
+            report.table_version == machine.table.version && report.counted == counted && report.contents.iter().all(same)
         });
         let told = current.map(|report| (report.op.clone(), report.attempt));
         if told.is_none() {

@@ -180,16 +180,18 @@ impl Shared {
 
     /// An epoch is durable on every replica: its sink writes go to the log, then older files go.
     pub fn epoch_is_durable(self: &Arc<Self>, id: SnapshotId) {
-        for cell in self.cells() {
-            let mut state = cell.state();
-            let log = state.replica.durable(id);
-            state.log(self, cell.partition, log);
-        }
+        self.log_sinks(id);
         let shared = self.clone();
         tokio::task::spawn_blocking(move || {
             let logged = shared.store.flush().and_then(|ticket| shared.store.wait_durable(ticket, DURABLE_WITHIN));
             // A partition that is behind does not have its sink writes in the log; the old file still has them.
             if logged.is_err() || !shared.cells_behind().is_empty() {
+                return;
+            }
+            if id == super::all_of(id.job) {
+                if let Err(error) = shared.store.drop_job(id.job.0) {
+                    debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now");
+                }
                 return;
             }
             for old in shared.store.epochs().into_iter().filter(|info| info.id.job == id.job.0 && info.id < name(id)) {
@@ -357,6 +359,12 @@ impl Shared {
             let Some(record) = machine.jobs.get(&id.job).and_then(|job| job.snapshot.as_ref()).map(|s| s.record.clone()) else { continue };
             self.settle_epoch(id, record, deadline).await?;
         }
+        for job in machine.jobs.values().filter(|job| job.ended()) {
+            self.log_sinks(super::all_of(job.id));
+        }
+        if let Some(job) = self.not_on_disk() {
+            return Err(format!("job {job} has published more than its last durable snapshot; wait for a newer one"));
+        }
         loop {
             self.behind.notify_one();
             let behind = self.cells_behind();
@@ -386,12 +394,30 @@ impl Shared {
                 Err(error) => return Err(error.to_string()),
             }
         }
+        self.log_sinks(id);
+        Ok(())
+    }
+
+    /// Sink writes up to this snapshot go to the log.
+    fn log_sinks(&self, id: SnapshotId) {
         for cell in self.cells() {
             let mut state = cell.state();
             let log = state.replica.durable(id);
             state.log(self, cell.partition, log);
         }
-        Ok(())
+    }
+
+    /// A job of which RAM shows what no log will have.
+    fn not_on_disk(&self) -> Option<JobId> {
+        let held = self.cluster.machine().table.held_by(self.cluster.me());
+        let cells = self.cells();
+        held.into_iter().filter_map(|partition| cells.get(usize::from(partition.0))).find_map(|cell| {
+            let state = cell.state();
+            let content = state.replica.content();
+            let marker = content.markers.iter().find(|(job, point)| content.markers_on_disk.get(job) != Some(point));
+            let pending = content.pending.held().find_map(|(_, _, held)| held.writes.first().map(|(id, _)| id.job));
+            marker.map(|(job, _)| *job).or(pending)
+        })
     }
 
     fn file_covers_what_is_held(&self, id: SnapshotId) -> Result<(), FlushError> {

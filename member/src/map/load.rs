@@ -20,9 +20,8 @@ type Entries = BTreeMap<u32, BTreeMap<Bytes, Bytes>>;
 
 /// The snapshots that contents are compared with: the newest that is a fact, of every job that is not ended.
 pub fn counted(machine: &Machine) -> BTreeSet<SnapshotId> {
-    let jobs = machine.jobs.values().filter(|job| !job.ended());
-    let newest = |job: &jet_core::Job| job.snapshot.as_ref().map(|s| SnapshotId { job: job.id, execution: s.execution, epoch: s.epoch });
-    jobs.filter_map(newest).collect()
+    let counted = jet_core::view::counted_snapshots(machine).into_iter();
+    counted.map(|held| SnapshotId { job: held.job, execution: held.execution, epoch: held.epoch }).collect()
 }
 
 impl Shared {

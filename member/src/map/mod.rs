@@ -74,6 +74,7 @@ struct Known {
     table: TableVersion,
     installs: bool,
     durable: BTreeMap<jet_core::JobId, Point>,
+    ended: std::collections::BTreeSet<jet_core::JobId>,
     loaded: bool,
     /// Jobs whose snapshot was put in place since.
     brought_back: std::collections::BTreeSet<jet_core::JobId>,
@@ -134,7 +135,11 @@ impl Shared {
             let mut known = lock(&self.known);
             let changed = known.table != machine.table.version || known.installs != installs;
             (known.table, known.installs) = (machine.table.version, installs);
-            (changed, newly_durable(&mut known.durable, machine))
+            // Not while stores are being read: nothing is to be taken from them then.
+            let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some();
+            let ended = machine.jobs.values().filter(|job| runs && job.ended() && known.ended.insert(job.id)).map(|job| job.id);
+            let ended: Vec<_> = ended.map(all_of).collect();
+            (changed, newly_durable(&mut known.durable, machine).into_iter().chain(ended).collect::<Vec<_>>())
         };
         if table_changed {
             for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
@@ -157,6 +162,11 @@ fn installs(state: &ClusterState) -> bool {
         ClusterState::Passive { held_by } => held_by.is_none(),
         other => other.settled().is_some(),
     }
+}
+
+/// Everything of a job: what an ended one has published is nobody's to take back.
+fn all_of(job: jet_core::JobId) -> jet_map::SnapshotId {
+    jet_map::SnapshotId { job, execution: jet_core::ExecutionId(u64::MAX), epoch: jet_core::Epoch(u64::MAX) }
 }
 
 fn newly_durable(known: &mut BTreeMap<jet_core::JobId, Point>, machine: &Machine) -> Vec<jet_map::SnapshotId> {

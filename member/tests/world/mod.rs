@@ -37,6 +37,8 @@ pub struct World {
     ports: Vec<[u16; 3]>,
     pub members: BTreeMap<u32, Process>,
     pub partitions: u16,
+    /// Who gives the founding permit: `operator` or `configuration`.
+    pub permit_from: &'static str,
 }
 
 impl World {
@@ -52,7 +54,7 @@ impl World {
         let hazelcast = format!("hazelcast:\n  cluster-name: {CLUSTER}\n  network:\n    join:\n      tcp-ip: {{enabled: true, member-list: [{}]}}\n", list.join(", "));
         std::fs::write(config.join("hazelcast.yaml"), hazelcast).unwrap();
         std::fs::write(config.join("hazelcast-jet.yaml"), "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n").unwrap();
-        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31 }
+        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31, permit_from: "operator" }
     }
 
     pub fn home(&self, ordinal: u32) -> PathBuf {
@@ -73,7 +75,7 @@ impl World {
             ("--admin-port", admin.to_string()),
             ("--health-port", health.to_string()),
             ("--volume-id", format!("volume-{ordinal}")),
-            ("--founding", "operator".into()),
+            ("--founding", self.permit_from.into()),
         ];
         let arguments: Vec<String> = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
         self.members.insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
@@ -87,6 +89,16 @@ impl World {
 
     pub fn kill(&mut self, ordinal: u32) {
         self.members.remove(&ordinal).unwrap().kill();
+    }
+
+    /// SIGSTOP: the process and its clocks' readers stand still, its sockets stay open.
+    pub fn pause(&self, ordinal: u32) {
+        self.members[&ordinal].pause();
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self, ordinal: u32) {
+        self.members[&ordinal].go_on();
     }
 
     pub fn terminate_all(&mut self) {

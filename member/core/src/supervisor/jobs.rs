@@ -90,8 +90,20 @@ fn restore(job: &Job, observations: &Observations, roll: &Roll) -> Option<Snapsh
     }
 }
 
+/// A suspended job of which more was published than any fact says: a seal would not have it.
+pub(super) fn unwritten<'a>(machine: &'a Machine, observations: &Observations) -> Option<&'a Job> {
+    let newer = |job: &&Job| {
+        let told = observations.members.values().flat_map(|observed| &observed.report.committed).filter(|epoch| epoch.job == job.id);
+        let newest = told.map(|epoch| (epoch.execution, epoch.epoch)).max();
+        newest > job.snapshot.as_ref().map(SnapshotRef::position)
+    };
+    // After a return only the machine says what a job goes on from.
+    let suspended = |job: &&Job| job.status == JobStatus::Suspended && job.returning.is_none();
+    machine.jobs.values().filter(suspended).find(newer)
+}
+
 /// Snapshots that every member has on disk.
-fn durable(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<Command> {
+pub(super) fn durable(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<Command> {
     if roll.here().len() != machine.roster.len() {
         return Vec::new();
     }

@@ -57,7 +57,7 @@ pub fn plan(machine: &Machine, observations: &Observations) -> Vec<Command> {
     match &machine.state {
         ClusterState::Unfounded => Vec::new(),
         ClusterState::Activating { .. } | ClusterState::Recovering { .. } => recovery::plan(machine, &roll),
-        ClusterState::InTransition { .. } => operation::freezing(machine, observations),
+        ClusterState::InTransition { .. } => operation::freezing(machine, observations, &roll),
         ClusterState::Passive { held_by: Some(_) } => operation::sealing(machine, &roll),
         _ => settled(machine, observations, &roll),
     }

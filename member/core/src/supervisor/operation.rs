@@ -88,7 +88,11 @@ fn unequal(machine: &Machine, operation: &Operation, observations: &Observations
 }
 
 fn contents<'a>(machine: &Machine, operation: &Operation, observations: &'a Observations) -> BTreeMap<MemberId, &'a ContentsReport> {
-    let fits = |report: &&ContentsReport| report.op == operation.id && report.attempt == operation.attempt && report.table_version == machine.table.version;
+    let counted = view::counted_snapshots(machine);
+    let fits = |report: &&ContentsReport| {
+        let same = report.op == operation.id && report.attempt == operation.attempt;
+        same && report.table_version == machine.table.version && report.counted == counted
+    };
     let of_member = |(member, entry): (&MemberId, &crate::roster::RosterEntry)| {
         let observed = observations.members.get(member).filter(|observed| observed.boot == entry.boot)?;
         observed.report.contents.as_ref().filter(fits).map(|report| (*member, report))
@@ -122,10 +126,13 @@ fn agreed(machine: &Machine, operation: &Operation, observations: &Observations)
 }
 
 /// Terminal snapshots, then equal contents.
-pub(super) fn freezing(machine: &Machine, observations: &Observations) -> Vec<Command> {
+pub(super) fn freezing(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<Command> {
     let Some(operation) = machine.open_operation() else { return Vec::new() };
-    if !safety::why_not_quiesce(machine, operation).is_empty() {
-        return super::jobs::built(machine, observations).into_iter().collect();
+    let unwritten = super::jobs::unwritten(machine, observations).is_some();
+    if unwritten || !safety::why_not_quiesce(machine, operation).is_empty() {
+        let mut commands = super::jobs::durable(machine, observations, roll);
+        commands.extend(super::jobs::built(machine, observations));
+        return commands;
     }
     let quiesced = |contents| Command::Quiesced { op: operation.id.clone(), attempt: operation.attempt, contents };
     agreed(machine, operation, observations).map(quiesced).into_iter().collect()

@@ -17,6 +17,9 @@ pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Obs
             if !why.is_empty() {
                 return sentence(&why);
             }
+            if let Some(job) = super::jobs::unwritten(machine, observations) {
+                return format!("the last snapshot of job '{}' on every disk", job.name);
+            }
             let restless = super::operation::not_still(machine, operation, observations);
             if restless.is_empty() { "equal contents of all copies".into() } else { format!("closed doors and contents of {}", names(machine, &restless)) }
         }

@@ -171,6 +171,7 @@ impl Node {
             op: op.clone(),
             attempt: *attempt,
             table_version: self.machine.table.version,
+            counted: jet_core::view::counted_snapshots(&self.machine),
             contents: self.ram.iter().filter(|(p, _)| self.machine.table.entry(**p).is_some_and(|e| e.replica(self.id).is_some())).map(|(p, copy)| copy.content(*p)).collect(),
         });
         let leads = |(partition, entry): (PartitionId, &jet_core::PartitionEntry)| {

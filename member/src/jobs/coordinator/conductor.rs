@@ -184,7 +184,7 @@ impl Conductor {
 }
 
 /// The newest committed snapshot of a job.
-async fn learn(shared: &Shared, job: JobId) -> Result<Option<CommitRecord>, String> {
+pub(super) async fn learn(shared: &Shared, job: JobId) -> Result<Option<CommitRecord>, String> {
     let home = home_of_job(job, shared.maps.partitions());
     match shared.maps.ask(home, Requester::Job, Query::LastCommit { job }).await {
         Ok(QueryReply::Commit(record)) => Ok(record),

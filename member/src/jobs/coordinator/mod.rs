@@ -71,10 +71,12 @@ impl Drop for Aborts {
 pub(super) async fn run(shared: Arc<Shared>) {
     let looks = watch::Sender::new(Look::default());
     let mut conductors: BTreeMap<Life, Aborts> = BTreeMap::new();
+    let mut left: BTreeMap<JobId, Aborts> = BTreeMap::new();
     loop {
         let _ = tokio::time::timeout(LOOK, shared.news.notified()).await;
         if shared.cluster.leader() != Some(shared.cluster.me()) {
             conductors.clear();
+            left.clear();
             continue;
         }
         let machine = shared.cluster.machine();
@@ -86,11 +88,20 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Aborts(conducting.abort_handle())
             });
         }
+        for job in ended(&machine) {
+            left.entry(job).or_insert_with(|| Aborts(tokio::spawn(publish::leave(shared.clone(), job)).abort_handle()));
+        }
         if !conductors.is_empty() {
             looks.send_replace(look(&shared, &machine).await);
             tokio::time::sleep(LEAST).await;
         }
     }
+}
+
+/// Jobs whose snapshots nobody needs any more. While contents are compared, nothing is dropped.
+fn ended(machine: &Machine) -> Vec<JobId> {
+    let runs = machine.state.settled().is_some_and(|state| state.runs_jobs());
+    machine.jobs.values().filter(|job| runs && job.ended()).map(|job| job.id).collect()
 }
 
 /// Jobs that have something to be coordinated.

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jet_core::{JobId, Machine, MemberId, RuntimeNumber};
+use jet_core::{Epoch, ExecutionId, JobId, Machine, MemberId, RuntimeNumber};
 use jet_map::{CommitRecord, Op, SnapshotId};
+
+use tracing::debug;
 
 use super::ask;
 use super::commit::everywhere;
+use super::conductor::learn;
 use super::plan::Point;
 use crate::jobs::words::{Answer, Ask};
 use crate::jobs::{Shared, parts};
@@ -19,6 +22,10 @@ use crate::jobs::{Shared, parts};
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// Tries before the step is given back.
 const TELL_TRIES: u32 = 5;
+/// Tries to drop what an ended job left; afterwards it stays until the next leader.
+const LEAVE_TRIES: u32 = 10;
+/// Pause between two of them.
+const LEAVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells every member of the generation.
 pub(super) async fn tell(shared: &Arc<Shared>, machine: &Machine, runtime: RuntimeNumber, record: &CommitRecord) -> Result<(), String> {
@@ -45,4 +52,20 @@ pub(super) async fn publish(shared: &Shared, job: JobId, point: Point, kept: Poi
     let id = SnapshotId { job, execution: point.0, epoch: point.1 };
     everywhere(shared, |_| Op::SinkApply { id, vertices: vec![parts::SINK] }).await?;
     everywhere(shared, |_| Op::SnapshotDrop { job, before: kept }).await.map(|_| ())
+}
+
+/// Drops the snapshots of a job that is ended.
+pub(super) async fn leave(shared: Arc<Shared>, job: JobId) {
+    for _ in 0..LEAVE_TRIES {
+        let dropped = match learn(&shared, job).await {
+            Ok(None) => return,
+            Ok(Some(_)) => everywhere(&shared, |_| Op::SnapshotDrop { job, before: (ExecutionId(u64::MAX), Epoch(u64::MAX)) }).await.map(|_| ()),
+            Err(why) => Err(why),
+        };
+        match dropped {
+            Ok(()) => return,
+            Err(why) => debug!(%job, %why, "snapshots of an ended job are not dropped yet"),
+        }
+        tokio::time::sleep(LEAVE_AGAIN).await;
+    }
 }

@@ -1,0 +1,121 @@
+//! Law HOLD with real processes: a volume that is not the recorded one, or not what was sealed, holds the return, and is named.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod world;
+
+use std::path::{Path, PathBuf};
+
+use jet_admin_api::cluster::ClusterStateView;
+use jet_admin_api::member::MemberPhase;
+use world::{World, brief};
+
+/// A cluster of three, stopped and switched off.
+async fn stopped() -> (World, u64) {
+    let mut world = World::new(3);
+    world.start_all();
+    world.found().await;
+    for n in 0..20 {
+        world.put(n % 3, &format!("key-{n}"), "value").await.unwrap();
+    }
+    let generation = world.stop("1-stop").await;
+    world.terminate_all();
+    (world, generation)
+}
+
+async fn recovering_without(world: &World, through: u32, absent: u32) {
+    world
+        .until("the return is held and names the member", || async {
+            let view = world.view(through).await?;
+            let cluster = view.cluster.clone().ok_or("no cluster yet")?;
+            let missing: Vec<u32> = cluster.missing.iter().map(|m| m.ordinal).collect();
+            assert_ne!(view.phase, MemberPhase::WaitingForActivate, "{}", brief(&view));
+            if cluster.state == ClusterStateView::Recovering && missing == [absent] { Ok(()) } else { Err(brief(&view)) }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_volume_never_becomes_the_member_that_it_replaced() {
+    let (mut world, generation) = stopped().await;
+    let kept = world.dir.path().join("kept");
+    std::fs::rename(world.home(2), &kept).unwrap();
+    world.start_all();
+    recovering_without(&world, 0, 2).await;
+    let blank = world.all_in([2], MemberPhase::NoStore).await;
+    assert!(!blank[0].doors_open && blank[0].founding_id.is_none());
+    let activate = jet_admin_api::operation::Activate { sealed_generation: generation, wishes: Vec::new() };
+    assert!(world.operator(0).activate("1-stop", &activate).await.is_err());
+    // The recorded volume is put back.
+    world.kill(2);
+    std::fs::remove_dir_all(world.home(2)).unwrap();
+    std::fs::rename(&kept, world.home(2)).unwrap();
+    world.start(2);
+    world.resume("1-stop", generation).await;
+    assert_eq!(world.get(2, "key-7").await.unwrap().as_deref(), Some("value"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_flipped_byte_in_a_sealed_volume_holds_and_names_the_file() {
+    let (mut world, generation) = stopped().await;
+    let file = largest(&world.home(1).join("recovery/data"));
+    let good = std::fs::read(&file).unwrap();
+    let mut bad = good.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    std::fs::write(&file, &bad).unwrap();
+    world.start_all();
+    recovering_without(&world, 0, 1).await;
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    world
+        .until("the damaged file is named", || async {
+            let view = world.view(1).await?;
+            if view.waiting_for.contains(&name) { Ok(()) } else { Err(brief(&view)) }
+        })
+        .await;
+    world.kill(1);
+    std::fs::write(&file, &good).unwrap();
+    world.start(1);
+    world.resume("1-stop", generation).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn volumes_that_were_mixed_up_hold() {
+    let (mut world, generation) = stopped().await;
+    let swap = |world: &World| {
+        let aside = world.dir.path().join("aside");
+        std::fs::rename(world.home(1), &aside).unwrap();
+        std::fs::rename(world.home(2), world.home(1)).unwrap();
+        std::fs::rename(&aside, world.home(2)).unwrap();
+    };
+    swap(&world);
+    world.start_all();
+    let said = world
+        .until("mixed volumes are refused", || async {
+            let view = world.view(1).await?;
+            if view.phase == MemberPhase::Held { Ok(view.waiting_for) } else { Err(brief(&view)) }
+        })
+        .await;
+    assert!(said.contains("volume-2") && said.contains("volume-1"), "{said}");
+    world.kill(1);
+    world.kill(2);
+    swap(&world);
+    world.start(1);
+    world.start(2);
+    world.resume("1-stop", generation).await;
+}
+
+fn largest(dir: &Path) -> PathBuf {
+    let mut files = Vec::new();
+    let mut rooms = vec![dir.to_owned()];
+    while let Some(room) = rooms.pop() {
+        for entry in std::fs::read_dir(room).unwrap() {
+            let entry = entry.unwrap();
+            match entry.metadata().unwrap() {
+                m if m.is_dir() => rooms.push(entry.path()),
+                m => files.push((m.len(), entry.path())),
+            }
+        }
+    }
+    files.into_iter().max().unwrap().1
+}
