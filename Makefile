@@ -14,7 +14,7 @@ demo: ## Everything from nothing: cluster, chart, job over real input, stop, ret
 clean-demo: ## Take the demo and its Kubernetes away without a trace
 	@demo/clean
 
-test: ## Tests beside the code, guards over the house
+test: ## Tests of the workspace: units, crash, simulation, processes, a real API server
 	@dev/check-host
 	@dev/test
 
