@@ -57,6 +57,9 @@ pub(super) async fn publish(shared: &Shared, job: JobId, point: Point, kept: Poi
 /// Drops the snapshots of a job that is ended.
 pub(super) async fn leave(shared: Arc<Shared>, job: JobId) {
     for _ in 0..LEAVE_TRIES {
+        if shared.cluster.machine().state.settled().is_none() {
+            return;
+        }
         let dropped = match learn(&shared, job).await {
             Ok(None) => return,
             Ok(Some(_)) => everywhere(&shared, |_| Op::SnapshotDrop { job, before: (ExecutionId(u64::MAX), Epoch(u64::MAX)) }).await.map(|_| ()),
