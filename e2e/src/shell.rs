@@ -36,10 +36,17 @@ pub fn bash(script: &str) -> Result<String, String> {
 /// Waits until `look` has a value; `Err` is the state so far, which a hit bound prints.
 pub fn wait_for<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let from = Instant::now();
+    let mut last = String::new();
     loop {
         match look() {
             Ok(value) => return value,
-            Err(state) => assert!(from.elapsed() < bound, "{what}: not within {bound:?}; last state: {state}"),
+            Err(state) => {
+                assert!(from.elapsed() < bound, "{what}: not within {bound:?}; last state: {state}");
+                if state != last {
+                    eprintln!("  {what}: {state}");
+                    last = state;
+                }
+            }
         }
         std::thread::sleep(LOOK);
     }
