@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("no signals: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("no signals: {e}"))?;
@@ -40,6 +40,12 @@ fn run(settings: Settings) -> Result<(), String> {
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ended
+}
+
+/// A thread that computes for some milliseconds must not keep beats and votes waiting, also on one core.
+fn threads() -> usize {
+    const LEAST: usize = 4;
+    std::thread::available_parallelism().map_or(LEAST, |cores| cores.get().max(LEAST))
 }
 
 /// What this program is made of.

@@ -180,9 +180,9 @@ impl Shared {
 
     /// An epoch is durable on every replica: its sink writes go to the log, then older files go.
     pub fn epoch_is_durable(self: &Arc<Self>, id: SnapshotId) {
-        self.log_sinks(id);
         let shared = self.clone();
         tokio::task::spawn_blocking(move || {
+            shared.log_sinks(id);
             let logged = shared.store.flush().and_then(|ticket| shared.store.wait_durable(ticket, DURABLE_WITHIN));
             // A partition that is behind does not have its sink writes in the log; the old file still has them.
             if logged.is_err() || !shared.cells_behind().is_empty() {
