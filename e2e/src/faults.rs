@@ -14,6 +14,19 @@ pub fn kill_pod(namespace: &str, pod: &str) {
     kube(&["kill-pod", namespace, pod, "KILL"]);
 }
 
+/// Like [`kill_pod`]; whether there was a process to kill. (What was just killed may not be started again yet.)
+pub fn killed(namespace: &str, pod: &str) -> bool {
+    attempt(root().join("e2e/kube/kube").to_str().expect("UTF-8"), &["kill-pod", namespace, pod, "KILL"], None).is_ok()
+}
+
+/// Empties the directory behind a claim: the claim and its volume stay, as after a disk was replaced under them.
+pub fn empty_volume(namespace: &str, claim: &str) {
+    let volume = run("kubectl", &["-n", namespace, "get", "pvc", claim, "-o", "jsonpath={.spec.volumeName}"]);
+    let path = run("kubectl", &["get", "pv", &volume, "-o", "jsonpath={.spec.local.path}"]);
+    assert!(path.contains(&volume), "{claim}: {path} is no directory of a volume");
+    run("find", &[&path, "-mindepth", "1", "-delete"]);
+}
+
 /// SIGKILL to several pods, as near to one moment as commands can be.
 pub fn kill_pods(namespace: &str, pods: &[String]) {
     std::thread::scope(|scope| {

@@ -42,14 +42,14 @@ impl<'a> Jet<'a> {
 
     /// Applies a ledger job (`payload` bytes a group, `keys` groups, `rate` events a second) and waits until it runs.
     pub fn ledger(&self, keys: u64, rate: u64, payload: u64) {
-        let (payload_option, columns, select) = if payload > 0 {
-            (format!(", 'payload'='{payload}'"), ", padding VARCHAR", ", MAX(payload)")
+        let (payload_option, events, columns, select) = if payload > 0 {
+            (format!(", 'payload'='{payload}'"), " (key BIGINT, number BIGINT, payload VARCHAR)", ", padding VARCHAR", ", MAX(payload)")
         } else {
-            (String::new(), "", "")
+            (String::new(), "", "", "")
         };
         let yaml = format!(
             "apiVersion: jet.lossless.dev/v1alpha1\nkind: JetJob\nmetadata:\n  name: ledger\nspec:\n  cluster: {}\n  sql: |\n    \
-             CREATE MAPPING events TYPE Generator OPTIONS ('rate'='{rate}', 'keys'='{keys}'{payload_option});\n    \
+             CREATE MAPPING events{events} TYPE Generator OPTIONS ('rate'='{rate}', 'keys'='{keys}'{payload_option});\n    \
              CREATE MAPPING ledger (key BIGINT, events BIGINT, highest BIGINT, total BIGINT{columns}) TYPE Map OPTIONS ('key'='key');\n    \
              CREATE JOB ledger OPTIONS ('snapshot-interval'='1s') AS INSERT INTO ledger SELECT key, COUNT(*), MAX(number), SUM(number){select} FROM events GROUP BY key;\n",
             self.name

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use jet_e2e::faults::{kill_pod, kill_pods, operator_pod};
+use jet_e2e::faults::{kill_pod, kill_pods, killed as kill, operator_pod};
 use jet_e2e::jet::{Jet, OPERATION};
 use jet_e2e::shell::wait_for;
 use jet_e2e::world::World;
@@ -72,11 +72,8 @@ fn kill_operator_at_each_step(jet: &Jet<'_>, end: &str) -> Vec<String> {
         assert!(from.elapsed() < Duration::from_secs(400), "{end}: not within 400 s; killed at {killed:?}");
         let object = jet.object();
         let step = object.pointer("/status/operation/step").and_then(|s| s.as_str()).unwrap_or_default().to_owned();
-        if !step.is_empty() && step != last {
-            if let Some(pod) = operator_pod() {
-                kill_pod("jet-system", &pod);
-                killed.push(step.clone());
-            }
+        if !step.is_empty() && step != last && operator_pod().is_some_and(|pod| kill("jet-system", &pod)) {
+            killed.push(step.clone());
             last = step;
         }
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jet_e2e::faults::empty_volume;
 use jet_e2e::jet::Jet;
 use jet_e2e::shell::{attempt, holds_for, run, wait_for};
 use jet_e2e::world::World;
@@ -58,9 +59,13 @@ fn blank_volumes_never_found_a_second_cluster() {
     let world = World::new("blank_volumes_never_found_a_second_cluster");
     let jet = Jet::ready(&world, "orders", 3);
     jet.stop();
-    world.kubectl(&["delete", "pvc", "--all", "--timeout=60s"]);
+    let said = world.try_kubectl(&["delete", "pvc", "--all", "--timeout=60s"]).unwrap_err();
+    assert!(said.contains("sealed state"), "sealed claims are not deleted: {said}");
+    for ordinal in 0..3 {
+        empty_volume(&world.namespace, &format!("data-orders-{ordinal}"));
+    }
     jet.ask_return();
-    let why = jet.wait("VolumesIntact", "False");
+    let why = jet.wait_reason("MembersComplete", "orders-");
     println!("{why}");
     holds_for("nothing is founded anew", Duration::from_secs(8), || {
         let (doors, why) = jet.condition("DoorsOpen");
