@@ -164,7 +164,12 @@ impl MemberClient {
         self.call(Method::PUT, &format!("/v1/maps/{map}/entries/{key}"), entry).await
     }
 
-    async fn call<B: Serialize + Sync, A: DeserializeOwned>(&self, method: Method, path: &str, body: &B) -> Result<A, CallError> {
+    async fn call<B: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<A, CallError> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let not_sent = |reason: String| CallError::NotSent { address: self.address.clone(), reason };
         let unknown = |reason: String| CallError::Unknown { address: self.address.clone(), reason };
@@ -183,7 +188,10 @@ impl MemberClient {
         let connect = async {
             let tcp = TcpStream::connect(&self.address).await.map_err(|e| e.to_string())?;
             tcp.set_nodelay(true).map_err(|e| e.to_string())?;
-            let tls = TlsConnector::from(self.tls.clone()).connect(self.server_name.clone(), tcp).await.map_err(|e| e.to_string())?;
+            let tls = TlsConnector::from(self.tls.clone())
+                .connect(self.server_name.clone(), tcp)
+                .await
+                .map_err(|e| e.to_string())?;
             hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())
         };
         let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
@@ -194,16 +202,19 @@ impl MemberClient {
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
             let status = response.status();
-            let bytes = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|e| e.to_string())?.to_bytes();
+            let bytes =
+                Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|e| e.to_string())?.to_bytes();
             Ok::<_, String>((status, bytes))
         };
         let outcome = tokio::time::timeout_at(deadline, exchange).await;
         driver.abort();
-        let (status, bytes) = outcome.map_err(|_| unknown(format!("no answer within {:?}", self.timeout)))?.map_err(unknown)?;
+        let (status, bytes) =
+            outcome.map_err(|_| unknown(format!("no answer within {:?}", self.timeout)))?.map_err(unknown)?;
         if status.is_success() {
             serde_json::from_slice(&bytes).map_err(|e| unknown(format!("the answer cannot be understood: {e}")))
         } else {
-            let refusal: Refusal = serde_json::from_slice(&bytes).map_err(|_| unknown(format!("HTTP {status}: {}", String::from_utf8_lossy(&bytes))))?;
+            let refusal: Refusal = serde_json::from_slice(&bytes)
+                .map_err(|_| unknown(format!("HTTP {status}: {}", String::from_utf8_lossy(&bytes))))?;
             Err(refusal.into())
         }
     }

@@ -108,7 +108,14 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nobody() {
-        for uri in ["jet://a/b", "jet://a/b/member", "jet://a/b/member/x", "jet:///b/admin", "spiffe://a/b/admin", "jet://a/b/admin/c"] {
+        for uri in [
+            "jet://a/b",
+            "jet://a/b/member",
+            "jet://a/b/member/x",
+            "jet:///b/admin",
+            "spiffe://a/b/admin",
+            "jet://a/b/admin/c",
+        ] {
             assert_eq!(Identity::parse(uri), None, "{uri}");
         }
     }

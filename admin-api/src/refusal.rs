@@ -70,7 +70,12 @@ impl Code {
             Code::BadRequest | Code::BadSql => 400,
             Code::Forbidden => 403,
             Code::NotFound => 404,
-            Code::ClusterState | Code::StaleOperation | Code::AlreadyDecided | Code::StepOrder | Code::FoundingDiffers | Code::Exists => 409,
+            Code::ClusterState
+            | Code::StaleOperation
+            | Code::AlreadyDecided
+            | Code::StepOrder
+            | Code::FoundingDiffers
+            | Code::Exists => 409,
             Code::DoorsClosed | Code::NoLeader | Code::PartitionAbsent => 503,
             Code::Internal => 500,
         }

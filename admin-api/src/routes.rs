@@ -62,9 +62,24 @@ pub enum Route {
 impl Route {
     /// Every route.
     pub const ALL: [Route; 18] = [
-        Route::Member, Route::Cluster, Route::Found, Route::Peers, Route::Begin, Route::Freeze, Route::Commit, Route::Abort,
-        Route::Activate, Route::Open, Route::Jobs, Route::SubmitJob, Route::CancelJob, Route::SuspendJob,
-        Route::ResumeJob, Route::Sql, Route::GetEntry, Route::PutEntry,
+        Route::Member,
+        Route::Cluster,
+        Route::Found,
+        Route::Peers,
+        Route::Begin,
+        Route::Freeze,
+        Route::Commit,
+        Route::Abort,
+        Route::Activate,
+        Route::Open,
+        Route::Jobs,
+        Route::SubmitJob,
+        Route::CancelJob,
+        Route::SuspendJob,
+        Route::ResumeJob,
+        Route::Sql,
+        Route::GetEntry,
+        Route::PutEntry,
     ];
 
     /// Method and path pattern (axum 0.8 syntax).
@@ -95,7 +110,14 @@ impl Route {
     pub fn allowed(self) -> Allowed {
         match self {
             Route::Member | Route::Cluster | Route::Jobs => WATCH,
-            Route::Found | Route::Peers | Route::Begin | Route::Freeze | Route::Commit | Route::Abort | Route::Activate | Route::Open => OPERATOR,
+            Route::Found
+            | Route::Peers
+            | Route::Begin
+            | Route::Freeze
+            | Route::Commit
+            | Route::Abort
+            | Route::Activate
+            | Route::Open => OPERATOR,
             Route::SubmitJob | Route::CancelJob | Route::SuspendJob | Route::ResumeJob => PEOPLE,
             Route::Sql | Route::GetEntry | Route::PutEntry => DATA,
         }

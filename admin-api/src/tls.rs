@@ -74,7 +74,8 @@ impl Material {
     }
 
     fn key_pair(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|e| TlsError::Pem { what: "the private key", reason: e.to_string() })?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|e| TlsError::Pem { what: "the private key", reason: e.to_string() })?;
         Ok((certificates("the certificate", &self.cert)?, key))
     }
 
@@ -111,7 +112,8 @@ impl Material {
 
 /// Who a verified certificate names.
 pub fn peer_identity(cert: &CertificateDer<'_>) -> Result<Identity, TlsError> {
-    let (_, parsed) = X509Certificate::from_der(cert).map_err(|e| TlsError::Pem { what: "the peer's certificate", reason: e.to_string() })?;
+    let (_, parsed) = X509Certificate::from_der(cert)
+        .map_err(|e| TlsError::Pem { what: "the peer's certificate", reason: e.to_string() })?;
     let names = parsed.subject_alternative_name().ok().flatten().ok_or(TlsError::Nameless)?;
     names
         .value

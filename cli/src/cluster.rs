@@ -43,7 +43,13 @@ fn describe(cluster: &ClusterView) -> String {
         .map(|member| {
             let leader = if cluster.leader == Some(member.uuid) { "leader" } else { "" };
             let heard = if member.present { "yes" } else { "no" };
-            vec![member.ordinal.to_string(), member.uuid.to_string(), member.boot.to_string(), heard.into(), leader.into()]
+            vec![
+                member.ordinal.to_string(),
+                member.uuid.to_string(),
+                member.boot.to_string(),
+                heard.into(),
+                leader.into(),
+            ]
         })
         .collect();
     text + "\n" + &aligned(&["MEMBER", "UUID", "BOOT", "HEARD", "ROLE"], &rows)

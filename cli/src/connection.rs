@@ -29,7 +29,9 @@ pub struct Connection {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The material is missing or unusable.
-    #[error("{0}\nGive --tls-dir a directory with ca.crt, tls.crt and tls.key, for example from: kubectl get secret <cluster>-admin")]
+    #[error(
+        "{0}\nGive --tls-dir a directory with ca.crt, tls.crt and tls.key, for example from: kubectl get secret <cluster>-admin"
+    )]
     Tls(#[from] jet_admin_api::tls::TlsError),
     /// An answer cannot be printed as JSON.
     #[error("the answer cannot be printed as JSON: {0}")]

@@ -19,7 +19,12 @@ pub enum Form {
 }
 
 /// Rows of `sql` as text, and whether they are all.
-pub async fn select(client: &MemberClient, sql: String, limit: u32, form: Form) -> Result<(String, bool), ConnectionError> {
+pub async fn select(
+    client: &MemberClient,
+    sql: String,
+    limit: u32,
+    form: Form,
+) -> Result<(String, bool), ConnectionError> {
     let rows = client.sql(&SqlQuery { sql, limit }).await?;
     let text = match form {
         Form::Table => table(&rows),
@@ -30,8 +35,11 @@ pub async fn select(client: &MemberClient, sql: String, limit: u32, form: Form) 
 
 fn table(rows: &SqlRows) -> String {
     let header: Vec<&str> = rows.columns.iter().map(String::as_str).collect();
-    let cells: Vec<Vec<String>> =
-        rows.rows.iter().map(|row| row.iter().map(|cell| cell.clone().unwrap_or_else(|| "NULL".into())).collect()).collect();
+    let cells: Vec<Vec<String>> = rows
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cell.clone().unwrap_or_else(|| "NULL".into())).collect())
+        .collect();
     let more = if rows.truncated { ", and there are more (raise --limit)" } else { "" };
     format!("{}({} rows{more})\n", aligned(&header, &cells), rows.rows.len())
 }
@@ -46,7 +54,11 @@ fn csv(rows: &SqlRows) -> String {
 }
 
 fn quoted(cell: &str) -> String {
-    if cell.is_empty() || cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.into() }
+    if cell.is_empty() || cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.into()
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub fn jetclusters(client: Client, namespace: Option<&str>) -> Api<DynamicObject
 /// What a person wants to know about one cluster.
 pub fn describe(object: &DynamicObject) -> String {
     let status = object.data.get("status").unwrap_or(&Value::Null);
-    let mut text = format!("{}  {}\n", object.name_any(), words(status, "/phase").unwrap_or("not seen by the operator yet"));
+    let mut text =
+        format!("{}  {}\n", object.name_any(), words(status, "/phase").unwrap_or("not seen by the operator yet"));
     operation(&mut text, status);
     for blocker in list(status, "/blockers") {
         let field = |name: &str| blocker.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -38,7 +39,12 @@ pub fn describe(object: &DynamicObject) -> String {
     }
     let conditions: Vec<Vec<String>> = list(status, "/conditions")
         .iter()
-        .map(|condition| ["type", "status", "reason", "message"].iter().map(|f| condition.get(*f).and_then(Value::as_str).unwrap_or_default().into()).collect())
+        .map(|condition| {
+            ["type", "status", "reason", "message"]
+                .iter()
+                .map(|f| condition.get(*f).and_then(Value::as_str).unwrap_or_default().into())
+                .collect()
+        })
         .collect();
     if !conditions.is_empty() {
         text += "\n";
@@ -51,19 +57,27 @@ pub fn describe(object: &DynamicObject) -> String {
 pub fn busy(object: &DynamicObject) -> bool {
     object.data.pointer("/status/operation/step").is_some()
         && object.data.pointer("/status/conditions").and_then(Value::as_array).is_some_and(|conditions| {
-            conditions.iter().any(|c| c.get("type").and_then(Value::as_str) == Some("Reconciling") && c.get("status").and_then(Value::as_str) == Some("True"))
+            conditions.iter().any(|c| {
+                c.get("type").and_then(Value::as_str) == Some("Reconciling")
+                    && c.get("status").and_then(Value::as_str) == Some("True")
+            })
         })
 }
 
 fn operation(text: &mut String, status: &Value) {
     let Some(operation) = status.pointer("/operation").filter(|o| !o.is_null()) else { return };
     let step = operation.get("stepNumber").or_else(|| operation.get("number")).and_then(Value::as_u64);
-    let name = operation.get("step").map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned)).unwrap_or_default();
+    let name =
+        operation.get("step").map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned)).unwrap_or_default();
     let id = operation.get("id").and_then(Value::as_str).unwrap_or_default();
     let kind = operation.get("kind").and_then(Value::as_str).unwrap_or("operation");
     let _ = write!(text, "  {kind} {id}: {name}");
     if let Some(step) = step {
-        let (done, of) = if step <= LAST_STOP_STEP { (step, LAST_STOP_STEP) } else { (step - LAST_STOP_STEP, LAST_STEP - LAST_STOP_STEP) };
+        let (done, of) = if step <= LAST_STOP_STEP {
+            (step, LAST_STOP_STEP)
+        } else {
+            (step - LAST_STOP_STEP, LAST_STEP - LAST_STOP_STEP)
+        };
         let _ = write!(text, "  [{}{}] {done}/{of}", "#".repeat(done as usize), ".".repeat((of - done) as usize));
     }
     text.push('\n');

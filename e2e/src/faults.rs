@@ -38,7 +38,12 @@ pub fn kill_pods(namespace: &str, pods: &[String]) {
 
 /// The operator pod that holds the lease.
 pub fn operator_pod() -> Option<String> {
-    let out = attempt("kubectl", &["-n", "jet-system", "get", "lease", "jet-operator", "-o", "jsonpath={.spec.holderIdentity}"], None).ok()?;
+    let out = attempt(
+        "kubectl",
+        &["-n", "jet-system", "get", "lease", "jet-operator", "-o", "jsonpath={.spec.holderIdentity}"],
+        None,
+    )
+    .ok()?;
     let holder = out.split(['_', '/']).next().unwrap_or_default().to_owned();
     (!holder.is_empty()).then_some(holder)
 }

@@ -43,7 +43,12 @@ impl<'a> Jet<'a> {
     /// Applies a ledger job (`payload` bytes a group, `keys` groups, `rate` events a second) and waits until it runs.
     pub fn ledger(&self, keys: u64, rate: u64, payload: u64) {
         let (payload_option, events, columns, select) = if payload > 0 {
-            (format!(", 'payload'='{payload}'"), " (key BIGINT, number BIGINT, payload VARCHAR)", ", padding VARCHAR", ", MAX(payload)")
+            (
+                format!(", 'payload'='{payload}'"),
+                " (key BIGINT, number BIGINT, payload VARCHAR)",
+                ", padding VARCHAR",
+                ", MAX(payload)",
+            )
         } else {
             (String::new(), "", "", "")
         };
@@ -67,7 +72,8 @@ impl<'a> Jet<'a> {
     pub fn condition(&self, kind: &str) -> (String, String) {
         let object = self.object();
         let all = object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-        let found = all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind)).cloned().unwrap_or_default();
+        let found =
+            all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind)).cloned().unwrap_or_default();
         let field = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or("absent").to_owned();
         (field("status"), format!("{}: {}", field("reason"), field("message")))
     }
@@ -90,7 +96,13 @@ impl<'a> Jet<'a> {
 
     /// Asks for the stop, as the README does.
     pub fn ask_stop(&self) {
-        self.world.kubectl(&["annotate", "jetcluster", &self.name, "jet.lossless.dev/maintenance=shutdown", "--overwrite"]);
+        self.world.kubectl(&[
+            "annotate",
+            "jetcluster",
+            &self.name,
+            "jet.lossless.dev/maintenance=shutdown",
+            "--overwrite",
+        ]);
     }
 
     /// Asks for the return, as the README does.
@@ -115,7 +127,14 @@ impl<'a> Jet<'a> {
     /// Names of the member pods.
     pub fn pods(&self) -> Vec<String> {
         let selector = format!("app.kubernetes.io/instance={}", self.name);
-        let out = self.world.kubectl(&["get", "pods", "-l", &selector, "-o", "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}"]);
+        let out = self.world.kubectl(&[
+            "get",
+            "pods",
+            "-l",
+            &selector,
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}",
+        ]);
         out.lines().map(str::to_owned).collect()
     }
 

@@ -77,7 +77,8 @@ impl Members {
     /// Writes an entry of a map, as a client would.
     pub fn put(&self, ordinal: u32, map: &str, key: &str, value: &str) -> Result<Option<String>, String> {
         let (map, key, entry) = (map.to_owned(), key.to_owned(), Entry { value: Some(value.to_owned()) });
-        self.call(ordinal, move |client| Box::pin(async move { client.put(&map, &key, &entry).await })).map(|entry| entry.value)
+        self.call(ordinal, move |client| Box::pin(async move { client.put(&map, &key, &entry).await }))
+            .map(|entry| entry.value)
     }
 
     fn call<T>(
@@ -105,7 +106,8 @@ impl Members {
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().ok_or("kubectl has no output")?);
         let read = said.read_line(&mut line);
-        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
+        let port =
+            line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
         match (read, port) {
             (Ok(_), Some(port)) => Ok(Forward { child, _said: said, port }),
             _ => {
@@ -119,8 +121,16 @@ impl Members {
 
 /// Events of one key; fails the test if a number is missing or doubled.
 fn counted_once(row: &[Option<String>]) -> u64 {
-    let number = |at: usize| row.get(at).and_then(Option::as_ref).and_then(|cell| cell.parse::<u64>().ok()).unwrap_or_else(|| panic!("ledger row {row:?}"));
+    let number = |at: usize| {
+        row.get(at)
+            .and_then(Option::as_ref)
+            .and_then(|cell| cell.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("ledger row {row:?}"))
+    };
     let (key, events, highest, total) = (number(0), number(1), number(2), number(3));
-    assert!(events == highest + 1 && total == highest * (highest + 1) / 2, "key {key}: {events} events, highest number {highest}, total {total}: not each exactly once");
+    assert!(
+        events == highest + 1 && total == highest * (highest + 1) / 2,
+        "key {key}: {events} events, highest number {highest}, total {total}: not each exactly once"
+    );
     events
 }

@@ -12,7 +12,8 @@ pub fn root() -> PathBuf {
 /// The block called `name`.
 pub fn block(name: &str) -> String {
     let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
-    let from = text.split_once(&format!("<!-- e2e: {name} -->")).unwrap_or_else(|| panic!("README.md has no block {name}")).1;
+    let from =
+        text.split_once(&format!("<!-- e2e: {name} -->")).unwrap_or_else(|| panic!("README.md has no block {name}")).1;
     let body = from.split_once("```bash\n").expect("a bash block follows the comment").1;
     body.split_once("```").expect("the block ends").0.to_owned()
 }
@@ -23,7 +24,12 @@ mod tests {
 
     #[test]
     fn the_readme_has_every_block_that_the_tests_run() {
-        for (name, word) in [("install", "helm install"), ("apply", "kind: JetCluster"), ("stop", "maintenance=shutdown"), ("return", "maintenance-")] {
+        for (name, word) in [
+            ("install", "helm install"),
+            ("apply", "kind: JetCluster"),
+            ("stop", "maintenance=shutdown"),
+            ("return", "maintenance-"),
+        ] {
             assert!(block(name).contains(word), "block {name} lost `{word}`");
         }
     }

@@ -12,7 +12,11 @@ const LOOK: Duration = Duration::from_millis(300);
 /// Runs `program` and answers its standard output, or everything it printed as the error.
 pub fn attempt(program: &str, args: &[&str], input: Option<&str>) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(args).stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(args)
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
     if let Some(text) = input {
         use std::io::Write;
@@ -20,7 +24,11 @@ pub fn attempt(program: &str, args: &[&str], input: Option<&str>) -> Result<Stri
     }
     let out = child.wait_with_output().map_err(|e| e.to_string())?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    if out.status.success() { Ok(text) } else { Err(format!("{program} {}: {}\n{text}{}", args.join(" "), out.status, String::from_utf8_lossy(&out.stderr))) }
+    if out.status.success() {
+        Ok(text)
+    } else {
+        Err(format!("{program} {}: {}\n{text}{}", args.join(" "), out.status, String::from_utf8_lossy(&out.stderr)))
+    }
 }
 
 /// Like [`attempt`]; a failure is the test's.

@@ -48,7 +48,8 @@ impl World {
 
     /// A block of the README, run in this namespace.
     pub fn readme(&self, name: &str) {
-        let script = format!("kubectl config set-context --current --namespace={} > /dev/null\n{}", self.namespace, block(name));
+        let script =
+            format!("kubectl config set-context --current --namespace={} > /dev/null\n{}", self.namespace, block(name));
         bash(&script).unwrap_or_else(|said| panic!("README block {name}: {said}"));
     }
 
@@ -56,7 +57,8 @@ impl World {
         if attempt("kubectl", &["get", "namespace", &self.namespace], None).is_err() {
             return;
         }
-        let _ = self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+        let _ =
+            self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
         let _ = self.try_kubectl(&["delete", "jetjob,jetcluster", "--all", "--timeout=60s"]);
         let _ = self.try_kubectl(&["delete", "pod", "--all", "--grace-period=1", "--wait=false"]);
         run("kubectl", &["delete", "namespace", &self.namespace, "--timeout=180s"]);
@@ -68,10 +70,18 @@ impl Drop for World {
         if std::thread::panicking() {
             let story = self.try_kubectl(&["get", "jet,jetjob,pods,pvc,events", "-o", "wide"]).unwrap_or_else(|e| e);
             let status = self.try_kubectl(&["get", "jet", "-o", "yaml"]).unwrap_or_else(|e| e);
-            let operator = attempt("kubectl", &["-n", OPERATOR_NAMESPACE, "logs", "deployment/jet-operator", "--tail=40"], None).unwrap_or_else(|e| e);
+            let operator =
+                attempt("kubectl", &["-n", OPERATOR_NAMESPACE, "logs", "deployment/jet-operator", "--tail=40"], None)
+                    .unwrap_or_else(|e| e);
             eprintln!("--- {} as the test left it\n{story}\n{status}\n--- operator\n{operator}", self.namespace);
         } else {
-            let _ = self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+            let _ = self.try_kubectl(&[
+                "annotate",
+                "jetcluster",
+                "--all",
+                "jet.lossless.dev/delete=abandon",
+                "--overwrite",
+            ]);
             let _ = attempt("kubectl", &["delete", "namespace", &self.namespace, "--wait=false"], None);
         }
     }
@@ -83,6 +93,10 @@ fn install() {
     bash(&format!("cd {}\n{script}", root().display())).unwrap_or_else(|said| panic!("README block install: {said}"));
     run("kubectl", &["-n", OPERATOR_NAMESPACE, "rollout", "restart", "deployment/jet-operator"]);
     wait_for("operator ready", Duration::from_secs(120), || {
-        attempt("kubectl", &["-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/jet-operator", "--timeout=10s"], None)
+        attempt(
+            "kubectl",
+            &["-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/jet-operator", "--timeout=10s"],
+            None,
+        )
     });
 }

@@ -15,7 +15,9 @@ use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::agent::{Copying, Doors};
 use jet_core::machine::RuntimeGeneration;
 use jet_core::report::EpochReport;
-use jet_core::{Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version};
+use jet_core::{
+    Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version,
+};
 use jet_hotstore::{Record, Store};
 
 use crate::ports::{Cluster, Jobs, Maps};
@@ -37,7 +39,12 @@ impl NoMaps {
 
     fn held(&self) -> Vec<PartitionContent> {
         let machine = self.cluster.machine();
-        let empty = |partition| PartitionContent { partition, version: Version::default(), entries: 0, digest: Digest::default() };
+        let empty = |partition| PartitionContent {
+            partition,
+            version: Version::default(),
+            entries: 0,
+            digest: Digest::default(),
+        };
         machine.table.held_by(self.cluster.me()).into_iter().map(empty).collect()
     }
 }
@@ -65,7 +72,8 @@ impl Maps for NoMaps {
         let store = self.store.clone();
         let digest = jet_core::view::content_digest(&self.held());
         Box::pin(async move {
-            let loaded = tokio::task::spawn_blocking(move || store.load(&mut |_| {})).await.map_err(|e| e.to_string())?;
+            let loaded =
+                tokio::task::spawn_blocking(move || store.load(&mut |_| {})).await.map_err(|e| e.to_string())?;
             loaded.map(|_| digest).map_err(|e| e.to_string())
         })
     }
@@ -163,4 +171,3 @@ impl Jobs for NoJobs {
         Vec::new()
     }
 }
-

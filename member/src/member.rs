@@ -155,7 +155,8 @@ impl Member {
         let standing = running.node.standing()?;
         let now = Moment::now();
         let presence = running.node.presence();
-        let present: Vec<MemberId> = running.node.machine().roster.keys().filter(|m| presence.present(**m, now)).copied().collect();
+        let present: Vec<MemberId> =
+            running.node.machine().roster.keys().filter(|m| presence.present(**m, now)).copied().collect();
         drop(presence);
         let around = views::Around {
             leader: standing.leader,
@@ -175,7 +176,9 @@ impl Member {
             Err(why) => return self.held_view(why),
         };
         let keeper = running.node.keeper().clone();
-        let store = tokio::task::spawn_blocking(move || keeper.view()).await.unwrap_or_else(|_| refused_store(StoreState::Refused));
+        let store = tokio::task::spawn_blocking(move || keeper.view())
+            .await
+            .unwrap_or_else(|_| refused_store(StoreState::Refused));
         let machine = running.node.machine();
         let phase = self.phase(running, &machine);
         MemberView {
@@ -248,7 +251,8 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
         MemberPhase::Serving => String::new(),
         MemberPhase::Recovering => {
             let missing = cluster.map(|c| c.missing.as_slice()).unwrap_or_default();
-            let words: Vec<String> = missing.iter().map(|m| format!("member {} ({}): {}", m.ordinal, m.uuid, m.why)).collect();
+            let words: Vec<String> =
+                missing.iter().map(|m| format!("member {} ({}): {}", m.ordinal, m.uuid, m.why)).collect();
             match words.is_empty() {
                 true => "its copies".into(),
                 false => words.join("; "),
@@ -258,7 +262,16 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
 }
 
 fn refused_store(state: StoreState) -> StoreView {
-    StoreView { state, generation: 0, volume_id: String::new(), seal: None, live_bytes: 0, retained_bytes: 0, free_bytes: 0, lagging: None }
+    StoreView {
+        state,
+        generation: 0,
+        volume_id: String::new(),
+        seal: None,
+        live_bytes: 0,
+        retained_bytes: 0,
+        free_bytes: 0,
+        lagging: None,
+    }
 }
 
 async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {

@@ -15,7 +15,9 @@ use jet_admin_api::refusal::Refusal;
 use jet_core::agent::{Copying, Doors};
 use jet_core::machine::RuntimeGeneration;
 use jet_core::report::EpochReport;
-use jet_core::{Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version};
+use jet_core::{
+    Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version,
+};
 
 /// Partitions of this member in RAM, and the way to those of others. The implementation is handed the network's data
 /// lane, the store and the lease when it is made.
@@ -76,7 +78,10 @@ pub trait Jobs: Send + Sync + 'static {
 /// What is handed to `Maps` and `Jobs` so that they can ask the cluster.
 pub trait Cluster: Send + Sync + 'static {
     /// Hands a command to the leader and waits for what the machine answered.
-    fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<jet_core::Outcome, crate::cluster::ProposeError>>;
+    fn propose(
+        self: Arc<Self>,
+        command: Command,
+    ) -> BoxFuture<'static, Result<jet_core::Outcome, crate::cluster::ProposeError>>;
     /// The machine as last applied here.
     fn machine(&self) -> Arc<Machine>;
     /// Who leads, as far as is known.

@@ -10,8 +10,8 @@ use jet_admin_api::member::{SealView, StoreState, StoreView};
 use jet_core::agent::OwnSeal;
 use jet_core::recovery::{HeldEpoch, StoreSeal};
 use jet_core::{
-    Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent, PartitionId, SealRecord, StoreReport,
-    TableVersion, Version,
+    Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent,
+    PartitionId, SealRecord, StoreReport, TableVersion, Version,
 };
 use jet_hotstore::{Contents, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
 use uuid::Uuid;
@@ -272,7 +272,9 @@ impl Keeper {
         match (health.failure, health.lagging.len()) {
             (Some(failure), _) => Some(format!("{failure:?}")),
             (None, 0) => None,
-            (None, behind) => Some(format!("{behind} partitions wait to be written whole; the disk is too slow or full")),
+            (None, behind) => {
+                Some(format!("{behind} partitions wait to be written whole; the disk is too slow or full"))
+            }
         }
     }
 
@@ -322,7 +324,12 @@ fn unsealed_report(store: &Store) -> Result<StoreReport, KeeperError> {
         tracing::warn!(file = %cut.file.display(), offset = cut.offset, records = cut.records, bytes = cut.bytes, "a torn tail of the log is left out");
     }
     let versions = found.partitions.iter().filter(|p| p.complete).map(|p| (p.partition, from_store(p.version)));
-    Ok(StoreReport { generation: Generation(found.generation), seal: None, partitions: by_number(versions), epochs: held(&found.epochs) })
+    Ok(StoreReport {
+        generation: Generation(found.generation),
+        seal: None,
+        partitions: by_number(versions),
+        epochs: held(&found.epochs),
+    })
 }
 
 fn by_number(versions: impl Iterator<Item = (u16, Version)>) -> Vec<Option<Version>> {
@@ -340,7 +347,10 @@ fn by_number(versions: impl Iterator<Item = (u16, Version)>) -> Vec<Option<Versi
 }
 
 fn held(epochs: &[EpochInfo]) -> Vec<HeldEpoch> {
-    epochs.iter().map(|e| HeldEpoch { job: JobId(e.id.job), execution: ExecutionId(e.id.execution), epoch: Epoch(e.id.epoch) }).collect()
+    epochs
+        .iter()
+        .map(|e| HeldEpoch { job: JobId(e.id.job), execution: ExecutionId(e.id.execution), epoch: Epoch(e.id.epoch) })
+        .collect()
 }
 
 fn claimed(seal: &SealSummary) -> Digest {

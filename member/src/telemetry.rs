@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error; called once by the program.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("JET_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=off,hyper=warn,rustls=warn"));
+    let filter = EnvFilter::try_from_env("JET_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=off,hyper=warn,rustls=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

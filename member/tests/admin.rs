@@ -72,7 +72,10 @@ async fn roles_and_the_order_of_steps_are_kept_and_an_abort_gives_everything_bac
     let older = BeginOperation { id: "3-b".into(), ..begin.clone() };
     assert_eq!(code(world.operator(0).begin(&older).await), Code::StaleOperation);
     let roster_digest = world.operator(0).cluster().await.unwrap().roster_digest;
-    assert_eq!(code(world.operator(0).commit("4-a", &Commit { roster_digest: roster_digest.clone() }).await), Code::StepOrder);
+    assert_eq!(
+        code(world.operator(0).commit("4-a", &Commit { roster_digest: roster_digest.clone() }).await),
+        Code::StepOrder
+    );
     world.operator(1).freeze("4-a", &Freeze { commit_within_ms: 60_000 }).await.unwrap();
     world
         .until("sealed", || async {

@@ -20,7 +20,11 @@ async fn a_killed_member_is_promoted_away_and_filled_anew() {
             let view = world.view(0).await?;
             let cluster = view.cluster.clone().ok_or("no cluster")?;
             let gone = cluster.roster.iter().any(|m| m.ordinal == 1 && !m.present);
-            if gone && cluster.state == ClusterStateView::Active && cluster.partitions.absent == 0 && view.ready { Ok(()) } else { Err(brief(&view)) }
+            if gone && cluster.state == ClusterStateView::Active && cluster.partitions.absent == 0 && view.ready {
+                Ok(())
+            } else {
+                Err(brief(&view))
+            }
         })
         .await;
     world.start(1);

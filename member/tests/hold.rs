@@ -30,7 +30,11 @@ async fn recovering_without(world: &World, through: u32, absent: u32) {
             let cluster = view.cluster.clone().ok_or("no cluster yet")?;
             let missing: Vec<u32> = cluster.missing.iter().map(|m| m.ordinal).collect();
             assert_ne!(view.phase, MemberPhase::WaitingForActivate, "{}", brief(&view));
-            if cluster.state == ClusterStateView::Recovering && missing == [absent] { Ok(()) } else { Err(brief(&view)) }
+            if cluster.state == ClusterStateView::Recovering && missing == [absent] {
+                Ok(())
+            } else {
+                Err(brief(&view))
+            }
         })
         .await;
 }

@@ -43,7 +43,13 @@ fn ledger(rows: u64, rate: Option<u64>) -> Expected {
         let n = rows / KEYS + u64::from(key < rows % KEYS);
         (key.to_string(), vec![n.to_string(), (n * (n - 1) / 2).to_string(), (n - 1).to_string()])
     });
-    Expected { name: "ledger", sql, rows, select: "SELECT key, count, sum, max FROM ledger", results: results.collect() }
+    Expected {
+        name: "ledger",
+        sql,
+        rows,
+        select: "SELECT key, count, sum, max FROM ledger",
+        results: results.collect(),
+    }
 }
 
 /// Delays of flights by airport, read from a file at some rate.
@@ -68,8 +74,16 @@ fn delays(world: &World, rows: u64, rate: u64) -> Expected {
          INSERT INTO delays SELECT airport, COUNT(*), SUM(delay), MAX(delay) FROM flights GROUP BY airport;",
         path.display()
     );
-    let results = results.into_iter().map(|(airport, (n, total, worst))| (airport, vec![n.to_string(), total.to_string(), worst.to_string()]));
-    Expected { name: "delays", sql, rows, select: "SELECT airport, flights, total, worst FROM delays", results: results.collect() }
+    let results = results
+        .into_iter()
+        .map(|(airport, (n, total, worst))| (airport, vec![n.to_string(), total.to_string(), worst.to_string()]));
+    Expected {
+        name: "delays",
+        sql,
+        rows,
+        select: "SELECT airport, flights, total, worst FROM delays",
+        results: results.collect(),
+    }
 }
 
 async fn submit(world: &World, job: &Expected) {
@@ -103,7 +117,11 @@ async fn wait_counted(world: &World, at: u32, job: &Expected, least: u64) -> u64
     world
         .until(&format!("{least} rows of '{}' are counted", job.name), || async {
             let counted = counted(world, at, job).await?;
-            if counted >= least { Ok(counted) } else { Err(format!("{counted} rows; {:?}", view(world, at, job.name).await)) }
+            if counted >= least {
+                Ok(counted)
+            } else {
+                Err(format!("{counted} rows; {:?}", view(world, at, job.name).await))
+            }
         })
         .await
 }
@@ -121,7 +139,13 @@ async fn is_exact(world: &World, at: u32, job: &Expected) {
     wait_status(world, at, job, JobStatus::Completed).await;
     let found = select(world, at, job.select).await.unwrap();
     let wrong = job.results.iter().find(|(key, cells)| found.get(*key) != Some(cells));
-    assert_eq!(wrong.map(|(key, cells)| (key, cells, found.get(key))), None, "'{}' has another result\n{}", job.name, world.logs());
+    assert_eq!(
+        wrong.map(|(key, cells)| (key, cells, found.get(key))),
+        None,
+        "'{}' has another result\n{}",
+        job.name,
+        world.logs()
+    );
     assert_eq!(found.len(), job.results.len(), "'{}' has keys that nobody wrote", job.name);
 }
 
@@ -130,7 +154,11 @@ async fn rows_in(world: &World, name: &str, execution: u64) -> Result<u64, Strin
     let mut rows = 0;
     for ordinal in world.members.keys() {
         let work = world.view(*ordinal).await?.work;
-        rows += work.iter().filter(|work| work.job == name && work.execution == execution).map(|work| work.rows_in).sum::<u64>();
+        rows += work
+            .iter()
+            .filter(|work| work.job == name && work.execution == execution)
+            .map(|work| work.rows_in)
+            .sum::<u64>();
     }
     Ok(rows)
 }
@@ -194,7 +222,10 @@ async fn a_stop_in_full_flow_loses_no_row_in_flight() {
     world.resume("1-stop", generation).await;
     let view = goes_on_from_terminal(&world, &job).await;
     is_exact(&world, 0, &job).await;
-    assert_eq!(rows_in(&world, job.name, view.execution).await.unwrap(), job.rows - view.started_from.unwrap().rows_read);
+    assert_eq!(
+        rows_in(&world, job.name, view.execution).await.unwrap(),
+        job.rows - view.started_from.unwrap().rows_read
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,7 +276,11 @@ async fn after_a_crash_of_all_jobs_go_on_from_a_durable_snapshot_that_is_young()
         assert_eq!(view.verdict, Some(Verdict::ResumedFromOlder), "{view:?}");
         if job.name == "ledger" {
             let least = visible.saturating_sub(DURABLE_AGE_S * rate);
-            assert!(from.rows_read >= least, "it goes on at {} although {visible} were visible: older than {DURABLE_AGE_S} s", from.rows_read);
+            assert!(
+                from.rows_read >= least,
+                "it goes on at {} although {visible} were visible: older than {DURABLE_AGE_S} s",
+                from.rows_read
+            );
         }
     }
     for job in &jobs {
@@ -280,7 +315,11 @@ async fn jobs_that_do_not_run_hold_no_stop_and_keep_what_they_wrote() {
     world.operator(0).job(gone.name, "cancel").await.unwrap();
     let bad = SubmitJob {
         name: "bad".into(),
-        sql: gone.sql.replace("airport VARCHAR, delay BIGINT", "airport BIGINT, delay BIGINT").replace("delays", "bad").replace("(airport VARCHAR", "(airport BIGINT"),
+        sql: gone
+            .sql
+            .replace("airport VARCHAR, delay BIGINT", "airport BIGINT, delay BIGINT")
+            .replace("delays", "bad")
+            .replace("(airport VARCHAR", "(airport BIGINT"),
         snapshot_interval_ms: None,
     };
     world.operator(0).submit(&bad).await.unwrap();
@@ -290,7 +329,10 @@ async fn jobs_that_do_not_run_hold_no_stop_and_keep_what_they_wrote() {
             if view.status == JobStatus::Suspended { Ok(view) } else { Err(format!("{view:?}")) }
         })
         .await;
-    assert!(failed.cause.as_ref().is_some_and(|cause| cause.contains("flights.csv")) && failed.failures == 3, "{failed:?}");
+    assert!(
+        failed.cause.as_ref().is_some_and(|cause| cause.contains("flights.csv")) && failed.failures == 3,
+        "{failed:?}"
+    );
     wait_status(&world, 0, &good, JobStatus::Running).await;
     let before = counted(&world, 0, &gone).await.unwrap();
     let seen = counted(&world, 0, &good).await.unwrap_or(0);

@@ -21,7 +21,11 @@ async fn a_paused_member_never_answers_with_what_was_overwritten_meanwhile() {
     world.pause(1);
     for n in 0..KEYS {
         // Refused while the paused one may still hold a lease; then taken by its successor.
-        world.until("a write goes through without the paused member", || async { world.put(0, &key(n), "new").await.map_err(|e| e.to_string()) }).await;
+        world
+            .until("a write goes through without the paused member", || async {
+                world.put(0, &key(n), "new").await.map_err(|e| e.to_string())
+            })
+            .await;
     }
     world.go_on(1);
     // At once, and until it serves again: new or refused, never old.

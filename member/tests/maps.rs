@@ -28,7 +28,9 @@ async fn holds(world: &World, ordinals: &[u32], acknowledged: &BTreeMap<String, 
     for ordinal in ordinals {
         for (key, value) in acknowledged {
             let what = format!("member {ordinal} answers {key}");
-            let found = world.until(&what, || async { world.get(*ordinal, key).await.map_err(|error| error.to_string()) }).await;
+            let found = world
+                .until(&what, || async { world.get(*ordinal, key).await.map_err(|error| error.to_string()) })
+                .await;
             assert_eq!(found.as_ref(), Some(value), "{key} through member {ordinal}");
         }
     }

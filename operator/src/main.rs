@@ -90,7 +90,9 @@ async fn serve(run: Run) -> Result<(), String> {
         watch: run.watch_namespace,
         namespace: run.namespace,
         lease: run.lease,
-        identity: run.identity.unwrap_or_else(|| format!("process-{}-{:08x}", std::process::id(), rand::random::<u32>())),
+        identity: run
+            .identity
+            .unwrap_or_else(|| format!("process-{}-{:08x}", std::process::id(), rand::random::<u32>())),
         probes: Some(run.probes),
     };
     process::run(client, options, stop).await.map_err(|error| error.to_string())

@@ -114,7 +114,8 @@ impl Members for Dialled {
     }
 
     async fn hint(&self, door: &Door, peers: &[Door]) {
-        let hint = PeersHint { peers: peers.iter().map(|p| PeerHint { ordinal: p.ordinal, host: p.host.clone() }).collect() };
+        let hint =
+            PeersHint { peers: peers.iter().map(|p| PeerHint { ordinal: p.ordinal, host: p.host.clone() }).collect() };
         if let Ok(client) = self.client(door, LOOK_TIMEOUT)
             && let Err(error) = client.peers(&hint).await
         {

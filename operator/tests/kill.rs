@@ -99,9 +99,20 @@ impl Run {
 
 fn story(world: &World) -> String {
     let state = world.lock();
-    let status = state.cluster.as_ref().map(|c| serde_json::to_string_pretty(&c.status).unwrap_or_default()).unwrap_or_default();
-    let events: Vec<_> = state.events.iter().map(|l| format!("  {} {}: {}", if l.warning { "!" } else { " " }, l.reason, l.note)).collect();
-    format!("{}\nset {:?}\nmachine {:?}\nmaps {:?}\nstatus {status}", events.join("\n"), state.set, state.machine, state.maps.keys())
+    let status =
+        state.cluster.as_ref().map(|c| serde_json::to_string_pretty(&c.status).unwrap_or_default()).unwrap_or_default();
+    let events: Vec<_> = state
+        .events
+        .iter()
+        .map(|l| format!("  {} {}: {}", if l.warning { "!" } else { " " }, l.reason, l.note))
+        .collect();
+    format!(
+        "{}\nset {:?}\nmachine {:?}\nmaps {:?}\nstatus {status}",
+        events.join("\n"),
+        state.set,
+        state.machine,
+        state.maps.keys()
+    )
 }
 
 fn generation(world: &World) -> u64 {
@@ -195,7 +206,9 @@ async fn restart_by_nonce_happens_at_most_once_wherever_the_operator_dies() {
 fn handled(world: &World) -> bool {
     let state = world.lock();
     let status = state.cluster.as_ref().and_then(|c| c.status.as_ref());
-    status.is_some_and(|s| s.operation.is_none() && s.handled.as_ref().is_some_and(|h| h.restart.as_deref() == Some("n1")))
+    status.is_some_and(|s| {
+        s.operation.is_none() && s.handled.as_ref().is_some_and(|h| h.restart.as_deref() == Some("n1"))
+    })
 }
 
 #[tokio::test]
@@ -247,11 +260,15 @@ async fn refused_stop_does_not_fire_later() {
     ask(&run.world);
     run.until("refused", |w| w.reason("StopReady") == "PreflightRefused").await;
     run.world.lock().now += 601;
-    run.until("spent", |w| w.reason("Stalled") == "StopNotRetried" || w.reason("MembersComplete") == "MembersMissing" && spent(w)).await;
+    run.until("spent", |w| {
+        w.reason("Stalled") == "StopNotRetried" || w.reason("MembersComplete") == "MembersMissing" && spent(w)
+    })
+    .await;
     run.world.lock().broken.clear();
     run.always(60, "does not stop at 3 in the morning", |w| w.lock().commits == 0 && !stopped(w)).await;
     assert_eq!(run.world.reason("Stalled"), "StopNotRetried");
-    let operation = run.world.lock().cluster.as_ref().unwrap().status.as_ref().unwrap().spent.as_ref().unwrap().operation.clone();
+    let operation =
+        run.world.lock().cluster.as_ref().unwrap().status.as_ref().unwrap().spent.as_ref().unwrap().operation.clone();
     run.world.annotate(keys::RETRY, Some(&operation));
     run.until("Stopped by retry", stopped).await;
 }
@@ -283,7 +300,10 @@ async fn return_taken_back_keeps_the_seal() {
         run.until("Stopped", stopped).await;
         run.world.lock().broken.push(1);
         withdraw(&run.world);
-        run.until("member 1 is missed", |w| w.lock().set.as_ref().unwrap().replicas == 3 && w.reason("MembersComplete") == "MembersMissing").await;
+        run.until("member 1 is missed", |w| {
+            w.lock().set.as_ref().unwrap().replicas == 3 && w.reason("MembersComplete") == "MembersMissing"
+        })
+        .await;
         run.always(10, "holds", |w| generation(w) == 1 && !w.lock().machine.as_ref().unwrap().doors).await;
         ask(&run.world);
         run.until("Stopped again", stopped).await;
@@ -357,10 +377,26 @@ async fn a_replaced_claim_is_asked_about_and_a_blank_one_never_activated() {
     run.until("asked about", |w| w.reason("VolumesIntact") == "VolumeReplaced").await;
     withdraw(&run.world);
     run.always(20, "holds", |w| w.lock().set.as_ref().unwrap().replicas == 0).await;
-    let digest = run.world.lock().cluster.as_ref().unwrap().status.as_ref().unwrap().volumes.as_ref().unwrap().adopt_digest.clone();
+    let digest = run
+        .world
+        .lock()
+        .cluster
+        .as_ref()
+        .unwrap()
+        .status
+        .as_ref()
+        .unwrap()
+        .volumes
+        .as_ref()
+        .unwrap()
+        .adopt_digest
+        .clone();
     let store = std::mem::take(&mut run.world.lock().claims.get_mut(&1).unwrap().store);
     run.world.annotate(keys::ADOPT_VOLUMES, Some(&digest));
-    run.until("missed", |w| w.lock().set.as_ref().unwrap().replicas == 3 && w.reason("MembersComplete") == "MembersMissing").await;
+    run.until("missed", |w| {
+        w.lock().set.as_ref().unwrap().replicas == 3 && w.reason("MembersComplete") == "MembersMissing"
+    })
+    .await;
     run.always(20, "a blank volume is not the member", |w| generation(w) == 1).await;
     run.world.lock().claims.get_mut(&1).unwrap().store = store;
     run.until("the return", |w| serves(w, 2)).await;
@@ -395,7 +431,19 @@ async fn the_story_can_be_read() {
     run.until("the return", |w| serves(w, 2)).await;
     let told: Vec<String> = run.world.lock().events.iter().map(|l| l.reason.clone()).collect();
     println!("{}", story(&run.world));
-    for reason in ["Founding", "Fenced", "Frozen", "Committed", "ScaledDown", "Stopped", "ScaledUp", "MembersComplete", "Activated", "Open", "Returned"] {
+    for reason in [
+        "Founding",
+        "Fenced",
+        "Frozen",
+        "Committed",
+        "ScaledDown",
+        "Stopped",
+        "ScaledUp",
+        "MembersComplete",
+        "Activated",
+        "Open",
+        "Returned",
+    ] {
         assert!(told.iter().any(|t| t == reason), "{reason} is not told: {told:?}");
     }
 }

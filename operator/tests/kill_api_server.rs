@@ -50,12 +50,22 @@ impl Run {
             "spec": { "size": 3, "version": "0.1.0", "image": "x/jet-member:0.1.0" },
         }))
         .unwrap();
-        Api::<JetCluster>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &cluster).await.unwrap();
+        Api::<JetCluster>::namespaced(client.clone(), &namespace)
+            .create(&PostParams::default(), &cluster)
+            .await
+            .unwrap();
         let reporter = Reporter { controller: "jet-operator".into(), instance: None };
         let kube = Kube::new(client.clone(), Recorder::new(client.clone(), reporter), namespace.as_str(), "orders");
         let what = format!("{namespace}: {kill:?}, status {}", if erase { "erased" } else { "kept" });
         let proxy = Proxy::between(Arc::new(kube), Arc::new(world.clone()), kill);
-        Self { client: client.clone(), hands: Hands { client: client.clone(), namespace, world }, proxy, erase, what, n: 0 }
+        Self {
+            client: client.clone(),
+            hands: Hands { client: client.clone(), namespace, world },
+            proxy,
+            erase,
+            what,
+            n: 0,
+        }
     }
 
     fn clusters(&self) -> Api<JetCluster> {
@@ -137,7 +147,8 @@ async fn stop_and_return_survive_kills_over_a_real_api_server() {
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../crds");
     let (good, said) = server.kubectl(&["apply", "-f", crds], "");
     assert!(good, "{said}");
-    let (good, said) = server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd/jetclusters.jet.lossless.dev"], "");
+    let (good, said) = server
+        .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd/jetclusters.jet.lossless.dev"], "");
     assert!(good, "{said}");
 
     let begun = Instant::now();

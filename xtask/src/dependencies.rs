@@ -30,7 +30,9 @@ fn each_room_knows_only_whom_it_may() {
         }
         let may: BTreeSet<&str> = allowed
             .get(room)
-            .unwrap_or_else(|| panic!("{room} is a new room: say in xtask/src/dependencies.rs and ARCHITECTURE.md whom it may know"))
+            .unwrap_or_else(|| {
+                panic!("{room} is a new room: say in xtask/src/dependencies.rs and ARCHITECTURE.md whom it may know")
+            })
             .iter()
             .copied()
             .collect();
@@ -48,7 +50,10 @@ fn no_version_is_written_outside_the_root_manifest() {
         let text = tree::text(manifest);
         let in_dependencies = text.split("\n[").filter(|section| section.contains("dependencies]"));
         for line in in_dependencies.flat_map(str::lines).filter(|l| l.contains('=') && !l.starts_with('#')) {
-            assert!(line.contains("workspace = true") || line.contains("path ="), "{manifest}: `{line}` should be `workspace = true`, its version in the root manifest");
+            assert!(
+                line.contains("workspace = true") || line.contains("path ="),
+                "{manifest}: `{line}` should be `workspace = true`, its version in the root manifest"
+            );
         }
     }
 }

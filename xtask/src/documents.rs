@@ -6,15 +6,30 @@
 use crate::tree;
 
 /// Heads of paths that are ours.
-const ROOMS: [&str; 14] =
-    ["admin-api/", "operator/", "member/", "cli/", "e2e/", "charts/", "crds/", "docs/", "xtask/", "dev/", "demo/", "bench/", "sim/", ".ci/"];
+const ROOMS: [&str; 14] = [
+    "admin-api/",
+    "operator/",
+    "member/",
+    "cli/",
+    "e2e/",
+    "charts/",
+    "crds/",
+    "docs/",
+    "xtask/",
+    "dev/",
+    "demo/",
+    "bench/",
+    "sim/",
+    ".ci/",
+];
 
 #[test]
 fn paths_in_documents_exist() {
     let mut missing = Vec::new();
     for document in tree::files(".md") {
         for word in quoted(&tree::text(&document)) {
-            let ours = ROOMS.iter().any(|room| word.starts_with(room)) && !word.contains(['<', '*', '{', ' ', '…', '$']);
+            let ours =
+                ROOMS.iter().any(|room| word.starts_with(room)) && !word.contains(['<', '*', '{', ' ', '…', '$']);
             if ours && !tree::root().join(word.trim_end_matches('/')).exists() {
                 missing.push(format!("{document}: {word}"));
             }
@@ -29,7 +44,10 @@ fn make_targets_in_documents_exist() {
     for document in tree::files(".md") {
         for word in quoted(&tree::text(&document)) {
             if let Some(target) = word.strip_prefix("make ").and_then(|rest| rest.split(' ').next()) {
-                assert!(makefile.lines().any(|l| l.starts_with(&format!("{target}:"))), "{document}: `{word}`: the Makefile has no target {target}");
+                assert!(
+                    makefile.lines().any(|l| l.starts_with(&format!("{target}:"))),
+                    "{document}: `{word}`: the Makefile has no target {target}"
+                );
             }
         }
     }

@@ -19,7 +19,13 @@ pub fn files(suffix: &str) -> Vec<String> {
         .expect("git ls-files");
     assert!(out.status.success(), "git ls-files: {}", String::from_utf8_lossy(&out.stderr));
     let exists = |path: &&str| root().join(path).is_file();
-    String::from_utf8(out.stdout).unwrap().lines().filter(|path| path.ends_with(suffix)).filter(exists).map(str::to_owned).collect()
+    String::from_utf8(out.stdout)
+        .unwrap()
+        .lines()
+        .filter(|path| path.ends_with(suffix))
+        .filter(exists)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Text of a file of the checkout.

@@ -32,7 +32,8 @@ fn stop_refused_while_a_member_is_down() {
 fn unknown_annotation_value_is_refused() {
     let world = World::new("unknown_annotation_value_is_refused");
     let jet = Jet::ready(&world, "orders", 3);
-    let said = world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon"]).unwrap_err();
+    let said =
+        world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon"]).unwrap_err();
     assert!(said.contains("shutdown"), "admission says what may be asked: {said}");
 
     let policies = attempt("kubectl", &["get", "validatingadmissionpolicybinding", "-o", "name"], None).unwrap();
@@ -44,10 +45,14 @@ fn unknown_annotation_value_is_refused() {
     for (name, _) in &saved {
         run("kubectl", &["delete", name]);
     }
-    wait_for("the policy is gone", Duration::from_secs(30), || world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon", "--overwrite"]));
+    wait_for("the policy is gone", Duration::from_secs(30), || {
+        world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon", "--overwrite"])
+    });
     let why = jet.wait_reason("Stalled", "InvalidRequest");
     println!("{why}");
-    holds_for("running stays running", Duration::from_secs(5), || if jet.pods().len() == 3 { Ok(()) } else { Err(format!("{:?}", jet.pods())) });
+    holds_for("running stays running", Duration::from_secs(5), || {
+        if jet.pods().len() == 3 { Ok(()) } else { Err(format!("{:?}", jet.pods())) }
+    });
     jet.ask_return();
     for (_, yaml) in saved {
         attempt("kubectl", &["apply", "-f", "-"], Some(&yaml)).unwrap();

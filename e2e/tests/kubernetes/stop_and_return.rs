@@ -30,7 +30,14 @@ fn lossless_stop_and_return() {
     jet.counted_beyond(counted + 1_000);
     let (verdict, why) = jet.condition("JobsPreserved");
     assert_eq!(verdict, "True", "{why}");
-    let events = world.kubectl(&["get", "events", "--field-selector", "involvedObject.kind=JetCluster", "-o", "custom-columns=R:.reason,M:.message"]);
+    let events = world.kubectl(&[
+        "get",
+        "events",
+        "--field-selector",
+        "involvedObject.kind=JetCluster",
+        "-o",
+        "custom-columns=R:.reason,M:.message",
+    ]);
     println!("{events}");
 }
 
@@ -40,7 +47,16 @@ fn stop_by_spec_state_and_return() {
     let jet = Jet::ready(&world, "orders", 3);
     jet.ledger(10, 500, 0);
     let counted = jet.counted_beyond(1_000);
-    let wish = |state: &str| world.kubectl(&["patch", "jetcluster", "orders", "--type=merge", "-p", &format!("{{\"spec\":{{\"state\":\"{state}\"}}}}")]);
+    let wish = |state: &str| {
+        world.kubectl(&[
+            "patch",
+            "jetcluster",
+            "orders",
+            "--type=merge",
+            "-p",
+            &format!("{{\"spec\":{{\"state\":\"{state}\"}}}}"),
+        ])
+    };
     wish("Stopped");
     jet.wait("Stopped", "True");
     assert_eq!(jet.pods(), Vec::<String>::new());
@@ -83,7 +99,11 @@ fn return_waits_for_a_missing_member() {
     run("kubectl", &["uncordon", &node]);
     wait_for("the complete roster waits, closed, for Activate", OPERATION, || {
         let view = jet.members().view(0)?;
-        if format!("{:?}", view.phase) == "WaitingForActivate" { Ok(()) } else { Err(format!("{:?}: {}", view.phase, view.waiting_for)) }
+        if format!("{:?}", view.phase) == "WaitingForActivate" {
+            Ok(())
+        } else {
+            Err(format!("{:?}: {}", view.phase, view.waiting_for))
+        }
     });
     assert!(jet.members().get(0, "notes", "x").is_err(), "closed until Activate");
     scale_operator(1);

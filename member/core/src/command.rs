@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster_state::Settled;
-use crate::ids::{Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion};
+use crate::ids::{
+    Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionId,
+    RuntimeNumber, TableVersion,
+};
 use crate::job::{Guarantee, SnapshotRecord, SnapshotRef, Wish};
 use crate::operation::{PartitionContent, SealRecord};
 use crate::recovery::StoreReport;
@@ -31,7 +34,13 @@ pub enum Command {
     SetState { state: Settled, absent: Vec<MemberId> },
 
     /// A maintenance request: from here on no submissions and no foreign state changes.
-    Begin { op: OperationId, requested_by: String, accepted: Vec<String>, #[serde(default)] transient: bool },
+    Begin {
+        op: OperationId,
+        requested_by: String,
+        accepted: Vec<String>,
+        #[serde(default)]
+        transient: bool,
+    },
     /// Terminal snapshots begin; doors close for writers.
     Freeze { op: OperationId, commit_within_ms: u64 },
     /// A terminal snapshot is committed in RAM under the current table.

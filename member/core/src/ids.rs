@@ -146,7 +146,8 @@ impl FromStr for OperationId {
         let wrong = || NotAnOperation { text: text.chars().take(2 * LONGEST_RANDOM).collect() };
         let (seq, random) = text.split_once('-').ok_or_else(wrong)?;
         let plain = !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit());
-        let short = (1..=LONGEST_RANDOM).contains(&random.len()) && random.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let short = (1..=LONGEST_RANDOM).contains(&random.len())
+            && random.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         match seq.parse() {
             Ok(seq) if plain && short => Ok(Self { seq, random: random.into() }),
             _ => Err(wrong()),

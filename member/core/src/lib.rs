@@ -36,7 +36,8 @@ pub use apply::apply;
 pub use cluster_state::{ClusterState, RecoveringFrom, Settled};
 pub use command::Command;
 pub use ids::{
-    Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion, Version,
+    Boot, Digest, Epoch, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionId,
+    RuntimeNumber, TableVersion, Version,
 };
 pub use job::{Guarantee, Job, JobStatus, SnapshotRecord, SnapshotRef, Verdict, Wish};
 pub use machine::Machine;

@@ -55,7 +55,9 @@ pub enum RefusedKind {
 pub enum Refused {
     #[error("the cluster is not founded; give its members a permit")]
     NotFounded,
-    #[error("the cluster was founded by another permit ({known}); this member belongs to another cluster or the permit is old")]
+    #[error(
+        "the cluster was founded by another permit ({known}); this member belongs to another cluster or the permit is old"
+    )]
     FoundingDiffers { known: Digest },
     #[error("founding list is not usable: {why}")]
     BadFounding { why: String },
@@ -85,7 +87,9 @@ pub enum Refused {
     StaleBoot { member: MemberId, given: Boot, known: Boot },
     #[error("member {member} was sealed by boot {sealed} and must be started again before it counts as back")]
     NotRestarted { member: MemberId, sealed: Boot },
-    #[error("member {member} comes on volume '{given}', recorded is '{known}': a copy, or another volume; put the recorded one back")]
+    #[error(
+        "member {member} comes on volume '{given}', recorded is '{known}': a copy, or another volume; put the recorded one back"
+    )]
     VolumeDiffers { member: MemberId, given: String, known: String },
     #[error("store of member {member} is not the sealed one: {why}")]
     SealDiffers { member: MemberId, why: String },

@@ -29,7 +29,9 @@ pub struct Lease {
 impl Lease {
     /// It runs, under the table that the holder knows.
     pub fn holds(&self, known: TableVersion, now_ms: u64) -> bool {
-        self.table_version > TableVersion(0) && known >= self.table_version && now_ms < self.asked_at_ms.saturating_add(LEASE_MS)
+        self.table_version > TableVersion(0)
+            && known >= self.table_version
+            && now_ms < self.asked_at_ms.saturating_add(LEASE_MS)
     }
 }
 
@@ -88,7 +90,13 @@ pub struct EpochReport {
 impl EpochReport {
     /// As something to go on from.
     pub fn to_ref(&self) -> SnapshotRef {
-        SnapshotRef { execution: self.execution, epoch: self.epoch, record: self.record.clone(), index: 0, terminal: None }
+        SnapshotRef {
+            execution: self.execution,
+            epoch: self.epoch,
+            record: self.record.clone(),
+            index: 0,
+            terminal: None,
+        }
     }
 }
 

@@ -54,7 +54,9 @@ pub fn absent_partitions(machine: &Machine) -> Option<Reason> {
 pub fn under_backed(machine: &Machine) -> Option<Reason> {
     let wanted = machine.copies_wanted();
     let mut short = machine.table.entries().filter(|(_, entry)| {
-        let counted = |r: &&crate::partition::Replica| r.synced && machine.roster.get(&r.member).is_some_and(|m| m.boot == r.boot);
+        let counted = |r: &&crate::partition::Replica| {
+            r.synced && machine.roster.get(&r.member).is_some_and(|m| m.boot == r.boot)
+        };
         entry.replicas.iter().filter(counted).count() < wanted || entry.replicas.iter().any(|replica| !replica.synced)
     });
     let first = short.next()?.0;
@@ -63,11 +65,17 @@ pub fn under_backed(machine: &Machine) -> Option<Reason> {
 
 /// Why terminal snapshots cannot begin.
 pub fn why_not_freeze(machine: &Machine, operation: &Operation) -> Vec<Reason> {
-    let runs = |job: &Job| machine.runtime.as_ref().is_some_and(|runtime| runtime.jobs.iter().any(|r| r.job == job.id && r.execution == job.execution));
+    let runs = |job: &Job| {
+        machine
+            .runtime
+            .as_ref()
+            .is_some_and(|runtime| runtime.jobs.iter().any(|r| r.job == job.id && r.execution == job.execution))
+    };
     let mut why: Vec<_> = absent_partitions(machine).into_iter().collect();
     // While freezing no place is given to anybody, so what is missing then would stay missing.
     let wanted = machine.copies_wanted();
-    let mut short = machine.table.entries().filter(|(_, entry)| !entry.replicas.is_empty() && entry.replicas.len() < wanted);
+    let mut short =
+        machine.table.entries().filter(|(_, entry)| !entry.replicas.is_empty() && entry.replicas.len() < wanted);
     if let Some((first, _)) = short.next() {
         why.push(Reason::UnderBacked { count: 1 + short.count(), first, wanted });
     }
@@ -147,11 +155,13 @@ pub fn why_not_self_activate(machine: &Machine) -> Vec<Reason> {
 /// Why `job` may not start from `restore`.
 pub fn why_not_restore(job: &Job, restore: Option<&SnapshotRef>) -> Option<Reason> {
     let refuse = |why: &str| {
-        let given = restore.map_or_else(|| "nothing".into(), |r| format!("epoch {} of execution {}", r.epoch, r.execution));
+        let given =
+            restore.map_or_else(|| "nothing".into(), |r| format!("epoch {} of execution {}", r.epoch, r.execution));
         Some(Reason::Restore { job: job.name.clone(), given, why: why.into() })
     };
     let (given, known) = (restore.map(SnapshotRef::position), job.snapshot.as_ref().map(SnapshotRef::position));
-    let exactly = matches!(job.returning, Some(Returning::FromCrash)) || job.snapshot.as_ref().is_some_and(|s| s.terminal.is_some());
+    let exactly = matches!(job.returning, Some(Returning::FromCrash))
+        || job.snapshot.as_ref().is_some_and(|s| s.terminal.is_some());
     if job.guarantee == Guarantee::None {
         return if restore.is_some() { refuse("it keeps no snapshots") } else { None };
     }
@@ -161,8 +171,12 @@ pub fn why_not_restore(job: &Job, restore: Option<&SnapshotRef>) -> Option<Reaso
     match (given, known) {
         (None, Some(_)) => refuse("it has a committed snapshot"),
         (Some(given), Some(known)) if given < known => refuse("a newer one is committed"),
-        (given, known) if matches!(job.returning, Some(Returning::FromCrash)) && given != known => refuse("only what the crash left whole counts"),
-        (Some((execution, _)), Some(known)) if exactly && given != Some(known) && execution <= known.0 => refuse("the terminal snapshot is the last of its execution"),
+        (given, known) if matches!(job.returning, Some(Returning::FromCrash)) && given != known => {
+            refuse("only what the crash left whole counts")
+        }
+        (Some((execution, _)), Some(known)) if exactly && given != Some(known) && execution <= known.0 => {
+            refuse("the terminal snapshot is the last of its execution")
+        }
         _ => None,
     }
 }

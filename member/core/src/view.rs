@@ -19,7 +19,8 @@ pub fn roster_digest(machine: &Machine) -> Digest {
 
 /// The snapshots that contents are compared and sealed with: the newest that is a fact, of every job that is not ended.
 pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
-    let newest = |job: &Job| job.snapshot.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch });
+    let newest =
+        |job: &Job| job.snapshot.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch });
     machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
 }
 
@@ -27,7 +28,9 @@ pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
 pub fn content_digest<'a>(contents: impl IntoIterator<Item = &'a PartitionContent>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     for content in contents {
-        hasher.update(format!("{} {} {} {}\n", content.partition, content.version, content.entries, content.digest).as_bytes());
+        hasher.update(
+            format!("{} {} {} {}\n", content.partition, content.version, content.entries, content.digest).as_bytes(),
+        );
     }
     hasher.finalize().into()
 }
@@ -64,7 +67,9 @@ pub struct PartitionFigures {
 /// Figures of the table.
 pub fn partition_figures(machine: &Machine) -> PartitionFigures {
     let wanted = machine.copies_wanted();
-    let count = |test: &dyn Fn(&crate::partition::PartitionEntry) -> usize| machine.table.partitions.iter().map(test).sum::<usize>();
+    let count = |test: &dyn Fn(&crate::partition::PartitionEntry) -> usize| {
+        machine.table.partitions.iter().map(test).sum::<usize>()
+    };
     let narrow = |figure: usize| u16::try_from(figure).unwrap_or(u16::MAX);
     PartitionFigures {
         count: narrow(machine.table.partitions.len()),

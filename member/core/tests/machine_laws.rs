@@ -8,8 +8,9 @@ use jet_core::job::JobStatus;
 use jet_core::operation::OperationStep;
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
-    Boot, ClusterState, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, JobId, Machine, MemberId, OperationId, Outcome, PartitionContent,
-    PartitionId, RuntimeNumber, SealRecord, Settled, SnapshotRecord, StoreReport, TableVersion, Version, apply, command, recovery, safety, view,
+    Boot, ClusterState, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, JobId, Machine,
+    MemberId, OperationId, Outcome, PartitionContent, PartitionId, RuntimeNumber, SealRecord, Settled, SnapshotRecord,
+    StoreReport, TableVersion, Version, apply, command, recovery, safety, view,
 };
 use proptest::prelude::*;
 
@@ -23,7 +24,13 @@ fn founded() -> Machine {
     let entry = |n: u8| RosterEntry { ordinal: u32::from(n), boot: Boot(1), volume_id: format!("v{n}"), log_line: 1 };
     let members = (0..3).map(|n| Founder { member: member(n), entry: entry(n) }).collect();
     let mut machine = Machine::default();
-    let found = Command::Found { id: FoundingId::default(), members, partition_count: PARTITIONS, backup_count: 1, permit_digest: Digest("p".into()) };
+    let found = Command::Found {
+        id: FoundingId::default(),
+        members,
+        partition_count: PARTITIONS,
+        backup_count: 1,
+        permit_digest: Digest("p".into()),
+    };
     assert!(apply(&mut machine, 1, found).is_done());
     machine
 }
@@ -32,48 +39,110 @@ fn founded() -> Machine {
 fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
     let op = match machine.open_operation() {
         Some(operation) if c % 8 > 0 => operation.id.clone(),
-        _ => OperationId { seq: machine.highest_operation + u64::from(c % 3), random: if b % 4 == 0 { "y".into() } else { "x".into() } },
+        _ => OperationId {
+            seq: machine.highest_operation + u64::from(c % 3),
+            random: if b % 4 == 0 { "y".into() } else { "x".into() },
+        },
     };
     let who = member(a);
     let boot = Boot(machine.roster.get(&who).map_or(1, |entry| entry.boot.0) + u64::from(b % 2));
     let volume_id = format!("v{}", if c % 16 == 0 { 9 } else { a % 4 });
-    let record = SnapshotRecord { bytes: 1, rows_read: u64::from(b), digest: Digest("s".into()), table_version: TableVersion(machine.table.version.0 - u64::from(c % 16 == 1)) };
-    let (job, execution) = machine.jobs.values().nth(usize::from(a % 2)).map_or((JobId(1), ExecutionId(1)), |job| (job.id, job.execution));
+    let record = SnapshotRecord {
+        bytes: 1,
+        rows_read: u64::from(b),
+        digest: Digest("s".into()),
+        table_version: TableVersion(machine.table.version.0 - u64::from(c % 16 == 1)),
+    };
+    let (job, execution) =
+        machine.jobs.values().nth(usize::from(a % 2)).map_or((JobId(1), ExecutionId(1)), |job| (job.id, job.execution));
     let name = format!("job-{}", a % 2);
     let quiesced = machine.operation(&op).and_then(|operation| operation.quiesced.clone());
-    let content_digest = quiesced.as_ref().filter(|_| c % 16 > 0).and_then(|quiesced| quiesced.members.get(&who).cloned()).unwrap_or_default();
+    let content_digest = quiesced
+        .as_ref()
+        .filter(|_| c % 16 > 0)
+        .and_then(|quiesced| quiesced.members.get(&who).cloned())
+        .unwrap_or_default();
     let seal = machine.operation(&op).and_then(|operation| operation.seals.get(&who).cloned());
     let partition = PartitionId(u16::from(b) % PARTITIONS);
     match if c % 4 == 0 { kind % 31 } else { next_kind(machine, kind) } {
         0 => Command::Boot { member: who, boot, volume_id },
-        1 => Command::Table { base_version: machine.table.version, changes: vec![command::TableChange { partition, replicas: vec![who, member(c)] }] },
-        2 => Command::Synced { partition, member: who, boot: Boot(boot.0 - u64::from(b % 2)), table_version: machine.table.entry(partition).map(|entry| entry.changed).unwrap_or_default() },
-        3 => Command::SetState { state: [Settled::Active, Settled::NoMigration, Settled::Frozen, Settled::Passive][usize::from(b % 4)], absent: if c % 4 == 0 { vec![who] } else { vec![] } },
+        1 => Command::Table {
+            base_version: machine.table.version,
+            changes: vec![command::TableChange { partition, replicas: vec![who, member(c)] }],
+        },
+        2 => Command::Synced {
+            partition,
+            member: who,
+            boot: Boot(boot.0 - u64::from(b % 2)),
+            table_version: machine.table.entry(partition).map(|entry| entry.changed).unwrap_or_default(),
+        },
+        3 => Command::SetState {
+            state: [Settled::Active, Settled::NoMigration, Settled::Frozen, Settled::Passive][usize::from(b % 4)],
+            absent: if c % 4 == 0 { vec![who] } else { vec![] },
+        },
         4 => Command::Begin { op, requested_by: "t".into(), accepted: vec![], transient: false },
         5 | 6 => Command::Freeze { op, commit_within_ms: 1 },
         7 | 8 => Command::Terminal { op, job, execution, epoch: Epoch(u64::from(b)), record },
         9 | 10 => {
-            let content = |(partition, entry): (PartitionId, &jet_core::PartitionEntry)| PartitionContent { partition, version: Version { installed: entry.installed, seq: 1 }, entries: 1, digest: Digest("c".into()) };
-            Command::Quiesced { op, attempt: 1, contents: machine.table.entries().map(content).take(if c % 16 == 0 { 2 } else { 3 }).collect() }
+            let content = |(partition, entry): (PartitionId, &jet_core::PartitionEntry)| PartitionContent {
+                partition,
+                version: Version { installed: entry.installed, seq: 1 },
+                entries: 1,
+                digest: Digest("c".into()),
+            };
+            Command::Quiesced {
+                op,
+                attempt: 1,
+                contents: machine.table.entries().map(content).take(if c % 16 == 0 { 2 } else { 3 }).collect(),
+            }
         }
         11..=13 => {
             let quiesced_index = quiesced.map_or(0, |quiesced| quiesced.index);
-            let seal = SealRecord { boot, volume_id, generation: machine.generation, digest: Digest(format!("d{}", a % 4)), content_digest, quiesced_index, entries: 1, bytes: 1 };
+            let seal = SealRecord {
+                boot,
+                volume_id,
+                generation: machine.generation,
+                digest: Digest(format!("d{}", a % 4)),
+                content_digest,
+                quiesced_index,
+                entries: 1,
+                bytes: 1,
+            };
             Command::Sealed { op, attempt: 1, member: who, seal }
         }
-        14 => Command::Commit { op, roster_digest: if c % 16 == 0 { Digest::default() } else { view::roster_digest(machine) } },
+        14 => Command::Commit {
+            op,
+            roster_digest: if c % 16 == 0 { Digest::default() } else { view::roster_digest(machine) },
+        },
         15 if b % 4 == 0 => Command::Abort { op, reason: "t".into() },
         15 | 16 => Command::Activate { op, sealed_generation: machine.generation, wishes: vec![] },
         17 => Command::Open { op },
         18 => Command::Recover { observed: (0..3).map(|n| (member(n), Boot(boot.0 + u64::from(c % 8 > 0)))).collect() },
         19 | 20 => {
             let boot = Boot(seal.as_ref().map_or(boot.0, |seal| seal.boot.0.max(boot.0) + u64::from(c % 8 > 0)));
-            let partitions = (0..PARTITIONS).map(|p| (c % 4 > 0).then(|| Version { installed: TableVersion(1), seq: u64::from(a) + u64::from(p) })).collect();
-            let seal = seal.map(|seal| recovery::StoreSeal { generation: machine.generation, operation: op.clone(), attempt: 1, digest: seal.digest, content_digest: seal.content_digest });
-            Command::Rejoined { member: who, boot, volume_id, store: StoreReport { generation: machine.generation, seal, partitions, epochs: vec![] } }
+            let partitions = (0..PARTITIONS)
+                .map(|p| (c % 4 > 0).then(|| Version { installed: TableVersion(1), seq: u64::from(a) + u64::from(p) }))
+                .collect();
+            let seal = seal.map(|seal| recovery::StoreSeal {
+                generation: machine.generation,
+                operation: op.clone(),
+                attempt: 1,
+                digest: seal.digest,
+                content_digest: seal.content_digest,
+            });
+            Command::Rejoined {
+                member: who,
+                boot,
+                volume_id,
+                store: StoreReport { generation: machine.generation, seal, partitions, epochs: vec![] },
+            }
         }
         21 | 22 => {
-            let boot = if let ClusterState::Recovering { rejoined, .. } = &machine.state { rejoined.get(&who).map_or(boot, |rejoin| rejoin.boot) } else { boot };
+            let boot = if let ClusterState::Recovering { rejoined, .. } = &machine.state {
+                rejoined.get(&who).map_or(boot, |rejoin| rejoin.boot)
+            } else {
+                boot
+            };
             let content_digest = content_digest.clone();
             Command::Loaded { member: who, boot, content_digest }
         }
@@ -83,11 +152,22 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
             let generation = Generation(machine.generation.0 + u64::from(c % 8 > 0));
             Command::Opened { member: who, boot: Boot(boot.0 - u64::from(b % 2)), generation }
         }
-        27 if b % 3 == 0 => Command::Submit { name, sql: String::new(), guarantee: Guarantee::ExactlyOnce, interval_ms: 1, plan: String::new(), fingerprint: String::new() },
+        27 if b % 3 == 0 => Command::Submit {
+            name,
+            sql: String::new(),
+            guarantee: Guarantee::ExactlyOnce,
+            interval_ms: 1,
+            plan: String::new(),
+            fingerprint: String::new(),
+        },
         27 if b % 3 == 1 => Command::Suspend { name },
         27 => Command::Resume { name },
         28 => {
-            let wishes = machine.jobs.values().filter(|job| job.wants_to_run()).map(|job| command::RuntimeWish { job: job.id, restore: job.snapshot.clone().filter(|_| c % 8 > 0) });
+            let wishes = machine
+                .jobs
+                .values()
+                .filter(|job| job.wants_to_run())
+                .map(|job| command::RuntimeWish { job: job.id, restore: job.snapshot.clone().filter(|_| c % 8 > 0) });
             Command::Runtime { fence: machine.fence, members: (0..3).map(member).collect(), jobs: wishes.collect() }
         }
         29 if b % 2 == 0 => Command::Running { number: machine.last_runtime },
@@ -123,7 +203,11 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
     for (partition, entry) in machine.table.entries() {
         let Some(primary) = entry.primary() else { continue };
         assert!(primary.synced, "{command:?}: {entry:?}");
-        assert_eq!(*seen.led.entry((partition, entry.installed)).or_insert(primary.member), primary.member, "{command:?}: two primaries of one installation");
+        assert_eq!(
+            *seen.led.entry((partition, entry.installed)).or_insert(primary.member),
+            primary.member,
+            "{command:?}: two primaries of one installation"
+        );
     }
     for operation in machine.operations.values() {
         let decision = match operation.step {
@@ -131,23 +215,42 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
             step if step >= OperationStep::Committed => OperationStep::Committed,
             _ => continue,
         };
-        assert_eq!(*seen.decided.entry(operation.id.seq).or_insert(decision), decision, "{command:?}: Commit and Abort");
+        assert_eq!(
+            *seen.decided.entry(operation.id.seq).or_insert(decision),
+            decision,
+            "{command:?}: Commit and Abort"
+        );
         if decision == OperationStep::Committed {
             assert_eq!(operation.seals.len(), machine.roster.len());
         }
     }
-    let left = matches!(before.state, ClusterState::Recovering { .. }) && !matches!(machine.state, ClusterState::Recovering { .. });
+    let left = matches!(before.state, ClusterState::Recovering { .. })
+        && !matches!(machine.state, ClusterState::Recovering { .. });
     if let (true, ClusterState::Recovering { rejoined, loaded, .. }) = (left, &before.state) {
-        assert!(machine.roster.keys().all(|member| rejoined.contains_key(member) && loaded.contains(member)), "{command:?} left recovery incomplete");
+        assert!(
+            machine.roster.keys().all(|member| rejoined.contains_key(member) && loaded.contains(member)),
+            "{command:?} left recovery incomplete"
+        );
         assert!(matches!(machine.state, ClusterState::Activating { .. }));
     }
     if let (ClusterState::Activating { opened, .. }, true) = (&before.state, machine.state.settled().is_some()) {
-        assert_eq!(opened.len(), machine.roster.len() - usize::from(!opened.contains_key(&opener(command))), "{command:?}");
+        assert_eq!(
+            opened.len(),
+            machine.roster.len() - usize::from(!opened.contains_key(&opener(command))),
+            "{command:?}"
+        );
         assert_eq!(machine.generation, before.generation.next());
     }
-    let stopped = matches!(machine.state, ClusterState::Recovering { .. } | ClusterState::Activating { .. } | ClusterState::Passive { .. });
+    let stopped = matches!(
+        machine.state,
+        ClusterState::Recovering { .. } | ClusterState::Activating { .. } | ClusterState::Passive { .. }
+    );
     let runs = |job: &jet_core::Job| matches!(job.status, JobStatus::Running | JobStatus::Starting);
-    assert!(!stopped || (machine.runtime.is_none() && !machine.jobs.values().any(runs)), "{command:?}: a job runs while {}", machine.state);
+    assert!(
+        !stopped || (machine.runtime.is_none() && !machine.jobs.values().any(runs)),
+        "{command:?}: a job runs while {}",
+        machine.state
+    );
     for (id, job) in &machine.jobs {
         let known = before.jobs.get(id).and_then(|job| job.snapshot.as_ref()).map(jet_core::SnapshotRef::position);
         let now = job.snapshot.as_ref().map(jet_core::SnapshotRef::position);
@@ -210,14 +313,31 @@ fn a_stop_and_its_return() -> Result<(), String> {
     let op = OperationId { seq: 1, random: "x".into() };
     act(&mut machine, Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false })?;
     act(&mut machine, Command::Freeze { op: op.clone(), commit_within_ms: 1 })?;
-    let content = |p: u16| PartitionContent { partition: PartitionId(p), version: Version { installed: TableVersion(1), seq: 7 }, entries: 7, digest: Digest("c".into()) };
-    act(&mut machine, Command::Quiesced { op: op.clone(), attempt: 1, contents: (0..PARTITIONS).map(content).collect() })?;
+    let content = |p: u16| PartitionContent {
+        partition: PartitionId(p),
+        version: Version { installed: TableVersion(1), seq: 7 },
+        entries: 7,
+        digest: Digest("c".into()),
+    };
+    act(
+        &mut machine,
+        Command::Quiesced { op: op.clone(), attempt: 1, contents: (0..PARTITIONS).map(content).collect() },
+    )?;
     let commit = Command::Commit { op: op.clone(), roster_digest: view::roster_digest(&machine) };
     for n in 0..3 {
         assert!(act(&mut machine, commit.clone()).is_err(), "committed with {n} seals");
         let quiesced = machine.operation(&op).and_then(|operation| operation.quiesced.clone()).ok_or("not quiesced")?;
         let content_digest = quiesced.members.get(&member(n)).cloned().unwrap_or_default();
-        let seal = SealRecord { boot: Boot(1), volume_id: format!("v{n}"), generation: Generation(1), digest: Digest(format!("d{n}")), content_digest, quiesced_index: quiesced.index, entries: 7, bytes: 7 };
+        let seal = SealRecord {
+            boot: Boot(1),
+            volume_id: format!("v{n}"),
+            generation: Generation(1),
+            digest: Digest(format!("d{n}")),
+            content_digest,
+            quiesced_index: quiesced.index,
+            entries: 7,
+            bytes: 7,
+        };
         act(&mut machine, Command::Sealed { op: op.clone(), attempt: 1, member: member(n), seal })?;
     }
     act(&mut machine, commit)?;
@@ -226,16 +346,39 @@ fn a_stop_and_its_return() -> Result<(), String> {
     for n in 0..3 {
         let activate = Command::Activate { op: op.clone(), sealed_generation: Generation(1), wishes: vec![] };
         assert!(act(&mut machine, activate).is_err(), "activated with {n} members");
-        let content_digest = machine.operation(&op).and_then(|o| o.quiesced.as_ref()?.members.get(&member(n)).cloned()).unwrap_or_default();
-        let seal = recovery::StoreSeal { generation: Generation(1), operation: op.clone(), attempt: 1, digest: Digest(format!("d{n}")), content_digest: content_digest.clone() };
+        let content_digest = machine
+            .operation(&op)
+            .and_then(|o| o.quiesced.as_ref()?.members.get(&member(n)).cloned())
+            .unwrap_or_default();
+        let seal = recovery::StoreSeal {
+            generation: Generation(1),
+            operation: op.clone(),
+            attempt: 1,
+            digest: Digest(format!("d{n}")),
+            content_digest: content_digest.clone(),
+        };
         let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
-        let rejoined = |boot, volume: &str, store: &StoreReport| Command::Rejoined { member: member(n), boot: Boot(boot), volume_id: volume.into(), store: store.clone() };
-        assert!(act(&mut machine, rejoined(1, &format!("v{n}"), &store)).is_err(), "the sealed process itself is no return");
+        let rejoined = |boot, volume: &str, store: &StoreReport| Command::Rejoined {
+            member: member(n),
+            boot: Boot(boot),
+            volume_id: volume.into(),
+            store: store.clone(),
+        };
+        assert!(
+            act(&mut machine, rejoined(1, &format!("v{n}"), &store)).is_err(),
+            "the sealed process itself is no return"
+        );
         assert!(act(&mut machine, rejoined(2, "other", &store)).is_err(), "another volume is no return");
         let older = StoreReport { seal: None, ..store.clone() };
         assert!(act(&mut machine, rejoined(2, &format!("v{n}"), &older)).is_err(), "an unsealed store is no return");
         act(&mut machine, rejoined(2, &format!("v{n}"), &store))?;
-        assert!(act(&mut machine, Command::Loaded { member: member(n), boot: Boot(2), content_digest: Digest("else".into()) }).is_err());
+        assert!(
+            act(
+                &mut machine,
+                Command::Loaded { member: member(n), boot: Boot(2), content_digest: Digest("else".into()) }
+            )
+            .is_err()
+        );
         act(&mut machine, Command::Loaded { member: member(n), boot: Boot(2), content_digest })?;
     }
     act(&mut machine, Command::Activate { op: op.clone(), sealed_generation: Generation(1), wishes: vec![] })?;

@@ -12,7 +12,11 @@ const PARTITIONS: u64 = 271;
 
 fn say(what: &str, begin: Instant, bytes: u64, records: u64) {
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{what}: {seconds:.2} s, {:.0} MB/s, {:.0} records/s", bytes as f64 / 1e6 / seconds, records as f64 / seconds);
+    println!(
+        "{what}: {seconds:.2} s, {:.0} MB/s, {:.0} records/s",
+        bytes as f64 / 1e6 / seconds,
+        records as f64 / seconds
+    );
 }
 
 fn main() -> Result<(), StoreError> {

@@ -109,7 +109,14 @@ pub struct EpochWriter {
 }
 
 impl EpochWriter {
-    pub(crate) fn begin(disk: Arc<dyn Disk>, dir: &Path, origin: Origin, generation: u64, id: EpochId, shelf: Arc<Mutex<Shelf>>) -> Result<Self, StoreError> {
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        origin: Origin,
+        generation: u64,
+        id: EpochId,
+        shelf: Arc<Mutex<Shelf>>,
+    ) -> Result<Self, StoreError> {
         let path = layout::epoch(dir, generation, id.job, id.execution, id.epoch);
         let tmp = path.with_extension("je.tmp");
         let file_id = Uuid::new_v4().as_u64_pair().0;
@@ -117,7 +124,19 @@ impl EpochWriter {
         let buffer = frame::encode(HEAD, &head, &[])?;
         let file = disk.create(&tmp).on("create", &tmp)?;
         let info = EpochInfo { id, generation, parts: 0, bytes: 0, digest: String::new(), length: 0 };
-        Ok(EpochWriter { disk, path, tmp, file, hasher: blake3::Hasher::new(), buffer, written: 0, file_id, info, failed: false, shelf })
+        Ok(EpochWriter {
+            disk,
+            path,
+            tmp,
+            file,
+            hasher: blake3::Hasher::new(),
+            buffer,
+            written: 0,
+            file_id,
+            info,
+            failed: false,
+            shelf,
+        })
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {

@@ -12,7 +12,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The disk said no.
-    #[error("could not {action} {file}: {source}. What was acknowledged before stays valid; free or repair the volume and retry")]
+    #[error(
+        "could not {action} {file}: {source}. What was acknowledged before stays valid; free or repair the volume and retry"
+    )]
     Io {
         /// What was tried.
         action: &'static str,

@@ -49,7 +49,10 @@ pub(crate) fn promise(disk: &dyn Disk, dir: &Path, founding: &Founding) -> Resul
 pub(crate) fn record_fact(disk: &dyn Disk, dir: &Path, fact: &Founded) -> Result<(), StoreError> {
     match read_fact(disk, dir)? {
         Some(known) if known == *fact => Ok(()),
-        Some(known) => Err(StoreError::Misuse { call: "record the founding", why: format!("cluster {} was founded already", known.id) }),
+        Some(known) => Err(StoreError::Misuse {
+            call: "record the founding",
+            why: format!("cluster {} was founded already", known.id),
+        }),
         None => frame::save(disk, &layout::founded(dir), &frame::encode(FACT, fact, &[])?),
     }
 }

@@ -122,14 +122,21 @@ pub fn save(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), StoreError
 }
 
 /// Reads one frame file that must hold exactly one frame; `None` if it is not there.
-pub fn load<T: DeserializeOwned>(disk: &dyn Disk, magic: Magic, path: &Path, costs: &str) -> Result<Option<Frame<T>>, StoreError> {
+pub fn load<T: DeserializeOwned>(
+    disk: &dyn Disk,
+    magic: Magic,
+    path: &Path,
+    costs: &str,
+) -> Result<Option<Frame<T>>, StoreError> {
     let Some(bytes) = disk.read(path).on("read", path)? else {
         return Ok(None);
     };
     let frame = decode(magic, &bytes, path, costs)?;
     if frame.length != bytes.len() {
         let (found, recorded) = (bytes.len() as u64, frame.length as u64);
-        return Err(Refused::Length { file: path.to_path_buf(), found, recorded, why: "its own head".to_owned() }.into());
+        return Err(
+            Refused::Length { file: path.to_path_buf(), found, recorded, why: "its own head".to_owned() }.into()
+        );
     }
     Ok(Some(frame))
 }
@@ -160,7 +167,14 @@ pub fn copies(path: &Path) -> [PathBuf; 2] {
 }
 
 /// Saves both copies, one after the other, so that at any moment one is whole.
-pub fn save_pair<T: Serialize>(disk: &dyn Disk, magic: Magic, path: &Path, serial: u64, record: &T, blob: &[u8]) -> Result<(), StoreError> {
+pub fn save_pair<T: Serialize>(
+    disk: &dyn Disk,
+    magic: Magic,
+    path: &Path,
+    serial: u64,
+    record: &T,
+    blob: &[u8],
+) -> Result<(), StoreError> {
     let bytes = encode(magic, &Numbered { serial, record }, blob)?;
     for copy in copies(path) {
         save(disk, &copy, &bytes)?;
@@ -169,7 +183,12 @@ pub fn save_pair<T: Serialize>(disk: &dyn Disk, magic: Magic, path: &Path, seria
 }
 
 /// Reads both copies; refuses if one is there and none is valid.
-pub fn load_pair<T: DeserializeOwned>(disk: &dyn Disk, magic: Magic, path: &Path, costs: &str) -> Result<Pair<T>, StoreError> {
+pub fn load_pair<T: DeserializeOwned>(
+    disk: &dyn Disk,
+    magic: Magic,
+    path: &Path,
+    costs: &str,
+) -> Result<Pair<T>, StoreError> {
     let mut pair = Pair { newest: None, damaged: Vec::new() };
     for copy in copies(path) {
         match load::<Numbered<T>>(disk, magic, &copy, costs) {
@@ -177,7 +196,8 @@ pub fn load_pair<T: DeserializeOwned>(disk: &dyn Disk, magic: Magic, path: &Path
             Ok(Some(frame)) => {
                 let serial = frame.body.serial;
                 if pair.newest.as_ref().is_none_or(|(other, _)| *other < serial) {
-                    pair.newest = Some((serial, Frame { body: frame.body.record, blob: frame.blob, length: frame.length }));
+                    pair.newest =
+                        Some((serial, Frame { body: frame.body.record, blob: frame.blob, length: frame.length }));
                 }
             }
             Err(StoreError::Refused(reason @ Refused::NewerFormat { .. })) => return Err(reason.into()),

@@ -34,7 +34,14 @@ pub struct Identity {
 impl Identity {
     /// A new member, in no cluster yet.
     pub fn fresh(volume: String) -> Self {
-        Identity { member: Uuid::new_v4(), founding: None, incarnation: 0, volume, log_line: Uuid::new_v4(), log_begun: false }
+        Identity {
+            member: Uuid::new_v4(),
+            founding: None,
+            incarnation: 0,
+            volume,
+            log_line: Uuid::new_v4(),
+            log_begun: false,
+        }
     }
 }
 

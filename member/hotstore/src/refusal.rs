@@ -11,7 +11,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
     /// A small record or header fails its checksum or cannot be read as what it is.
-    #[error("{file}: damaged at byte {offset} ({what}); it costs {costs}. Nothing was changed: restore this volume from a copy, or set the store aside by consent")]
+    #[error(
+        "{file}: damaged at byte {offset} ({what}); it costs {costs}. Nothing was changed: restore this volume from a copy, or set the store aside by consent"
+    )]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -23,7 +25,9 @@ pub enum Refused {
         costs: String,
     },
     /// A file that must be there is not.
-    #[error("{file} is missing: {why}. Nothing was changed: restore this volume from a copy, or set the store aside by consent")]
+    #[error(
+        "{file} is missing: {why}. Nothing was changed: restore this volume from a copy, or set the store aside by consent"
+    )]
     Missing {
         /// The file.
         file: PathBuf,
@@ -31,7 +35,9 @@ pub enum Refused {
         why: String,
     },
     /// A file is shorter or longer than what was recorded.
-    #[error("{file} has {found} bytes where {recorded} were recorded ({why}). Nothing was changed: restore this volume from a copy")]
+    #[error(
+        "{file} has {found} bytes where {recorded} were recorded ({why}). Nothing was changed: restore this volume from a copy"
+    )]
     Length {
         /// The file.
         file: PathBuf,
@@ -43,7 +49,9 @@ pub enum Refused {
         why: String,
     },
     /// A file's digest is not the sealed one.
-    #[error("{file}: its digest is {found}, the seal says {sealed}; bytes 0..{length} cannot be trusted. Nothing was changed: restore this volume from a copy")]
+    #[error(
+        "{file}: its digest is {found}, the seal says {sealed}; bytes 0..{length} cannot be trusted. Nothing was changed: restore this volume from a copy"
+    )]
     Digest {
         /// The file.
         file: PathBuf,
@@ -55,7 +63,9 @@ pub enum Refused {
         sealed: String,
     },
     /// A file of another cluster.
-    #[error("{file} belongs to cluster {found}, this store to cluster {own}: the volumes were mixed up. Attach the right volume")]
+    #[error(
+        "{file} belongs to cluster {found}, this store to cluster {own}: the volumes were mixed up. Attach the right volume"
+    )]
     OtherCluster {
         /// The file.
         file: PathBuf,
@@ -65,7 +75,9 @@ pub enum Refused {
         own: Uuid,
     },
     /// A file of another member.
-    #[error("{file} belongs to member {found}, this store to member {own}: the volumes were mixed up. Attach the right volume")]
+    #[error(
+        "{file} belongs to member {found}, this store to member {own}: the volumes were mixed up. Attach the right volume"
+    )]
     OtherMember {
         /// The file.
         file: PathBuf,
@@ -75,7 +87,9 @@ pub enum Refused {
         own: Uuid,
     },
     /// A file of a generation that this store never opened, or under the wrong name.
-    #[error("{file} is of generation {found}, but this store has opened {opened}: files of two times were mixed. Restore the volume from one copy")]
+    #[error(
+        "{file} is of generation {found}, but this store has opened {opened}: files of two times were mixed. Restore the volume from one copy"
+    )]
     OtherGeneration {
         /// The file.
         file: PathBuf,
@@ -93,7 +107,9 @@ pub enum Refused {
         why: String,
     },
     /// The directory holds data but nobody's name.
-    #[error("{dir} holds {found} but no identity record: whose data it is cannot be told. Restore the identity files, or empty the volume by consent")]
+    #[error(
+        "{dir} holds {found} but no identity record: whose data it is cannot be told. Restore the identity files, or empty the volume by consent"
+    )]
     NoIdentity {
         /// The directory.
         dir: PathBuf,
@@ -101,7 +117,9 @@ pub enum Refused {
         found: String,
     },
     /// The same store on another volume than the recorded one.
-    #[error("this store was written on volume {recorded} and is now on {found}: a copy may be running elsewhere. Give `adopt` if this is the only one")]
+    #[error(
+        "this store was written on volume {recorded} and is now on {found}: a copy may be running elsewhere. Give `adopt` if this is the only one"
+    )]
     OtherVolume {
         /// Recorded volume id.
         recorded: String,
@@ -135,7 +153,9 @@ pub enum Refused {
         own: Uuid,
     },
     /// A consensus log that ends before what was recorded as durable.
-    #[error("{file} ends at byte {found}, but {recorded} bytes were durable: acknowledged entries are missing. Set it aside and join with a new line")]
+    #[error(
+        "{file} ends at byte {found}, but {recorded} bytes were durable: acknowledged entries are missing. Set it aside and join with a new line"
+    )]
     BelowDurable {
         /// The file.
         file: PathBuf,

@@ -98,7 +98,9 @@ fn refuse_strangers(scan: &Scan) -> Result<(), Refused> {
     let opened = scan.opened.first().map(|(g, _)| crate::layout::opened(&scan.dir, *g));
     match chunk.or(seal).or(opened) {
         None => Ok(()),
-        Some(file) => Err(Refused::Inconsistent { file, why: "it is data of a cluster, but this store is in none".to_owned() }),
+        Some(file) => {
+            Err(Refused::Inconsistent { file, why: "it is data of a cluster, but this store is in none".to_owned() })
+        }
     }
 }
 
@@ -203,7 +205,11 @@ fn own_chunks(scan: &Scan, names: Names, generation: u64) -> Result<BTreeMap<Chu
     Ok(chunks)
 }
 
-fn sealed_chain(scan: &Scan, seal: &SealSummary, chunks: &BTreeMap<ChunkId, &ChunkFile>) -> Result<Vec<(ChunkId, PathBuf, Extent)>, Refused> {
+fn sealed_chain(
+    scan: &Scan,
+    seal: &SealSummary,
+    chunks: &BTreeMap<ChunkId, &ChunkFile>,
+) -> Result<Vec<(ChunkId, PathBuf, Extent)>, Refused> {
     let mut chain = Vec::new();
     for file in &seal.manifest.files {
         let path = scan.dir.join(&file.name);
@@ -232,11 +238,17 @@ fn sealed_chain(scan: &Scan, seal: &SealSummary, chunks: &BTreeMap<ChunkId, &Chu
 }
 
 /// Follows the links from the newest chunk back to its floor.
-fn open_chain(chunks: &BTreeMap<ChunkId, &ChunkFile>, last_seal: Option<&SealSummary>) -> Result<Vec<(ChunkId, PathBuf, Extent)>, Refused> {
+fn open_chain(
+    chunks: &BTreeMap<ChunkId, &ChunkFile>,
+    last_seal: Option<&SealSummary>,
+) -> Result<Vec<(ChunkId, PathBuf, Extent)>, Refused> {
     let Some((newest, file)) = chunks.iter().next_back() else {
         return match last_seal.and_then(|seal| seal.manifest.files.iter().find(|f| f.chunk.is_some())) {
             None => Ok(Vec::new()),
-            Some(f) => Err(Refused::Missing { file: PathBuf::from(&f.name), why: "the last seal names it and nothing replaced it".to_owned() }),
+            Some(f) => Err(Refused::Missing {
+                file: PathBuf::from(&f.name),
+                why: "the last seal names it and nothing replaced it".to_owned(),
+            }),
         };
     };
     let floor = file.header.as_ref().map_err(Clone::clone)?.floor;
@@ -264,20 +276,31 @@ fn open_chain(chunks: &BTreeMap<ChunkId, &ChunkFile>, last_seal: Option<&SealSum
         }
         match chunk.header.as_ref().map_err(Clone::clone)?.previous {
             Some(previous) if previous.id < at => (at, extent) = (previous.id, Extent::Exactly(previous.length)),
-            _ => return Err(Refused::Inconsistent { file: chunk.path.clone(), why: "its chain does not reach the floor".to_owned() }),
+            _ => {
+                return Err(Refused::Inconsistent {
+                    file: chunk.path.clone(),
+                    why: "its chain does not reach the floor".to_owned(),
+                });
+            }
         }
     }
     chain.reverse();
     Ok(chain)
 }
 
-fn judge_epochs(scan: &Scan, names: Names, generation: u64, sealed: Option<&SealSummary>) -> Result<(Vec<EpochInfo>, Vec<Refused>), Refused> {
+fn judge_epochs(
+    scan: &Scan,
+    names: Names,
+    generation: u64,
+    sealed: Option<&SealSummary>,
+) -> Result<(Vec<EpochInfo>, Vec<Refused>), Refused> {
     let (mut epochs, mut damaged) = (Vec::new(), Vec::new());
     for file in &scan.epochs {
         match &file.head {
             Ok((cluster, member, info)) => {
                 names.check(&file.path, *cluster, *member)?;
-                let named = crate::layout::epoch(&scan.dir, file.generation, info.id.job, info.id.execution, info.id.epoch);
+                let named =
+                    crate::layout::epoch(&scan.dir, file.generation, info.id.job, info.id.execution, info.id.epoch);
                 if named != file.path || info.generation != file.generation || info.generation > generation {
                     let (file, found) = (file.path.clone(), info.generation);
                     return Err(Refused::OtherGeneration { file, found, opened: generation });

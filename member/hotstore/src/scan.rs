@@ -129,7 +129,9 @@ fn scan_top(disk: &dyn Disk, scan: &mut Scan) -> Result<(), StoreError> {
                 });
                 scan.seals.push((generation, number, seal));
             }
-            Name::Other if matches!(name.as_str(), "boot.a" | "boot.b" | "founding" | "founded") => scan.data_names.push(name),
+            Name::Other if matches!(name.as_str(), "boot.a" | "boot.b" | "founding" | "founded") => {
+                scan.data_names.push(name)
+            }
             _ => {}
         }
     }

@@ -121,7 +121,12 @@ pub(crate) fn write(disk: &dyn Disk, dir: &Path, manifest: &Manifest, machine: &
 }
 
 /// Reads one seal; the second part lists a damaged copy whose twin is whole.
-pub(crate) fn read(disk: &dyn Disk, dir: &Path, generation: u64, number: u64) -> Result<(SealSummary, Vec<Refused>), StoreError> {
+pub(crate) fn read(
+    disk: &dyn Disk,
+    dir: &Path,
+    generation: u64,
+    number: u64,
+) -> Result<(SealSummary, Vec<Refused>), StoreError> {
     let path = layout::seal(dir, generation, number);
     let pair = frame::load_pair::<Manifest>(disk, MAGIC, &path, COSTS)?;
     let Some((_, frame)) = pair.newest else {

@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use jet_hotstore::quarantine::set_everything_aside;
-use jet_hotstore::{Aftermath, Cadence, Contents, Disk, Fault, Founding, LogEntry, Options, Refused, SimulatedDisk, Store, StoreError, Version};
+use jet_hotstore::{
+    Aftermath, Cadence, Contents, Disk, Fault, Founding, LogEntry, Options, Refused, SimulatedDisk, Store, StoreError,
+    Version,
+};
 use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;

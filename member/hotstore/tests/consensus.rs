@@ -73,7 +73,10 @@ fn crash_power_cut_at_every_call() {
             let oldest = acked.unwrap_or(0);
             let allowed = &views[oldest..views.len().min(oldest + 2)];
             let partial = oldest == 1 || oldest == 5;
-            let prefix = partial && found.0 == allowed[0].0 && allowed[1].1.starts_with(&found.1) && found.1.starts_with(&allowed[0].1);
+            let prefix = partial
+                && found.0 == allowed[0].0
+                && allowed[1].1.starts_with(&found.1)
+                && found.1.starts_with(&allowed[0].1);
             assert!(allowed.contains(&found) || prefix, "cut at {at}, {aftermath:?}: {found:?} is none of {allowed:?}");
         }
     }
@@ -102,7 +105,10 @@ fn damage_other_lines_and_missing_logs_are_refused() {
     assert_eq!(view(&open(&longer, false).unwrap()), expected, "a torn tail that nobody was told of is cut");
     let other = ConsensusLog::open(Arc::new(disk.clone()), Path::new("/s/raft"), Uuid::from_u128(4), false);
     assert!(matches!(other.map(|_| ()), Err(StoreError::Refused(Refused::OtherLine { .. }))));
-    assert!(matches!(open(&SimulatedDisk::new(), false).map(|_| ()), Err(StoreError::Refused(Refused::Missing { .. }))));
+    assert!(matches!(
+        open(&SimulatedDisk::new(), false).map(|_| ()),
+        Err(StoreError::Refused(Refused::Missing { .. }))
+    ));
 }
 
 #[test]

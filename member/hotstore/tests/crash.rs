@@ -75,7 +75,10 @@ fn crash_power_cut_again_during_recovery() {
                 for again in [Aftermath::Lost, Aftermath::Torn] {
                     let mut last = driver.after_crash(driver.disk.reboot(again));
                     if let Err(wrong) = last.second_life() {
-                        panic!("cut at {at} {aftermath:?}, then {second} {again:?}: {wrong:?}\n  {}", what_happened(&driver));
+                        panic!(
+                            "cut at {at} {aftermath:?}, then {second} {again:?}: {wrong:?}\n  {}",
+                            what_happened(&driver)
+                        );
                     }
                 }
             }
@@ -100,7 +103,9 @@ fn crash_one_failing_call_then_power_loss() {
             if matches!((&result, step), (Err(Wrong::Store(_)), Step::Reopen)) {
                 result = driver.step(*step);
             }
-            result.unwrap_or_else(|wrong| panic!("call {at} fails, at {step:?}: {wrong:?}\n  {}", what_happened(&driver)));
+            result.unwrap_or_else(|wrong| {
+                panic!("call {at} fails, at {step:?}: {wrong:?}\n  {}", what_happened(&driver))
+            });
         }
         driver.disk.cut_power();
         for aftermath in [Aftermath::Lost, Aftermath::Kept, Aftermath::Torn] {
@@ -124,7 +129,8 @@ fn crash_a_half_made_seal_is_void_once_writing_went_on() {
         }
         driver.disk.fault_at(at, Fault::FailCall);
         for step in &steps {
-            let result = if matches!(step, Step::Seal(_)) { driver.step(*step) } else { driver.step_with_retries(*step) };
+            let result =
+                if matches!(step, Step::Seal(_)) { driver.step(*step) } else { driver.step_with_retries(*step) };
             match (result, step) {
                 (Ok(()), _) => continue,
                 (Err(Wrong::Store(_)), Step::Seal(_)) if !driver.is_sealed() => {
@@ -134,7 +140,8 @@ fn crash_a_half_made_seal_is_void_once_writing_went_on() {
                     driver.disk.cut_power();
                     for aftermath in Aftermath::ALL {
                         let mut last = driver.after_crash(driver.disk.reboot(aftermath));
-                        last.second_life().unwrap_or_else(|wrong| panic!("seal failed at call {at}, then {aftermath:?}: {wrong:?}"));
+                        last.second_life()
+                            .unwrap_or_else(|wrong| panic!("seal failed at call {at}, then {aftermath:?}: {wrong:?}"));
                     }
                 }
                 _ => {}

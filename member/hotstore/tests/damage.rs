@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use jet_hotstore::{
-    Appended, Base, Cadence, Contents, EpochId, LoadReport, Loaded, OsDisk, Options, PartitionContent, Record, Refused, SealRequest,
-    SimulatedDisk, Store, StoreError, Version, inspect,
+    Appended, Base, Cadence, Contents, EpochId, LoadReport, Loaded, Options, OsDisk, PartitionContent, Record, Refused,
+    SealRequest, SimulatedDisk, Store, StoreError, Version, inspect,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,11 @@ fn every_flipped_byte_of_a_sealed_store_is_seen() {
                 Err(other) => panic!("{} byte {at}: {other}", path.display()),
                 Ok((copies, contents, report, entries)) => {
                     assert!(!copies.is_empty(), "{} byte {at} was not seen", path.display());
-                    assert!(matches!(contents, Contents::Sealed(_)) && report.sealed && entries == whole, "{} byte {at}", path.display());
+                    assert!(
+                        matches!(contents, Contents::Sealed(_)) && report.sealed && entries == whole,
+                        "{} byte {at}",
+                        path.display()
+                    );
                     healed += 1;
                 }
             }
@@ -193,7 +197,8 @@ fn without(disk: &SimulatedDisk, part: &str) -> SimulatedDisk {
 fn a_torn_tail_is_cut_and_counted_and_damage_before_it_is_refused() {
     let disk = SimulatedDisk::new();
     let store = written(&disk);
-    let (chunk, durable) = disk.files().into_iter().find(|(path, _)| path.to_string_lossy().contains("log-1.jl")).unwrap();
+    let (chunk, durable) =
+        disk.files().into_iter().find(|(path, _)| path.to_string_lossy().contains("log-1.jl")).unwrap();
     for n in 4..=6 {
         assert!(put(&store, 4, n).ticket().is_some());
     }
@@ -219,7 +224,10 @@ fn a_torn_tail_is_cut_and_counted_and_damage_before_it_is_refused() {
     let rotten = disk.copy();
     rotten.flip(&chunk, durable + 20, 1);
     let reason = refusal(open(&rotten).and_then(|(store, _)| load(&store)));
-    assert!(matches!(&reason, Refused::Damaged { file, offset, .. } if *file == chunk && *offset == durable), "{reason}");
+    assert!(
+        matches!(&reason, Refused::Damaged { file, offset, .. } if *file == chunk && *offset == durable),
+        "{reason}"
+    );
     assert_eq!(jet_hotstore::Disk::read(&rotten, &chunk).unwrap().unwrap().len(), bytes.len(), "left as it was");
 }
 
@@ -255,7 +263,9 @@ fn at_the_bound_a_partition_lags_and_a_rewrite_brings_it_back() {
     assert_eq!(store.health().lagging, vec![4]);
     assert_eq!(put(&store, 4, taken + 2), Appended::Lagging);
     store.flush().unwrap();
-    assert!(matches!(store.seal(request(&store, &[(4, taken)])), Err(StoreError::Behind { partitions }) if partitions == vec![4]));
+    assert!(
+        matches!(store.seal(request(&store, &[(4, taken)])), Err(StoreError::Behind { partitions }) if partitions == vec![4])
+    );
     assert_eq!(store.partitions_to_rewrite(), vec![4]);
     drop(store);
     let (store, _) = open(&disk).unwrap();
@@ -357,7 +367,9 @@ fn sealed_content_is_read_only_and_epochs_are_kept() {
     let parts: Vec<_> = store.read_epoch(newest).unwrap().map(Result::unwrap).collect();
     assert_eq!(parts[0].bytes, b"state");
     drop(store);
-    let data = |files: Vec<(PathBuf, u64)>| files.into_iter().filter(|f| f.0.to_string_lossy().contains("gen-")).collect::<Vec<_>>();
+    let data = |files: Vec<(PathBuf, u64)>| {
+        files.into_iter().filter(|f| f.0.to_string_lossy().contains("gen-")).collect::<Vec<_>>()
+    };
     assert_eq!(data(before), data(disk.files()), "loading changed nothing");
     assert!(matches!(inspect(&disk, dir()).unwrap(), Contents::Sealed(found) if *found == seal));
 }
@@ -373,11 +385,17 @@ fn on_the_real_file_system_with_the_writer_thread() {
     store.open_generation(1).unwrap();
     let mut last = None;
     for n in 1..=20_000u64 {
-        last = store.append(Record::put(1, (n % 271) as u16, Version::new(1, n), n.to_le_bytes().to_vec(), vec![7; 100])).ticket();
+        last = store
+            .append(Record::put(1, (n % 271) as u16, Version::new(1, n), n.to_le_bytes().to_vec(), vec![7; 100]))
+            .ticket();
     }
     store.wait_durable(last.expect("taken"), Duration::from_secs(20)).expect("the cadence makes it durable by itself");
-    assert!(matches!(Store::open(&at, disk.clone(), Options::default()).map(|_| ()), Err(StoreError::Refused(Refused::InUse { .. }))));
-    let partitions: Vec<(u16, u64)> = (0..271u16).map(|p| (p, (1..=20_000u64).rev().find(|n| (n % 271) as u16 == p).unwrap())).collect();
+    assert!(matches!(
+        Store::open(&at, disk.clone(), Options::default()).map(|_| ()),
+        Err(StoreError::Refused(Refused::InUse { .. }))
+    ));
+    let partitions: Vec<(u16, u64)> =
+        (0..271u16).map(|p| (p, (1..=20_000u64).rev().find(|n| (n % 271) as u16 == p).unwrap())).collect();
     store.seal(request(&store, &partitions)).unwrap();
     drop(store);
     let (store, contents) = Store::open(&at, disk, Options::default()).unwrap();
@@ -403,7 +421,9 @@ fn growth_is_bounded_when_partitions_are_rewritten_as_asked() {
             store.flush().unwrap();
             for partition in store.partitions_to_rewrite() {
                 let live = [Record::put(1, partition, Version::new(1, n), "the same key", value.clone())];
-                assert!(store.rewrite_partition(partition, Version::new(1, n), Base::Continues, live).ticket().is_some());
+                assert!(
+                    store.rewrite_partition(partition, Version::new(1, n), Base::Continues, live).ticket().is_some()
+                );
                 store.flush().unwrap();
             }
             largest = largest.max(store.usage().unwrap().live);

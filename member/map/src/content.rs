@@ -9,7 +9,10 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use crate::sink::Pending;
-use crate::{CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Op, Point, Query, QueryReply, Refusal, Reply, SinkWrite, SnapshotId};
+use crate::{
+    CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Op, Point, Query, QueryReply, Refusal, Reply, SinkWrite,
+    SnapshotId,
+};
 
 /// Content of a partition. Ordered throughout, so that digests, copies and pages need no sorting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,7 +129,9 @@ impl Content {
 
     fn refuse_old_execution(&self, id: SnapshotId) -> Result<(), Refusal> {
         match self.newest_execution(id.job) {
-            Some(known) if known > id.execution => Err(Refusal::OldExecution { job: id.job, given: id.execution, known }),
+            Some(known) if known > id.execution => {
+                Err(Refusal::OldExecution { job: id.job, given: id.execution, known })
+            }
             _ => Ok(()),
         }
     }
@@ -169,9 +174,15 @@ impl Content {
             return Ok(Applied::silent(Reply::AlreadySo));
         }
         let mut writes = Vec::new();
-        for ((vertex, _), bytes) in self.snapshots.get(&id).into_iter().flatten().filter(|((v, _), _)| vertices.contains(v)) {
+        for ((vertex, _), bytes) in
+            self.snapshots.get(&id).into_iter().flatten().filter(|((v, _), _)| vertices.contains(v))
+        {
             let delta = decode(bytes).map_err(|reason| Refusal::SinkPart { id, vertex: *vertex, reason })?;
-            writes.extend(delta.writes.into_iter().map(|(key, value)| SinkWrite { map: delta.map.clone(), key, value }));
+            writes.extend(delta.writes.into_iter().map(|(key, value)| SinkWrite {
+                map: delta.map.clone(),
+                key,
+                value,
+            }));
         }
         for write in &writes {
             let previous = self.set(&write.map, &write.key, write.value.clone());
@@ -233,10 +244,15 @@ impl Content {
         let from = after.filter(|place| !place.removed);
         let maps = match after {
             Some(Place { removed: true, .. }) => None,
-            _ => Some(self.maps.range::<str, _>((from.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str())), Bound::Unbounded))),
+            _ => Some(self.maps.range::<str, _>((
+                from.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str())),
+                Bound::Unbounded,
+            ))),
         };
         for (map, entries) in maps.into_iter().flatten() {
-            let start = from.filter(|place| place.map == *map).map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
+            let start = from
+                .filter(|place| place.map == *map)
+                .map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
             for (key, value) in entries.range((start, Bound::Unbounded)) {
                 let value = match self.pending.on_disk(map, key) {
                     None => value,
@@ -291,7 +307,9 @@ impl Content {
     /// Answers a question.
     pub fn ask(&self, query: &Query) -> QueryReply {
         match query {
-            Query::Get { map, key } => QueryReply::Value(self.maps.get(map).and_then(|entries| entries.get(key)).cloned()),
+            Query::Get { map, key } => {
+                QueryReply::Value(self.maps.get(map).and_then(|entries| entries.get(key)).cloned())
+            }
             Query::Size { map } => QueryReply::Size(self.maps.get(map).map_or(0, |entries| entries.len() as u64)),
             Query::Scan { map, after, bytes } => self.scan(map, after.as_ref(), *bytes as usize),
             Query::Maps => QueryReply::Names(self.maps.keys().cloned().collect()),

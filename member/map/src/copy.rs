@@ -127,16 +127,28 @@ impl CopySource {
 fn items_of(content: &Content) -> VecDeque<CopyItem> {
     let mut items = VecDeque::new();
     for (map, entries) in &content.maps {
-        items.extend(entries.iter().map(|(key, value)| CopyItem::Entry { map: map.clone(), key: key.clone(), value: value.clone() }));
+        items.extend(entries.iter().map(|(key, value)| CopyItem::Entry {
+            map: map.clone(),
+            key: key.clone(),
+            value: value.clone(),
+        }));
     }
     for (id, parts) in &content.snapshots {
         items.extend(parts.iter().map(|(at, bytes)| CopyItem::Part { id: *id, at: *at, bytes: bytes.clone() }));
     }
     items.extend(content.commits.values().cloned().map(CopyItem::Commit));
     for (job, point) in &content.markers {
-        items.push_back(CopyItem::Marker { job: *job, point: *point, on_disk: content.markers_on_disk.get(job).copied() });
+        items.push_back(CopyItem::Marker {
+            job: *job,
+            point: *point,
+            on_disk: content.markers_on_disk.get(job).copied(),
+        });
     }
-    items.extend(content.pending.held().map(|(map, key, held)| CopyItem::Held { map: map.into(), key: key.clone(), held: held.clone() }));
+    items.extend(content.pending.held().map(|(map, key, held)| CopyItem::Held {
+        map: map.into(),
+        key: key.clone(),
+        held: held.clone(),
+    }));
     items.extend(content.pending.floors().map(|(job, point)| CopyItem::Floor { job, point }));
     items
 }

@@ -104,7 +104,9 @@ impl PartitionEpoch {
                     writes.extend(some.writes.into_iter().map(SinkWrite::from));
                 }
                 _ => {
-                    let (part, _) = bytes.split_first_chunk::<4>().ok_or_else(|| bad(format!("a part of vertex {vertex} is short")))?;
+                    let (part, _) = bytes
+                        .split_first_chunk::<4>()
+                        .ok_or_else(|| bad(format!("a part of vertex {vertex} is short")))?;
                     let part = u32::from_le_bytes(*part);
                     found.insert((vertex, part), bytes.split_off(4));
                 }
@@ -112,7 +114,12 @@ impl PartitionEpoch {
         }
         let header = header.ok_or_else(|| bad("no header part".into()))?;
         if header.parts != found.len() as u64 || header.sink_parts != sinks {
-            return Err(bad(format!("{} and {sinks} parts where {} and {} were written", found.len(), header.parts, header.sink_parts)));
+            return Err(bad(format!(
+                "{} and {sinks} parts where {} and {} were written",
+                found.len(),
+                header.parts,
+                header.sink_parts
+            )));
         }
         Ok(PartitionEpoch {
             id,

@@ -65,7 +65,12 @@ pub fn judge_primary(table: &PartitionTable, me: Process, partition: PartitionId
 }
 
 /// Whether a process may take a partition's changes or copy from a sender.
-pub fn judge_follow(table: &PartitionTable, me: Process, partition: PartitionId, sender: Sender) -> Result<(), Refusal> {
+pub fn judge_follow(
+    table: &PartitionTable,
+    me: Process,
+    partition: PartitionId,
+    sender: Sender,
+) -> Result<(), Refusal> {
     let entry = entry(table, partition)?;
     if sender.changed < entry.changed {
         return Err(Refusal::StaleTable { sender: sender.changed, receiver: entry.changed });

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn texts_spread_over_all_partitions() {
-        let used: std::collections::BTreeSet<_> = (0..5_000).map(|n| partition_of(n.to_string().as_bytes(), 271)).collect();
+        let used: std::collections::BTreeSet<_> =
+            (0..5_000).map(|n| partition_of(n.to_string().as_bytes(), 271)).collect();
         assert_eq!(used.len(), 271);
     }
 }

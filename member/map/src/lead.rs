@@ -125,7 +125,8 @@ impl Lead {
     /// Followers that the table does not call synced yet and that have all that was acknowledged: while their copy was
     /// on its way, changes were acknowledged without them.
     pub fn complete_copies(&self) -> impl Iterator<Item = (MemberId, Boot)> + '_ {
-        let complete = |f: &Follower| f.counts && !f.synced && matches!(f.position, Position::At(at) if at >= self.acknowledged);
+        let complete =
+            |f: &Follower| f.counts && !f.synced && matches!(f.position, Position::At(at) if at >= self.acknowledged);
         self.followers.iter().filter(move |(_, f)| complete(f)).map(|(member, f)| (*member, f.boot))
     }
 
@@ -202,10 +203,11 @@ impl Lead {
 
     /// The newest version that is acknowledged: every follower that counted had it.
     pub fn acknowledged(&mut self, current: Version) -> Version {
-        let least = self.followers.values().filter(|follower| follower.counts).map(|follower| match follower.position {
-            Position::At(version) => version,
-            Position::Unknown | Position::NeedsCopy => Version::default(),
-        });
+        let least =
+            self.followers.values().filter(|follower| follower.counts).map(|follower| match follower.position {
+                Position::At(version) => version,
+                Position::Unknown | Position::NeedsCopy => Version::default(),
+            });
         let upto = least.min().unwrap_or(current).min(current);
         self.acknowledged = self.acknowledged.max(upto);
         while let Some((_, bytes)) = self.unacknowledged.front().copied().filter(|(version, _)| *version <= upto) {

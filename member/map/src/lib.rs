@@ -27,7 +27,8 @@ pub mod tail;
 pub mod wire;
 
 pub use jet_core::{
-    Boot, Digest, Epoch, ExecutionId, JobId, MemberId, PartitionContent, PartitionEntry, PartitionId, PartitionTable, TableVersion, Version,
+    Boot, Digest, Epoch, ExecutionId, JobId, MemberId, PartitionContent, PartitionEntry, PartitionId, PartitionTable,
+    TableVersion, Version,
 };
 
 pub use content::{Applied, Content, Place};

@@ -138,14 +138,20 @@ impl Op {
         const HEAD: usize = 64;
         HEAD + match self {
             Op::Put { map, key, value } => map.len() + key.len() + value.len(),
-            Op::PutAll { map, entries } => map.len() + entries.iter().map(|(k, v)| k.len() + v.len() + 16).sum::<usize>(),
+            Op::PutAll { map, entries } => {
+                map.len() + entries.iter().map(|(k, v)| k.len() + v.len() + 16).sum::<usize>()
+            }
             Op::Remove { map, key } => map.len() + key.len(),
             Op::ClearMap { map } => map.len(),
             Op::SnapshotPart { bytes, .. } => bytes.len(),
             Op::SinkRestore { writes, .. } => {
                 writes.iter().map(|w| w.map.len() + w.key.len() + w.value.as_ref().map_or(0, Bytes::len) + 16).sum()
             }
-            Op::Install | Op::SnapshotCommit(_) | Op::SnapshotDrop { .. } | Op::SinkApply { .. } | Op::CutBack { .. } => 0,
+            Op::Install
+            | Op::SnapshotCommit(_)
+            | Op::SnapshotDrop { .. }
+            | Op::SinkApply { .. }
+            | Op::CutBack { .. } => 0,
         }
     }
 }

@@ -76,7 +76,9 @@ pub enum Refusal {
         partition: PartitionId,
     },
     /// A copy that is older than what the receiver holds.
-    #[error("a copy of partition {partition:?} at {offered:?} is older than the replica at {held:?}; the source must be installed first")]
+    #[error(
+        "a copy of partition {partition:?} at {offered:?} is older than the replica at {held:?}; the source must be installed first"
+    )]
     SourceOlder {
         /// Partition.
         partition: PartitionId,
@@ -138,7 +140,9 @@ pub enum Refusal {
         id: SnapshotId,
     },
     /// The table changed between the parts and the commit.
-    #[error("snapshot {id:?}: its parts were acknowledged under table version {given:?}, now it is {now:?}; give it up")]
+    #[error(
+        "snapshot {id:?}: its parts were acknowledged under table version {given:?}, now it is {now:?}; give it up"
+    )]
     TableMoved {
         /// Which.
         id: SnapshotId,
@@ -158,7 +162,9 @@ pub enum Refusal {
         reason: String,
     },
     /// An epoch whose sink writes cannot be told from later ones any more.
-    #[error("snapshot {id:?} cannot be written to disk any more: writes up to {floor:?} are merged; choose a newer one")]
+    #[error(
+        "snapshot {id:?} cannot be written to disk any more: writes up to {floor:?} are merged; choose a newer one"
+    )]
     Merged {
         /// Which.
         id: SnapshotId,
@@ -166,7 +172,9 @@ pub enum Refusal {
         floor: Point,
     },
     /// Bound of changes that are not acknowledged.
-    #[error("partition {partition:?} has {unacknowledged} bytes of changes that its backups have not confirmed; ask again later")]
+    #[error(
+        "partition {partition:?} has {unacknowledged} bytes of changes that its backups have not confirmed; ask again later"
+    )]
     Busy {
         /// Partition.
         partition: PartitionId,

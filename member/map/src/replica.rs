@@ -8,7 +8,8 @@ use crate::copy::{CopyItem, Incoming};
 use crate::journal::Logged;
 use crate::tail::Tail;
 use crate::{
-    Content, DecodeSink, Digest, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Reply, SnapshotId, TableVersion, Version,
+    Content, DecodeSink, Digest, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Reply, SnapshotId, TableVersion,
+    Version,
 };
 
 /// A change with its place in the order.
@@ -131,7 +132,13 @@ impl Replica {
     }
 
     /// The copy is complete: verifies it and takes it in place of the content. Gives what the log gets.
-    pub fn copy_end(&mut self, copy: u64, pieces: u32, version: Version, digest: &Digest) -> Result<Vec<Logged>, Refusal> {
+    pub fn copy_end(
+        &mut self,
+        copy: u64,
+        pieces: u32,
+        version: Version,
+        digest: &Digest,
+    ) -> Result<Vec<Logged>, Refusal> {
         let partition = self.partition;
         if version < self.version {
             return Err(Refusal::SourceOlder { partition, offered: version, held: self.version });
@@ -163,7 +170,14 @@ impl Replica {
         let writes = self.content.pending.begin_flight(id).map_err(|floor| Refusal::Merged { id, floor })?;
         let parts = self.content.snapshots.get(&id).cloned().unwrap_or_default();
         let commit = self.content.commits.get(&id).cloned();
-        Ok(PartitionEpoch { id, version: self.version, parts, commit, writes, marker: self.content.markers.get(&id.job).copied() })
+        Ok(PartitionEpoch {
+            id,
+            version: self.version,
+            parts,
+            commit,
+            writes,
+            marker: self.content.markers.get(&id.job).copied(),
+        })
     }
 
     /// While loading: takes a content back from the store, at the version that the store vouches for.
@@ -219,4 +233,3 @@ fn logged(version: Version, records: Vec<LogRecord>) -> Vec<Logged> {
 pub fn no_sinks(_: &[u8]) -> Result<crate::SinkDelta, String> {
     Err("this member knows no sink encoding".into())
 }
-

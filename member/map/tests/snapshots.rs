@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jet_map::digest::{content_of, differences};
 use jet_map::journal::Logged;
 use jet_map::{
-    CommitRecord, CopySource, Epoch, ExecutionId, JobId, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Replica, Reply, SinkDelta,
-    SnapshotId, TableVersion,
+    CommitRecord, CopySource, Epoch, ExecutionId, JobId, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Replica,
+    Reply, SinkDelta, SnapshotId, TableVersion,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,10 @@ fn decode(bytes: &[u8]) -> Result<SinkDelta, String> {
     if bytes.len() % 2 == 1 {
         return Err("odd".into());
     }
-    let writes = bytes.chunks(2).map(|w| (Bytes::copy_from_slice(&w[..1]), (w[1] > 0).then(|| Bytes::copy_from_slice(&w[1..])))).collect();
+    let writes = bytes
+        .chunks(2)
+        .map(|w| (Bytes::copy_from_slice(&w[..1]), (w[1] > 0).then(|| Bytes::copy_from_slice(&w[1..]))))
+        .collect();
     Ok(SinkDelta { map: "out".into(), writes })
 }
 
@@ -74,7 +77,9 @@ fn a_sink_epoch_is_applied_once_and_reaches_the_log_when_durable() {
 #[test]
 fn an_unreadable_sink_part_changes_nothing() {
     let mut replica = Replica::empty(P, decode);
-    replica.sequence(T, Op::SnapshotPart { id: id(1), vertex: SINK, part: 0, bytes: Bytes::from_static(b"a\x01b") }).unwrap();
+    replica
+        .sequence(T, Op::SnapshotPart { id: id(1), vertex: SINK, part: 0, bytes: Bytes::from_static(b"a\x01b") })
+        .unwrap();
     let (before, version) = (replica.content().clone(), replica.version());
     let refused = replica.sequence(T, Op::SinkApply { id: id(1), vertices: vec![SINK] });
     assert!(matches!(refused, Err(Refusal::SinkPart { vertex: SINK, .. })));
@@ -88,8 +93,15 @@ fn parts_of_replaced_executions_and_of_committed_snapshots_are_refused() {
     let second = SnapshotId { execution: ExecutionId(2), ..id(5) };
     replica.sequence(T, part(second, b"x")).unwrap();
     assert!(matches!(replica.sequence(T, part(id(6), b"x")), Err(Refusal::OldExecution { .. })));
-    let record =
-        CommitRecord { id: second, table_version: T, parts: 1, bytes: 1, rows_read: 0, digest: String::new(), terminal: true };
+    let record = CommitRecord {
+        id: second,
+        table_version: T,
+        parts: 1,
+        bytes: 1,
+        rows_read: 0,
+        digest: String::new(),
+        terminal: true,
+    };
     replica.sequence(T, Op::SnapshotCommit(record.clone())).unwrap();
     assert_eq!(replica.sequence(T, Op::SnapshotCommit(record.clone())).unwrap().1, Reply::AlreadySo);
     assert!(matches!(replica.sequence(T, part(second, b"y")), Err(Refusal::CommittedPart { .. })));
@@ -107,7 +119,8 @@ fn one_flipped_byte_in_a_backup_names_the_partition() {
         replica.sequence(T, Op::SnapshotPart { id: id(1), vertex: 0, part: 0, bytes: "state".into() }).unwrap();
     }
     let said = |replicas: &[Replica], others: &[Replica]| {
-        let of = |n: usize| vec![content_of(P, &replicas[n], &counted), content_of(PartitionId(8), &others[n], &counted)];
+        let of =
+            |n: usize| vec![content_of(P, &replicas[n], &counted), content_of(PartitionId(8), &others[n], &counted)];
         differences(&(0..3).map(|n| (n, of(n))).collect::<Vec<_>>())
     };
     assert!(said(&replicas, &others).is_empty());

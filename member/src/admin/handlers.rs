@@ -53,7 +53,10 @@ pub async fn member(State(member): Is) -> Json<MemberView> {
 #[allow(missing_docs)]
 pub async fn cluster(State(member): Is) -> Answer<ClusterView> {
     member.cluster_view().map(Json).ok_or_else(|| {
-        Refused(Refusal::new(Code::ClusterState, "the cluster is not founded, or this member does not know it yet").hint("POST /v1/found"))
+        Refused(
+            Refusal::new(Code::ClusterState, "the cluster is not founded, or this member does not know it yet")
+                .hint("POST /v1/found"),
+        )
     })
 }
 
@@ -71,7 +74,11 @@ pub async fn peers(State(member): Is, Body(hint): Body<PeersHint>) -> Answer<u32
 #[allow(missing_docs)]
 pub async fn begin(State(member): Is, Body(begin): Body<BeginOperation>) -> Answer<Done> {
     let op = operation(&begin.id)?;
-    propose(&member, Command::Begin { op, requested_by: begin.requested_by, accepted: begin.accepted_job_loss, transient: false }).await
+    propose(
+        &member,
+        Command::Begin { op, requested_by: begin.requested_by, accepted: begin.accepted_job_loss, transient: false },
+    )
+    .await
 }
 
 #[allow(missing_docs)]
@@ -138,7 +145,11 @@ pub async fn get_entry(State(member): Is, Path((map, key)): Path<(String, String
 }
 
 #[allow(missing_docs)]
-pub async fn put_entry(State(member): Is, Path((map, key)): Path<(String, String)>, Body(new): Body<Entry>) -> Answer<Entry> {
+pub async fn put_entry(
+    State(member): Is,
+    Path((map, key)): Path<(String, String)>,
+    Body(new): Body<Entry>,
+) -> Answer<Entry> {
     entry(member.maps()?.put(map, Bytes::from(key), new.value.map(Bytes::from)).await?)
 }
 
@@ -162,7 +173,9 @@ async fn propose(member: &Member, command: Command) -> Answer<Done> {
     match Cluster::propose(member.node()?.clone(), command).await {
         Ok(Outcome::Done { index, what }) => Ok(Json(Done { index, what })),
         Ok(Outcome::Refused(refused)) => Err(Refused(Refusal::new(code(refused.kind()), refused.to_string()))),
-        Err(ProposeError::NoLeader) => Err(Refused(Refusal::new(Code::NoLeader, "there is no leader that could be reached; nothing was done"))),
+        Err(ProposeError::NoLeader) => {
+            Err(Refused(Refusal::new(Code::NoLeader, "there is no leader that could be reached; nothing was done")))
+        }
         Err(error @ ProposeError::Unknown(_)) => Err(Refused(Refusal::new(Code::NoLeader, error.to_string()))),
     }
 }

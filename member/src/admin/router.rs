@@ -84,7 +84,10 @@ async fn admit(
 fn why_not(caller: &Identity, namespace: &str, cluster: &str, route: Route) -> Option<Refusal> {
     let (method, path) = route.path();
     if caller.namespace != namespace || caller.cluster != cluster {
-        return Some(Refusal::new(Code::Forbidden, format!("{} is not of cluster {namespace}/{cluster}", caller.uri())));
+        return Some(Refusal::new(
+            Code::Forbidden,
+            format!("{} is not of cluster {namespace}/{cluster}", caller.uri()),
+        ));
     }
     (!route.allowed().admits(&caller.role))
         .then(|| Refusal::new(Code::Forbidden, format!("the role {} may not call {method} {path}", caller.role)))
@@ -104,7 +107,11 @@ mod tests {
         let client = Identity::new("prod", "orders", Role::Client);
         let refusal = why_not(&client, "prod", "orders", Route::Commit).unwrap();
         assert_eq!(refusal.code, Code::Forbidden);
-        assert!(refusal.message.contains("client") && refusal.message.contains("/v1/operations/{id}/commit"), "{}", refusal.message);
+        assert!(
+            refusal.message.contains("client") && refusal.message.contains("/v1/operations/{id}/commit"),
+            "{}",
+            refusal.message
+        );
         assert!(why_not(&client, "prod", "orders", Route::Sql).is_none());
         assert!(why_not(&client, "prod", "other", Route::Sql).is_some());
     }

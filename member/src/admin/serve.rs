@@ -44,7 +44,11 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, router: Router) 
     }
 }
 
-async fn one(tcp: TcpStream, tls: Arc<ServerConfig>, router: Router) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn one(
+    tcp: TcpStream,
+    tls: Arc<ServerConfig>,
+    router: Router,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let _ = tcp.set_nodelay(true);
     let stream = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(tcp)).await??;
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());

@@ -8,7 +8,8 @@ use jet_admin_api::job as jobs;
 use jet_admin_api::member::SealView;
 use jet_admin_api::operation::{MemberSeal, OperationStep as Step, OperationView, QuiescedView};
 use jet_core::{
-    ClusterState, Guarantee, Job, JobStatus, Machine, MemberId, Operation, OperationStep, RecoveringFrom, SealRecord, Settled, SnapshotRef, Verdict,
+    ClusterState, Guarantee, Job, JobStatus, Machine, MemberId, Operation, OperationStep, RecoveringFrom, SealRecord,
+    Settled, SnapshotRef, Verdict,
 };
 
 /// What the view needs beside the machine.
@@ -87,7 +88,9 @@ fn missing(machine: &Machine, around: &Around<'_>) -> Vec<MissingMember> {
     machine
         .roster
         .iter()
-        .filter_map(|(member, entry)| why(*member).map(|why| MissingMember { uuid: member.0, ordinal: entry.ordinal, why }))
+        .filter_map(|(member, entry)| {
+            why(*member).map(|why| MissingMember { uuid: member.0, ordinal: entry.ordinal, why })
+        })
         .collect()
 }
 

@@ -64,7 +64,8 @@ impl Agent {
     /// What does not go on, in words.
     pub fn trouble(&self) -> Option<String> {
         let state = self.state();
-        (!state.trouble.is_empty()).then(|| state.trouble.iter().map(|(what, why)| format!("{what}: {why}")).collect::<Vec<_>>().join("; "))
+        (!state.trouble.is_empty())
+            .then(|| state.trouble.iter().map(|(what, why)| format!("{what}: {why}")).collect::<Vec<_>>().join("; "))
     }
 
     /// What is being done.
@@ -103,7 +104,12 @@ impl Agent {
         let mut holds = keeper.report();
         if loaded.is_some() || opened {
             let seal = holds.as_ref().filter(|_| sealed.is_some()).and_then(|h| h.seal.clone());
-            holds = Some(StoreReport { generation: keeper.opened(), seal, partitions: self.maps.versions(), epochs: keeper.epochs() });
+            holds = Some(StoreReport {
+                generation: keeper.opened(),
+                seal,
+                partitions: self.maps.versions(),
+                epochs: keeper.epochs(),
+            });
         }
         LocalFacts {
             boot: self.node.boot(),
@@ -210,7 +216,13 @@ impl Agent {
                 let contents = self.maps.contents().await;
                 let counted = jet_core::view::counted_snapshots(&before);
                 if counted == jet_core::view::counted_snapshots(&self.node.machine()) {
-                    self.node.report_contents(Some(ContentsReport { op, attempt, table_version: before.table.version, counted, contents }));
+                    self.node.report_contents(Some(ContentsReport {
+                        op,
+                        attempt,
+                        table_version: before.table.version,
+                        counted,
+                        contents,
+                    }));
                 }
                 Ok(())
             }
@@ -269,7 +281,8 @@ impl Agent {
     {
         let keeper = self.node.keeper().clone();
         let begun = std::time::Instant::now();
-        let result = tokio::task::spawn_blocking(move || work(&keeper)).await.map_err(|e| Setback::Failed(e.to_string()))?;
+        let result =
+            tokio::task::spawn_blocking(move || work(&keeper)).await.map_err(|e| Setback::Failed(e.to_string()))?;
         result.map_err(|e| Setback::Failed(e.to_string()))?;
         info!(took_ms = begun.elapsed().as_millis(), "{done}");
         Ok(())
@@ -287,7 +300,9 @@ enum Setback {
 fn name(action: &Action) -> String {
     match action {
         // Copies of different partitions are independent of one another.
-        Action::Propose(Command::Synced { partition, member, .. }) => format!("propose Synced of {partition} at {member}"),
+        Action::Propose(Command::Synced { partition, member, .. }) => {
+            format!("propose Synced of {partition} at {member}")
+        }
         Action::Propose(command) => format!("propose {}", kind(command)),
         Action::LoadStore => "load".into(),
         Action::ReportContents { .. } => "count".into(),

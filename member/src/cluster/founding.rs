@@ -32,7 +32,13 @@ pub enum Judgement {
 }
 
 /// Holds a permit against what this member knows.
-pub fn judge(permit: &FoundingPermit, ordinal: u32, promise: Option<&Founding>, founded: bool, machine: &Machine) -> Result<Judgement, Refusal> {
+pub fn judge(
+    permit: &FoundingPermit,
+    ordinal: u32,
+    promise: Option<&Founding>,
+    founded: bool,
+    machine: &Machine,
+) -> Result<Judgement, Refusal> {
     let wrong = |why: String| Err(Refusal::new(Code::BadRequest, format!("the permit is not usable: {why}")));
     let mut ordinals = permit.ordinals.clone();
     ordinals.sort_unstable();
@@ -62,7 +68,8 @@ pub fn judge(permit: &FoundingPermit, ordinal: u32, promise: Option<&Founding>, 
 }
 
 fn differs(known: &str, why: &str) -> Result<Judgement, Refusal> {
-    Err(Refusal::new(Code::FoundingDiffers, format!("{why} (founding id {known})")).hint("send the permit that was recorded first"))
+    Err(Refusal::new(Code::FoundingDiffers, format!("{why} (founding id {known})"))
+        .hint("send the permit that was recorded first"))
 }
 
 #[cfg(test)]
@@ -71,7 +78,12 @@ mod tests {
     use uuid::Uuid;
 
     fn permit(ordinals: &[u32]) -> FoundingPermit {
-        FoundingPermit { founding_id: Uuid::from_u128(1), ordinals: ordinals.to_vec(), partition_count: 271, backup_count: 1 }
+        FoundingPermit {
+            founding_id: Uuid::from_u128(1),
+            ordinals: ordinals.to_vec(),
+            partition_count: 271,
+            backup_count: 1,
+        }
     }
 
     #[test]

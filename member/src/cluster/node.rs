@@ -11,7 +11,9 @@ use jet_admin_api::founding::{FoundingPermit, FoundingPromise};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::roster::{Founder, RosterEntry};
-use jet_core::{Boot, Command, Digest, FoundingId, Machine, MemberId, OperationId, Outcome, PartitionContent, TableVersion, Version};
+use jet_core::{
+    Boot, Command, Digest, FoundingId, Machine, MemberId, OperationId, Outcome, PartitionContent, TableVersion, Version,
+};
 use jet_hotstore::Founding;
 use tokio::sync::watch;
 
@@ -181,9 +183,12 @@ impl Node {
     pub fn reported_contents(&self, machine: &Machine, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
         let mut contents = lock(&self.contents);
         let current = contents.as_ref().filter(|report| {
-            let same = |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
+            let same =
+                |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
             let counted = jet_core::view::counted_snapshots(machine);
-            report.table_version == machine.table.version && report.counted == counted && report.contents.iter().all(same)
+            report.table_version == machine.table.version
+                && report.counted == counted
+                && report.contents.iter().all(same)
         });
         let told = current.map(|report| (report.op.clone(), report.attempt));
         if told.is_none() {
@@ -230,7 +235,9 @@ impl Node {
             let standing = self.standing();
             let tried = match standing {
                 Some(Standing { leading: Some(_), .. }) => self.write(command.clone(), left).await,
-                Some(Standing { leader: Some(leader), .. }) if leader != self.me => self.send_to(leader, &command, left).await,
+                Some(Standing { leader: Some(leader), .. }) if leader != self.me => {
+                    self.send_to(leader, &command, left).await
+                }
                 _ => Err(ProposeError::NoLeader),
             };
             match tried {
@@ -279,7 +286,8 @@ impl Node {
             }
             for peer in self.net.peers(Lane::Control) {
                 let to_leader = standing.leader == Some(MemberId(peer.member));
-                let beat = Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
+                let beat =
+                    Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
                 tokio::spawn(self.clone().beat_to(peer, beat));
             }
         }
@@ -322,11 +330,15 @@ impl Node {
     }
 
     async fn promise_and_start(self: &Arc<Self>, permit: &FoundingPermit, judged: &Judgement) -> Result<(), Refusal> {
-        let failed = |e: &dyn std::fmt::Display| Refusal::new(Code::Internal, format!("the promise cannot be kept: {e}"));
+        let failed =
+            |e: &dyn std::fmt::Display| Refusal::new(Code::Internal, format!("the promise cannot be kept: {e}"));
         if *judged == Judgement::Promise {
             let promise = Founding { id: permit.founding_id, list_digest: founding::digest(permit) };
             let keeper = self.keeper.clone();
-            tokio::task::spawn_blocking(move || keeper.give_promise(&promise)).await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+            tokio::task::spawn_blocking(move || keeper.give_promise(&promise))
+                .await
+                .map_err(|e| failed(&e))?
+                .map_err(|e| failed(&e))?;
             tracing::info!(founding_id = %permit.founding_id, ordinals = ?permit.ordinals, "promised to found");
         }
         self.start_consensus().await.map_err(|e| failed(&e))
@@ -344,7 +356,9 @@ impl Node {
 
     /// The permit that the configuration gives, if it is this member that brings the others together.
     fn configured_permit(&self) -> Option<FoundingPermit> {
-        let PermitSource::Configuration { members, partition_count, backup_count } = self.permit_source else { return None };
+        let PermitSource::Configuration { members, partition_count, backup_count } = self.permit_source else {
+            return None;
+        };
         if self.ordinal != 0 || self.keeper.founded().is_some() {
             return None;
         }
@@ -363,7 +377,9 @@ impl Node {
             tokio::time::sleep(FOUNDING_PAUSE).await;
             let machine = self.machine.borrow().clone();
             if let Some(founding) = &machine.founding {
-                if self.keeper.founded() == Some(founding.id.0) || self.remember_founded(founding.id.0, founding.incarnation).await {
+                if self.keeper.founded() == Some(founding.id.0)
+                    || self.remember_founded(founding.id.0, founding.incarnation).await
+                {
                     return;
                 }
                 continue;
@@ -436,10 +452,13 @@ impl Node {
 
     async fn ask_promise(&self, ordinal: u32, permit: &FoundingPermit) -> Result<Founder, String> {
         let peers = self.net.peers(Lane::Control);
-        let peer = peers.iter().find(|p| p.ordinal == ordinal).ok_or_else(|| format!("ordinal {ordinal} is not connected"))?;
+        let peer =
+            peers.iter().find(|p| p.ordinal == ordinal).ok_or_else(|| format!("ordinal {ordinal} is not connected"))?;
         let ask = words(&Ask::Promise(permit.clone())).map_err(|e| e.to_string())?;
         let answer = self.net.call(peer.member, Lane::Control, ask, PROPOSAL).await.map_err(|e| e.to_string())?;
-        let founder = serde_json::from_slice::<Promised>(&answer).map_err(|e| e.to_string())?.map_err(|why| format!("ordinal {ordinal}: {why}"))?;
+        let founder = serde_json::from_slice::<Promised>(&answer)
+            .map_err(|e| e.to_string())?
+            .map_err(|why| format!("ordinal {ordinal}: {why}"))?;
         match founder.member.0 == peer.member && founder.entry.ordinal == ordinal && founder.entry.boot.0 == peer.boot {
             true => Ok(founder),
             false => Err(format!("ordinal {ordinal} answers as somebody else")),
@@ -466,7 +485,8 @@ impl Answers for Node {
         presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
         let term = standing.as_ref().map_or(0, |s| s.term);
         let to = MemberId(from.member);
-        let left = standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, to, term, &voters, now));
+        let left =
+            standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, to, term, &voters, now));
         BeatAnswer {
             term,
             volume_id: self.keeper.volume_id().to_owned(),

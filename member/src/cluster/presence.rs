@@ -133,7 +133,14 @@ impl Presence {
     }
 
     /// As leader: how long a lease that is granted to `to` now may last.
-    pub fn grant(&self, me: MemberId, to: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Duration> {
+    pub fn grant(
+        &self,
+        me: MemberId,
+        to: MemberId,
+        promised: u64,
+        voters: &[MemberId],
+        now: Moment,
+    ) -> Option<Duration> {
         let (term, _) = self.leading.filter(|(term, _)| *term == promised)?;
         if self.deposed.contains(&to) {
             return None;

@@ -19,8 +19,8 @@ pub struct Document {
 impl Document {
     /// Reads a file's text into this document.
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
-        let root: Value =
-            serde_norway::from_str(text).map_err(|e| ConfigError::Yaml { path: path.to_owned(), reason: e.to_string() })?;
+        let root: Value = serde_norway::from_str(text)
+            .map_err(|e| ConfigError::Yaml { path: path.to_owned(), reason: e.to_string() })?;
         self.walk(path, "", &root)
     }
 
@@ -46,8 +46,12 @@ impl Document {
 
     fn judge(&mut self, path: &Path, key: &str, value: &Value) -> Result<(), ConfigError> {
         match keys::stance(key) {
-            None => Err(ConfigError::Unknown { path: path.to_owned(), key: key.to_owned(), nearest: keys::nearest(key) }),
-            Some(Stance::NotOffered(reason)) => Err(ConfigError::NotOffered { path: path.to_owned(), key: key.to_owned(), reason }),
+            None => {
+                Err(ConfigError::Unknown { path: path.to_owned(), key: key.to_owned(), nearest: keys::nearest(key) })
+            }
+            Some(Stance::NotOffered(reason)) => {
+                Err(ConfigError::NotOffered { path: path.to_owned(), key: key.to_owned(), reason })
+            }
             // `port: 5701` is the short form of `port: {port: 5701}`.
             Some(Stance::Section) if key == "hazelcast.network.port" && !value.is_mapping() => {
                 self.judge(path, "hazelcast.network.port.port", value)
@@ -88,7 +92,9 @@ impl Document {
     pub fn list(&self, key: &str) -> Vec<String> {
         match self.leaves.get(key).map(|(_, v)| v) {
             Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
-            Some(other) => scalar(other).map(|s| s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()).unwrap_or_default(),
+            Some(other) => scalar(other)
+                .map(|s| s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect())
+                .unwrap_or_default(),
             None => Vec::new(),
         }
     }

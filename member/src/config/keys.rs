@@ -50,12 +50,18 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.network.join.multicast.multicast-group", NotOffered(DISCOVERY)),
     ("hazelcast.network.join.multicast.multicast-port", NotOffered(DISCOVERY)),
     ("hazelcast.network.join.kubernetes", Section),
-    ("hazelcast.network.join.kubernetes.enabled", Only("false", "put the headless Service's name into tcp-ip.member-list")),
+    (
+        "hazelcast.network.join.kubernetes.enabled",
+        Only("false", "put the headless Service's name into tcp-ip.member-list"),
+    ),
     ("hazelcast.network.join.tcp-ip", Section),
     ("hazelcast.network.join.tcp-ip.enabled", Offered),
     ("hazelcast.network.join.tcp-ip.member-list", Offered),
     ("hazelcast.network.join.tcp-ip.members", Offered),
-    ("hazelcast.network.join.tcp-ip.connection-timeout-seconds", NotOffered("dialling goes on with a bounded pause until the peer answers")),
+    (
+        "hazelcast.network.join.tcp-ip.connection-timeout-seconds",
+        NotOffered("dialling goes on with a bounded pause until the peer answers"),
+    ),
     ("hazelcast.network.join.tcp-ip.required-member", NotOffered("the recorded roster decides who is required")),
     ("hazelcast.hot-restart-persistence", Section),
     ("hazelcast.hot-restart-persistence.enabled", Offered),
@@ -68,7 +74,10 @@ pub const KEYS: &[(&str, Stance)] = &[
         "hazelcast.hot-restart-persistence.cluster-data-recovery-policy",
         Only("FULL_RECOVERY_ONLY", "nothing that loses data is chosen by configuration"),
     ),
-    ("hazelcast.hot-restart-persistence.auto-remove-stale-data", Only("false", "stale data go to quarantine and are never deleted by a member")),
+    (
+        "hazelcast.hot-restart-persistence.auto-remove-stale-data",
+        Only("false", "stale data go to quarantine and are never deleted by a member"),
+    ),
     ("hazelcast.hot-restart-persistence.encryption-at-rest", Section),
     ("hazelcast.hot-restart-persistence.encryption-at-rest.enabled", Only("false", PLANNED)),
     ("hazelcast.persistence", NotOffered("use the section hot-restart-persistence")),
@@ -102,7 +111,10 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast-jet.instance.cooperative-thread-count", Offered),
     ("hazelcast-jet.instance.flow-control-period", NotOffered(CREDIT)),
     ("hazelcast-jet.instance.backup-count", Offered),
-    ("hazelcast-jet.instance.scale-up-delay-millis", NotOffered("members do not join a running cluster in this version")),
+    (
+        "hazelcast-jet.instance.scale-up-delay-millis",
+        NotOffered("members do not join a running cluster in this version"),
+    ),
     ("hazelcast-jet.instance.lossless-restart-enabled", Offered),
     ("hazelcast-jet.edge-defaults", NotOffered(CREDIT)),
     ("hazelcast-jet.metrics", NotOffered("metrics are always on, at /metrics")),
@@ -166,7 +178,8 @@ mod tests {
 
     #[test]
     fn distance_is_the_usual_one() {
-        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
+        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3), ("flaw", "lawn", 2)]
+        {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

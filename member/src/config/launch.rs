@@ -85,7 +85,9 @@ impl Launch {
     pub fn permit_from(&self) -> PermitFrom {
         match self.founding {
             Some(from) => from,
-            None if self.pod_name.is_some() || std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => PermitFrom::Operator,
+            None if self.pod_name.is_some() || std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
+                PermitFrom::Operator
+            }
             None => PermitFrom::Configuration,
         }
     }

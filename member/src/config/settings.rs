@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ConfigError;
 use super::documents::Document;
 use super::launch::{Launch, LogFormat, PermitFrom};
-use super::ConfigError;
 
 /// Partitions when nothing else is said.
 pub const PARTITIONS: u16 = 271;
@@ -89,23 +89,35 @@ impl Settings {
 
     /// Puts launch and checked documents together.
     pub fn decide(launch: &Launch, document: &Document) -> Result<Self, ConfigError> {
-        let ordinal = launch
-            .ordinal()
-            .ok_or(ConfigError::Missing { what: "the member's number", way_out: "give --ordinal or a --pod-name that ends in -<number>" })?;
+        let ordinal = launch.ordinal().ok_or(ConfigError::Missing {
+            what: "the member's number",
+            way_out: "give --ordinal or a --pod-name that ends in -<number>",
+        })?;
         let peers = peers(launch, document)?;
         let founding = match launch.permit_from() {
             PermitFrom::Operator => Founding::Operator,
             PermitFrom::Configuration => Founding::Configuration {
                 members: u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX),
-                partition_count: bounded(document, "hazelcast.properties.hazelcast.partition.count", PARTITIONS, 1, PARTITIONS_MOST)?,
+                partition_count: bounded(
+                    document,
+                    "hazelcast.properties.hazelcast.partition.count",
+                    PARTITIONS,
+                    1,
+                    PARTITIONS_MOST,
+                )?,
                 backup_count: bounded(document, "hazelcast-jet.instance.backup-count", BACKUPS, 0, BACKUPS_MOST)?,
             },
         };
-        let workers: u16 = bounded(document, "hazelcast-jet.instance.cooperative-thread-count", default_workers(), 1, 256)?;
+        let workers: u16 =
+            bounded(document, "hazelcast-jet.instance.cooperative-thread-count", default_workers(), 1, 256)?;
         Ok(Self {
             ordinal,
             namespace: launch.namespace.clone(),
-            cluster: launch.cluster.clone().or_else(|| document.text("hazelcast.cluster-name")).unwrap_or_else(|| "jet".into()),
+            cluster: launch
+                .cluster
+                .clone()
+                .or_else(|| document.text("hazelcast.cluster-name"))
+                .unwrap_or_else(|| "jet".into()),
             base_dir: base_dir(launch, document)?,
             volume_id: launch.volume_id.clone().filter(|v| !v.is_empty()),
             tls: launch.tls.clone(),
@@ -147,12 +159,17 @@ fn base_dir(launch: &Launch, document: &Document) -> Result<PathBuf, ConfigError
             reason: "consensus needs a disk: a member without a store does not exist in this version",
         });
     }
-    let home = document.text("hazelcast-jet.properties.jet.home").map(PathBuf::from).unwrap_or_else(|| launch.home.clone());
-    Ok(document.text("hazelcast.hot-restart-persistence.base-dir").map(PathBuf::from).unwrap_or_else(|| home.join("recovery")))
+    let home =
+        document.text("hazelcast-jet.properties.jet.home").map(PathBuf::from).unwrap_or_else(|| launch.home.clone());
+    Ok(document
+        .text("hazelcast.hot-restart-persistence.base-dir")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| home.join("recovery")))
 }
 
 fn peers(launch: &Launch, document: &Document) -> Result<Vec<String>, ConfigError> {
-    let enabled = document.parsed::<bool>("hazelcast.network.join.tcp-ip.enabled", "it is true or false")?.unwrap_or(true);
+    let enabled =
+        document.parsed::<bool>("hazelcast.network.join.tcp-ip.enabled", "it is true or false")?.unwrap_or(true);
     if !enabled {
         return Ok(Vec::new());
     }
@@ -179,7 +196,9 @@ where
     match document.parsed::<T>(key, &wanted)? {
         None => Ok(default),
         Some(v) if v >= least && v <= most => Ok(v),
-        Some(v) => Err(ConfigError::Value { path: document.source(key), key: key.to_owned(), found: v.to_string(), wanted }),
+        Some(v) => {
+            Err(ConfigError::Value { path: document.source(key), key: key.to_owned(), found: v.to_string(), wanted })
+        }
     }
 }
 
@@ -193,7 +212,8 @@ mod tests {
     use clap::Parser;
 
     fn decide(hazelcast: &str, jet: &str) -> Result<Settings, ConfigError> {
-        let launch = Launch::parse_from(["jet-member", "--ordinal", "0", "--home", "/jet", "--founding", "configuration"]);
+        let launch =
+            Launch::parse_from(["jet-member", "--ordinal", "0", "--home", "/jet", "--founding", "configuration"]);
         let mut document = Document::default();
         document.add(Path::new("hazelcast.yaml"), hazelcast)?;
         document.add(Path::new("hazelcast-jet.yaml"), jet)?;
@@ -215,16 +235,23 @@ mod tests {
 
     #[test]
     fn base_dir_is_obeyed() {
-        let s = decide("hazelcast:\n  hot-restart-persistence: {enabled: true, base-dir: /data/recovery}\n", "").unwrap();
+        let s =
+            decide("hazelcast:\n  hot-restart-persistence: {enabled: true, base-dir: /data/recovery}\n", "").unwrap();
         assert_eq!(s.base_dir, PathBuf::from("/data/recovery"));
     }
 
     #[test]
     fn refusals_name_the_key() {
         let cases = [
-            ("hazelcast:\n  cluster-nam: x\n", "unknown key 'hazelcast.cluster-nam'; did you mean 'hazelcast.cluster-name'?"),
+            (
+                "hazelcast:\n  cluster-nam: x\n",
+                "unknown key 'hazelcast.cluster-nam'; did you mean 'hazelcast.cluster-name'?",
+            ),
             ("hazelcast:\n  hot-restart-persistence: {auto-remove-stale-data: true}\n", "only 'false' is offered"),
-            ("hazelcast:\n  hot-restart-persistence: {cluster-data-recovery-policy: PARTIAL_RECOVERY_MOST_RECENT}\n", "FULL_RECOVERY_ONLY"),
+            (
+                "hazelcast:\n  hot-restart-persistence: {cluster-data-recovery-policy: PARTIAL_RECOVERY_MOST_RECENT}\n",
+                "FULL_RECOVERY_ONLY",
+            ),
             ("hazelcast:\n  hot-restart-persistence: {enabled: false}\n", "is not offered"),
             ("hazelcast:\n  wan-replication: {x: 1}\n", "is not offered"),
             ("hazelcast:\n  network: 7\n", "a section with keys"),

@@ -65,7 +65,9 @@ pub(super) async fn answer(shared: &Arc<Shared>, ask: Ask) -> Answer {
 }
 
 fn elsewhere(shared: &Shared) -> Answer {
-    let here = shared.stage().map_or_else(|| "no runtime generation".into(), |stage| format!("runtime generation {}", stage.number()));
+    let here = shared
+        .stage()
+        .map_or_else(|| "no runtime generation".into(), |stage| format!("runtime generation {}", stage.number()));
     Answer::Elsewhere(format!("{here} is here"))
 }
 

@@ -68,7 +68,8 @@ impl SnapshotOut for ToMap {
         };
         let units = (bytes.len() / UNIT + 1).clamp(LEAST_UNITS, UNITS_IN_FLIGHT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let room = self.handle.block_on(self.room.clone().acquire_many_owned(units)).map_err(|error| error.to_string())?;
+        let room =
+            self.handle.block_on(self.room.clone().acquire_many_owned(units)).map_err(|error| error.to_string())?;
         let id = SnapshotId { job: JobId(key.job), execution: ExecutionId(key.execution), epoch: Epoch(key.epoch) };
         let (maps, stage) = (self.maps.clone(), self.stage.clone());
         let sent = self.handle.spawn(async move {
@@ -91,13 +92,28 @@ impl SnapshotOut for ToMap {
     }
 }
 
-async fn put(maps: &MapService, stage: &Stage, id: SnapshotId, vertex: u32, part: u32, bytes: Bytes, rows_read: u64) -> Result<Part, String> {
+async fn put(
+    maps: &MapService,
+    stage: &Stage,
+    id: SnapshotId,
+    vertex: u32,
+    part: u32,
+    bytes: Bytes,
+    rows_read: u64,
+) -> Result<Part, String> {
     let place = place(part, maps.partitions());
     let deadline = Instant::now() + PART_WITHIN;
     loop {
         let op = Op::SnapshotPart { id, vertex, part, bytes: bytes.clone() };
         match maps.invoke(place, Requester::Job, op).await {
-            Ok(done) => return Ok(Part { mark: mark(vertex, part, &bytes), bytes: bytes.len() as u64, rows_read, table: done.table_version }),
+            Ok(done) => {
+                return Ok(Part {
+                    mark: mark(vertex, part, &bytes),
+                    bytes: bytes.len() as u64,
+                    rows_read,
+                    table: done.table_version,
+                });
+            }
             Err(refusal) if hopeless(&refusal) || stage.ended() || Instant::now() >= deadline => {
                 return Err(format!("part {part} of vertex {vertex} ({} bytes): {refusal}", bytes.len()));
             }
@@ -108,5 +124,11 @@ async fn put(maps: &MapService, stage: &Stage, id: SnapshotId, vertex: u32, part
 
 /// Asking again cannot help: the snapshot belongs to a life that is over, or never fits.
 fn hopeless(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::OldExecution { .. } | Refusal::CommittedPart { .. } | Refusal::TooLarge { .. } | Refusal::NotNow { .. })
+    matches!(
+        refusal,
+        Refusal::OldExecution { .. }
+            | Refusal::CommittedPart { .. }
+            | Refusal::TooLarge { .. }
+            | Refusal::NotNow { .. }
+    )
 }

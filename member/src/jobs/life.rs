@@ -61,7 +61,11 @@ pub fn stop(shared: &Arc<Shared>) {
 
 fn build(shared: &Arc<Shared>, stage: &Arc<Stage>, machine: &Arc<Machine>) -> Result<(), String> {
     let generation = &stage.generation;
-    let me = generation.members.iter().position(|member| *member == shared.cluster.me()).ok_or("this member is not in it")?;
+    let me = generation
+        .members
+        .iter()
+        .position(|member| *member == shared.cluster.me())
+        .ok_or("this member is not in it")?;
     let begun = std::time::Instant::now();
     let jobs = generation.jobs.iter().map(|job| prepare(shared, machine, job)).collect::<Result<Vec<_>, _>>()?;
     for job in &generation.jobs {
@@ -125,10 +129,14 @@ fn prepare(shared: &Arc<Shared>, machine: &Machine, built: &RuntimeJob) -> Resul
             execution: built.execution.0,
             fingerprint: job.fingerprint.clone(),
             program: Arc::new(program),
-            restore: built.restore.as_ref().map(|snapshot| restore::from_map(&shared.maps, &shared.handle, job.id, snapshot)),
+            restore: built
+                .restore
+                .as_ref()
+                .map(|snapshot| restore::from_map(&shared.maps, &shared.handle, job.id, snapshot)),
         }),
         Err(cause) => {
-            let command = Command::JobFailed { job: job.id, execution: built.execution, cause: cause.clone(), progressed: false };
+            let command =
+                Command::JobFailed { job: job.id, execution: built.execution, cause: cause.clone(), progressed: false };
             let _ = shared.handle.block_on(shared.cluster.clone().propose(command));
             Err(format!("job '{}': {cause}", job.name))
         }

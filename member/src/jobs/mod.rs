@@ -74,7 +74,13 @@ struct Shared {
 impl JobService {
     /// Jobs of this member; answers on the jobs' lane and coordinates whenever this member leads. To be called inside
     /// the async runtime.
-    pub fn new(net: Net, maps: MapService, cluster: Arc<dyn Cluster>, streams: mpsc::Receiver<EngineStream>, settings: &Settings) -> Self {
+    pub fn new(
+        net: Net,
+        maps: MapService,
+        cluster: Arc<dyn Cluster>,
+        streams: mpsc::Receiver<EngineStream>,
+        settings: &Settings,
+    ) -> Self {
         let desk = Arc::<Desk>::default();
         let shared = Arc::new(Shared {
             net: net.clone(),

@@ -60,7 +60,9 @@ pub fn incomplete(marks: &[Mark], partitions: u16) -> Option<String> {
     if let Some(twice) = marks.iter().find(|mark| !seen.insert((mark.vertex, mark.part))) {
         return Some(format!("part {} of vertex {} was given twice", twice.part, twice.vertex));
     }
-    (0..u32::from(partitions)).find(|part| !seen.contains(&(STATE, *part))).map(|part| format!("state of partition {part} was given by nobody"))
+    (0..u32::from(partitions))
+        .find(|part| !seen.contains(&(STATE, *part)))
+        .map(|part| format!("state of partition {part} was given by nobody"))
 }
 
 #[cfg(test)]

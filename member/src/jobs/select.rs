@@ -38,7 +38,8 @@ pub(super) async fn run(maps: MapService, machine: Arc<Machine>, query: SqlQuery
     // Planning and running are work for a processor: not for the threads that keep connections alive.
     let handle = Handle::current();
     let ran = tokio::task::spawn_blocking(move || handle.block_on(run_bounded(&text, tables, limit))).await;
-    let found = ran.map_err(|error| Refusal::new(Code::Internal, format!("the query ended: {error}")))?.map_err(bad_sql)?;
+    let found =
+        ran.map_err(|error| Refusal::new(Code::Internal, format!("the query ended: {error}")))?.map_err(bad_sql)?;
     cells(&found)
 }
 
@@ -57,7 +58,9 @@ fn read(script: &str, mut mappings: Vec<Mapping>) -> Result<(Vec<Mapping>, Strin
             }
             Statement::Select(text) if select.is_none() => select = Some(text),
             Statement::Select(_) => return Err(bad_sql("one SELECT at a time is run here")),
-            Statement::CreateJob(_) => return Err(Refusal::new(Code::BadSql, "a job is not run here").hint("POST /v1/jobs")),
+            Statement::CreateJob(_) => {
+                return Err(Refusal::new(Code::BadSql, "a job is not run here").hint("POST /v1/jobs"));
+            }
         }
     }
     let select = select.ok_or_else(|| bad_sql("there is no SELECT in it"))?;
@@ -65,14 +68,21 @@ fn read(script: &str, mut mappings: Vec<Mapping>) -> Result<(Vec<Mapping>, Strin
 }
 
 async fn table(maps: &MapService, mappings: &[Mapping], name: String) -> Result<BoundedTable, Refusal> {
-    let mapping = mappings.iter().rev().find(|mapping| mapping.name == name).map(|mapping| map_of(mapping).map_err(bad_sql)).transpose()?;
+    let mapping = mappings
+        .iter()
+        .rev()
+        .find(|mapping| mapping.name == name)
+        .map(|mapping| map_of(mapping).map_err(bad_sql))
+        .transpose()?;
     let map = mapping.as_ref().map_or(&name, |mapping| &mapping.map).clone();
     let mut entries = maps.scan(Requester::Client, &map, MOST_BYTES).await.map_err(crate::map::told)?;
     entries.sort_unstable();
     let batch = match &mapping {
         Some(MapSink { schema, key, .. }) => {
             let found = rows(schema, key, entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
-            found.map_err(|error| Refusal::new(Code::BadSql, format!("map '{map}' has entries that are not of mapping '{name}': {error}")))?
+            found.map_err(|error| {
+                Refusal::new(Code::BadSql, format!("map '{map}' has entries that are not of mapping '{name}': {error}"))
+            })?
         }
         None => texts(&entries)?,
     };
@@ -81,7 +91,8 @@ async fn table(maps: &MapService, mappings: &[Mapping], name: String) -> Result<
 
 /// Keys and values as they are.
 fn texts(entries: &[(Bytes, Bytes)]) -> Result<RecordBatch, Refusal> {
-    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new(KEY, DataType::Utf8, false), Field::new(THIS, DataType::Utf8, false)]));
+    let schema: SchemaRef =
+        Arc::new(Schema::new(vec![Field::new(KEY, DataType::Utf8, false), Field::new(THIS, DataType::Utf8, false)]));
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
     let keys: StringArray = entries.iter().map(|(key, _)| Some(text(key))).collect();
     let values: StringArray = entries.iter().map(|(_, value)| Some(text(value))).collect();
@@ -94,9 +105,16 @@ fn cells(found: &BoundedRows) -> Result<SqlRows, Refusal> {
     let options = FormatOptions::default();
     let mut all = Vec::new();
     for batch in &found.batches {
-        let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>().map_err(bad_sql)?;
+        let formatters = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(bad_sql)?;
         for row in 0..batch.num_rows() {
-            let cell = |(column, formatter): (&ArrayRef, &ArrayFormatter<'_>)| (!column.is_null(row)).then(|| formatter.value(row).to_string());
+            let cell = |(column, formatter): (&ArrayRef, &ArrayFormatter<'_>)| {
+                (!column.is_null(row)).then(|| formatter.value(row).to_string())
+            };
             all.push(batch.columns().iter().zip(&formatters).map(cell).collect());
         }
     }

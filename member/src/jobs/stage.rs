@@ -155,7 +155,9 @@ impl Stage {
                 let complete = open.gathered.workers.len() == self.workers;
                 return Ok(complete.then(|| open.gathered.clone()));
             }
-            Some(open) => return Err(format!("epoch {} of job {} is open, terminal: {}", open.epoch, wanted.job, open.terminal)),
+            Some(open) => {
+                return Err(format!("epoch {} of job {} is open, terminal: {}", open.epoch, wanted.job, open.terminal));
+            }
             None => {}
         }
         // Before the engine opens it: parts may come at once.
@@ -177,7 +179,12 @@ impl Stage {
         }
         match &book.open {
             Some(open) if open.epoch == epoch => {}
-            other => return Err(format!("epoch {epoch} of job {job} is not open here, open is {:?}", other.as_ref().map(|open| open.epoch))),
+            other => {
+                return Err(format!(
+                    "epoch {epoch} of job {job} is not open here, open is {:?}",
+                    other.as_ref().map(|open| open.epoch)
+                ));
+            }
         }
         if let Some(handle) = handle {
             handle.committed(job.0, epoch.0).map_err(|refused| refused.to_string())?;
@@ -269,7 +276,11 @@ impl EngineEvents for Listener {
             Report::SnapshotFailed { job, execution, epoch, cause } => {
                 // What fails because the generation ends is no fault of the job.
                 if !stage.ended() {
-                    stage.trouble(JobId(job), ExecutionId(execution), format!("snapshot {epoch} could not be handed over: {cause}"));
+                    stage.trouble(
+                        JobId(job),
+                        ExecutionId(execution),
+                        format!("snapshot {epoch} could not be handed over: {cause}"),
+                    );
                 }
             }
             Report::Tripped { cause, .. } => stage.fall(cause),

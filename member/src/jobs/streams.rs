@@ -54,7 +54,13 @@ impl Desk {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self, generation: u64, from: MemberId, boot: Boot, deadline: Instant) -> Result<EngineStream, String> {
+    async fn take(
+        &self,
+        generation: u64,
+        from: MemberId,
+        boot: Boot,
+        deadline: Instant,
+    ) -> Result<EngineStream, String> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -75,14 +81,24 @@ impl Desk {
 }
 
 /// One stream to each other member of the generation, by place. The lower place dials.
-pub async fn form(net: &Net, desk: &Desk, generation: &RuntimeGeneration, machine: &Machine, me: usize) -> Result<Vec<Option<Box<dyn PeerSocket>>>, String> {
+pub async fn form(
+    net: &Net,
+    desk: &Desk,
+    generation: &RuntimeGeneration,
+    machine: &Machine,
+    me: usize,
+) -> Result<Vec<Option<Box<dyn PeerSocket>>>, String> {
     let deadline = Instant::now() + FORM_WITHIN;
     let number = generation.number.0;
     let ways = generation.members.iter().enumerate().map(|(place, member)| async move {
         if place == me {
             return Ok(None);
         }
-        let boot = machine.roster.get(member).map(|entry| entry.boot).ok_or_else(|| format!("member {member} is not in the roster"))?;
+        let boot = machine
+            .roster
+            .get(member)
+            .map(|entry| entry.boot)
+            .ok_or_else(|| format!("member {member} is not in the roster"))?;
         let stream = match place > me {
             true => dial(net, *member, boot, number, deadline).await?,
             false => desk.take(number, *member, boot, deadline).await?,

@@ -23,20 +23,33 @@ pub(super) async fn plan(job: SubmitJob, machine: Arc<Machine>) -> Result<Comman
 }
 
 fn plan_now(job: &SubmitJob, machine: &Machine) -> Result<Command, Refusal> {
-    let plan = plan_job(&job.sql, &known_mappings(machine), &DiskFiles).map_err(|refused| Refusal::new(Code::BadSql, refused.to_string()))?;
+    let plan = plan_job(&job.sql, &known_mappings(machine), &DiskFiles)
+        .map_err(|refused| Refusal::new(Code::BadSql, refused.to_string()))?;
     // The request names the job; the name in its text serves where there is none.
     let name = if job.name.is_empty() { plan.name.clone() } else { job.name.clone() };
     if name.len() > LONGEST_NAME {
-        return Err(Refusal::new(Code::BadRequest, format!("the name has {} bytes, {LONGEST_NAME} are allowed", name.len())));
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("the name has {} bytes, {LONGEST_NAME} are allowed", name.len()),
+        ));
     }
     let interval_ms = job.snapshot_interval_ms.unwrap_or(plan.options.snapshot_interval_ms);
     if !INTERVAL_MS.contains(&interval_ms) {
-        return Err(Refusal::new(Code::BadRequest, format!("a snapshot interval of {interval_ms} ms is not offered")).hint("50 ms to 1 h"));
+        return Err(Refusal::new(Code::BadRequest, format!("a snapshot interval of {interval_ms} ms is not offered"))
+            .hint("50 ms to 1 h"));
     }
     let plan = JobPlan { name: name.clone(), ..plan };
     let fingerprint = plan.fingerprint.clone();
-    let text = serde_json::to_string(&plan).map_err(|error| Refusal::new(Code::Internal, format!("the plan cannot be written: {error}")))?;
-    Ok(Command::Submit { name, sql: job.sql.clone(), guarantee: Guarantee::ExactlyOnce, interval_ms, plan: text, fingerprint })
+    let text = serde_json::to_string(&plan)
+        .map_err(|error| Refusal::new(Code::Internal, format!("the plan cannot be written: {error}")))?;
+    Ok(Command::Submit {
+        name,
+        sql: job.sql.clone(),
+        guarantee: Guarantee::ExactlyOnce,
+        interval_ms,
+        plan: text,
+        fingerprint,
+    })
 }
 
 /// Mappings that jobs brought with them; of one name the newest job's.

@@ -66,7 +66,9 @@ impl MapService {
                 None => self.shared.ask_here(partition, requester, query.clone()).await,
                 Some(member) => self.shared.ask_there(member, partition, requester, query.clone()).await,
             };
-            let again = |refusal: &Refusal| refusal.may_ask_again() || matches!(refusal, Refusal::Unreachable { .. } | Refusal::Unconfirmed { .. });
+            let again = |refusal: &Refusal| {
+                refusal.may_ask_again() || matches!(refusal, Refusal::Unreachable { .. } | Refusal::Unconfirmed { .. })
+            };
             match result {
                 Err(refusal) if again(&refusal) && Instant::now() < deadline => self.shared.pause().await,
                 result => return result,
@@ -97,8 +99,10 @@ impl MapService {
     /// `most` bytes.
     pub async fn scan(&self, requester: Requester, map: &str, most: usize) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
         let partitions = (0..self.partitions()).map(PartitionId);
-        let mut pages = futures::stream::iter(partitions.map(|partition| self.scan_partition(partition, requester, map.to_owned(), most)))
-            .buffer_unordered(SCAN_AT_A_TIME);
+        let mut pages = futures::stream::iter(
+            partitions.map(|partition| self.scan_partition(partition, requester, map.to_owned(), most)),
+        )
+        .buffer_unordered(SCAN_AT_A_TIME);
         let (mut all, mut bytes) = (Vec::new(), 0);
         while let Some(entries) = pages.next().await {
             let entries = entries?;
@@ -112,7 +116,13 @@ impl MapService {
     }
 
     /// Entries of a map in one partition.
-    pub async fn scan_partition(&self, partition: PartitionId, requester: Requester, map: String, most: usize) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
+    pub async fn scan_partition(
+        &self,
+        partition: PartitionId,
+        requester: Requester,
+        map: String,
+        most: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
         let (mut all, mut after, mut bytes) = (Vec::new(), None, 0);
         loop {
             let query = Query::Scan { map: map.clone(), after, bytes: PAGE_BYTES };
@@ -132,7 +142,11 @@ impl MapService {
     }
 
     /// All parts of a snapshot in one partition: vertex, part, bytes.
-    pub async fn snapshot_parts(&self, partition: PartitionId, id: jet_map::SnapshotId) -> Result<Vec<(u32, u32, Bytes)>, Refusal> {
+    pub async fn snapshot_parts(
+        &self,
+        partition: PartitionId,
+        id: jet_map::SnapshotId,
+    ) -> Result<Vec<(u32, u32, Bytes)>, Refusal> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let query = Query::SnapshotParts { id, after, bytes: PAGE_BYTES };
@@ -166,7 +180,12 @@ impl Shared {
     }
 
     /// As primary: a change.
-    pub async fn invoke_here(self: &Arc<Self>, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+    pub async fn invoke_here(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+    ) -> Result<Acknowledged, Refusal> {
         let _in_flight = self.doors.write();
         self.doors.door().admit(requester, &op)?;
         self.judge_change(requester)?;
@@ -174,7 +193,11 @@ impl Shared {
         let ordered = cell.order(self, op)?;
         self.kick(&cell);
         self.confirmed(&cell, ordered.installed, ordered.version).await?;
-        Ok(Acknowledged { reply: ordered.reply, version: ordered.version, table_version: self.cluster.machine().table.version })
+        Ok(Acknowledged {
+            reply: ordered.reply,
+            version: ordered.version,
+            table_version: self.cluster.machine().table.version,
+        })
     }
 
     /// What of the machine forbids a change.
@@ -201,7 +224,11 @@ impl Shared {
         if machine.table.version != record.table_version {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }
-        let runs = machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| (run.job, run.execution) == (record.id.job, record.id.execution));
+        let runs = machine
+            .runtime
+            .iter()
+            .flat_map(|runtime| &runtime.jobs)
+            .any(|run| (run.job, run.execution) == (record.id.job, record.id.execution));
         if runs {
             return Ok(());
         }
@@ -210,7 +237,12 @@ impl Shared {
     }
 
     /// As primary: a question.
-    pub async fn ask_here(self: &Arc<Self>, partition: PartitionId, requester: Requester, query: Query) -> Result<QueryReply, Refusal> {
+    pub async fn ask_here(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        requester: Requester,
+        query: Query,
+    ) -> Result<QueryReply, Refusal> {
         let _in_flight = self.doors.read();
         self.doors.door().admit_query(requester, &query)?;
         let cell = self.cell(partition)?;
@@ -248,7 +280,13 @@ impl Shared {
         if self.cluster.leased() { Ok(()) } else { Err(unconfirmed("this member holds no lease")) }
     }
 
-    async fn invoke_there(&self, member: MemberId, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+    async fn invoke_there(
+        &self,
+        member: MemberId,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+    ) -> Result<Acknowledged, Refusal> {
         match self.call(member, Request::Invoke { partition, requester, op }, true).await? {
             Response::Acknowledged(acknowledged) => Ok(acknowledged),
             Response::Refused(refusal) => Err(refusal),
@@ -256,7 +294,13 @@ impl Shared {
         }
     }
 
-    async fn ask_there(&self, member: MemberId, partition: PartitionId, requester: Requester, query: Query) -> Result<QueryReply, Refusal> {
+    async fn ask_there(
+        &self,
+        member: MemberId,
+        partition: PartitionId,
+        requester: Requester,
+        query: Query,
+    ) -> Result<QueryReply, Refusal> {
         match self.call(member, Request::Ask { partition, requester, query }, false).await? {
             Response::Answer(reply) => Ok(reply),
             Response::Refused(refusal) => Err(refusal),

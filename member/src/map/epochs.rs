@@ -93,9 +93,12 @@ impl MapService {
                 if state.lead.is_none() {
                     continue;
                 }
-                state.replica.content().snapshots.get(&id).map(|parts| {
-                    (parts.len() as u64, parts.values().map(|bytes| bytes.len() as u64).sum::<u64>())
-                })
+                state
+                    .replica
+                    .content()
+                    .snapshots
+                    .get(&id)
+                    .map(|parts| (parts.len() as u64, parts.values().map(|bytes| bytes.len() as u64).sum::<u64>()))
             };
             self.restore_op(cell.partition, Op::CutBack { id }).await?;
             let file = match own_file.remove(&cell.partition) {
@@ -145,7 +148,9 @@ impl Shared {
         let mut flushes = lock(&self.flushes);
         flushes.in_flight.remove(&id.job);
         if result.is_ok() {
-            flushes.finished.insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
+            flushes
+                .finished
+                .insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
         }
         result
     }
@@ -163,7 +168,9 @@ impl Shared {
         }
         // Every partition of a job has a part in every snapshot: where there is none, it was dropped meanwhile.
         if let Some((partition, _)) = taken.iter().find(|(_, epoch)| epoch.parts.is_empty()) {
-            return Err(failed(format!("its parts of partition {partition} are not here any more; choose a newer one")));
+            return Err(failed(format!(
+                "its parts of partition {partition} are not here any more; choose a newer one"
+            )));
         }
         lock(&self.flushes).taken.insert(id.job, id);
         let mut writer = self.store.epoch_writer(name(id)).map_err(store)?;
@@ -260,7 +267,10 @@ impl Shared {
         }
     }
 
-    fn read_file(&self, id: SnapshotId) -> Result<(Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>), String> {
+    fn read_file(
+        &self,
+        id: SnapshotId,
+    ) -> Result<(Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>), String> {
         let (mut record, mut parts): (_, BTreeMap<PartitionId, Vec<(u32, Bytes)>>) = (None, BTreeMap::new());
         for part in self.store.read_epoch(name(id)).map_err(|error| error.to_string())? {
             let part = part.map_err(|error| error.to_string())?;
@@ -318,7 +328,12 @@ impl Shared {
         None
     }
 
-    async fn fetch(&self, member: jet_core::MemberId, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
+    async fn fetch(
+        &self,
+        member: jet_core::MemberId,
+        partition: PartitionId,
+        id: SnapshotId,
+    ) -> Option<Vec<(u32, Bytes)>> {
         let mut all = Vec::new();
         loop {
             let from = u32::try_from(all.len()).ok()?;
@@ -335,7 +350,12 @@ impl Shared {
     }
 
     /// For another member.
-    pub async fn read_epoch_for_peer(self: &Arc<Self>, partition: PartitionId, id: SnapshotId, from: u32) -> Result<Response, Refusal> {
+    pub async fn read_epoch_for_peer(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        id: SnapshotId,
+        from: u32,
+    ) -> Result<Response, Refusal> {
         let shared = self.clone();
         let read = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await;
         let Some(parts) = read.map_err(|error| Refusal::NotNow { what: error.to_string() })? else {
@@ -356,7 +376,11 @@ impl Shared {
         let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
         let machine = self.cluster.machine();
         for id in counted(&machine) {
-            let Some(record) = machine.jobs.get(&id.job).and_then(|job| job.snapshot.as_ref()).map(|s| s.record.clone()) else { continue };
+            let Some(record) =
+                machine.jobs.get(&id.job).and_then(|job| job.snapshot.as_ref()).map(|s| s.record.clone())
+            else {
+                continue;
+            };
             self.settle_epoch(id, record, deadline).await?;
         }
         for job in machine.jobs.values().filter(|job| job.ended()) {
@@ -372,7 +396,11 @@ impl Shared {
                 break;
             }
             if tokio::time::Instant::now() > deadline {
-                return Err(format!("{} partitions are behind on disk, the first is {}", behind.len(), behind[0].partition));
+                return Err(format!(
+                    "{} partitions are behind on disk, the first is {}",
+                    behind.len(),
+                    behind[0].partition
+                ));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -381,7 +409,12 @@ impl Shared {
         Ok(())
     }
 
-    async fn settle_epoch(self: &Arc<Self>, id: SnapshotId, record: SnapshotRecord, deadline: tokio::time::Instant) -> Result<(), String> {
+    async fn settle_epoch(
+        self: &Arc<Self>,
+        id: SnapshotId,
+        record: SnapshotRecord,
+        deadline: tokio::time::Instant,
+    ) -> Result<(), String> {
         loop {
             let (shared, record) = (self.clone(), record.clone());
             let flushed = tokio::task::spawn_blocking(move || {
@@ -390,7 +423,9 @@ impl Shared {
             });
             match flushed.await.map_err(|error| error.to_string())? {
                 Ok(()) => break,
-                Err(FlushError::InFlight { .. }) if tokio::time::Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                Err(FlushError::InFlight { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await
+                }
                 Err(error) => return Err(error.to_string()),
             }
         }
@@ -425,12 +460,16 @@ impl Shared {
         let held = self.cluster.machine().table.held_by(self.cluster.me());
         let cells = self.cells();
         let missing = held.into_iter().find(|partition| {
-            let ram = cells.get(usize::from(partition.0)).map(|cell| cell.state().replica.content().snapshots.get(&id).cloned().unwrap_or_default());
+            let ram = cells
+                .get(usize::from(partition.0))
+                .map(|cell| cell.state().replica.content().snapshots.get(&id).cloned().unwrap_or_default());
             files.get(partition).map(|file| &file.parts) != ram.as_ref()
         });
         match missing {
             Some(partition) => {
-                let why = format!("its file does not have what RAM holds of partition {partition}; wait for a newer snapshot");
+                let why = format!(
+                    "its file does not have what RAM holds of partition {partition}; wait for a newer snapshot"
+                );
                 Err(FlushError::Store { id, why })
             }
             None => Ok(()),

@@ -30,7 +30,8 @@ impl Shared {
     pub fn kick(self: &Arc<Self>, cell: &Arc<Cell>) {
         let mut state = cell.state();
         let Some(lead) = &state.lead else { return };
-        let idle: Vec<_> = lead.followers().map(|(member, _)| member).filter(|member| !state.sending.contains(member)).collect();
+        let idle: Vec<_> =
+            lead.followers().map(|(member, _)| member).filter(|member| !state.sending.contains(member)).collect();
         for member in idle {
             if state.has_next(member) {
                 state.sending.insert(member);
@@ -76,7 +77,14 @@ impl Shared {
         Response::decode(answer.map_err(|error| Refusal::Unreachable { member, why: error.to_string() })?)
     }
 
-    async fn copy(&self, cell: &Cell, member: MemberId, changed: TableVersion, copy: u64, mut source: CopySource) -> Result<Response, Refusal> {
+    async fn copy(
+        &self,
+        cell: &Cell,
+        member: MemberId,
+        changed: TableVersion,
+        copy: u64,
+        mut source: CopySource,
+    ) -> Result<Response, Refusal> {
         let partition = cell.partition;
         let Ok(_room) = self.copying.acquire().await else {
             return Err(Refusal::NotNow { what: "this member ends".into() });
@@ -91,7 +99,8 @@ impl Shared {
         let digest = tokio::task::spawn_blocking(move || source.digest())
             .await
             .map_err(|error| Refusal::NotNow { what: format!("the digest of a copy was not made: {error}") })?;
-        let answer = self.to_follower(member, Request::CopyEnd { partition, changed, copy, pieces, version, digest }).await;
+        let answer =
+            self.to_follower(member, Request::CopyEnd { partition, changed, copy, pieces, version, digest }).await;
         debug!(%partition, to = %member, pieces, %version, ?answer, "maps: copy sent");
         answer
     }
@@ -109,7 +118,8 @@ impl State {
 
     /// Who counts is copied to at once; who does not waits until the agent says so.
     fn may_copy(&self, member: MemberId) -> bool {
-        let counts = self.lead.as_ref().is_some_and(|lead| lead.followers().any(|(m, follower)| m == member && follower.counts));
+        let counts =
+            self.lead.as_ref().is_some_and(|lead| lead.followers().any(|(m, follower)| m == member && follower.counts));
         counts || self.shipping.contains(&member)
     }
 
@@ -118,9 +128,10 @@ impl State {
         let (asked, changed) = (lead.asking(member)?, lead.changed);
         match lead.next(member, self.replica.version(), self.replica.tail()) {
             Next::Nothing => None,
-            Next::Batch { prev, changes } => {
-                Some(Step::Batch { asked, request: Request::Follow { partition: cell.partition, changed, prev, changes } })
-            }
+            Next::Batch { prev, changes } => Some(Step::Batch {
+                asked,
+                request: Request::Follow { partition: cell.partition, changed, prev, changes },
+            }),
             Next::Copy if self.may_copy(member) => {
                 self.copies += 1;
                 Some(Step::Copy { asked, changed, number: self.copies, source: CopySource::of(&self.replica) })

@@ -79,9 +79,13 @@ impl Shared {
             LogRecord::Put { map, key, value } => Record::put(space(&map), partition.0, version, key, value),
             LogRecord::Remove { map, key } => Record::remove(space(&map), partition.0, version, key),
             LogRecord::ClearMap { map } => Record::clear(space(&map), partition.0, version),
-            LogRecord::Marker { job, point } => {
-                Record::put(space(MARKERS), partition.0, version, Bytes::copy_from_slice(&job.0.to_le_bytes()), point_bytes(point))
-            }
+            LogRecord::Marker { job, point } => Record::put(
+                space(MARKERS),
+                partition.0,
+                version,
+                Bytes::copy_from_slice(&job.0.to_le_bytes()),
+                point_bytes(point),
+            ),
             LogRecord::Rewrite => Record::rewrite(partition.0, Base::Broken),
             LogRecord::Complete => Record::complete(partition.0, version),
         }

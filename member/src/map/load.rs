@@ -75,7 +75,10 @@ impl Shared {
             for (space, entries) in found.remove(&partition.partition).unwrap_or_default() {
                 match names.get(&space) {
                     Some(&journal::MARKERS) => {
-                        entries.iter().filter_map(|(key, value)| journal::marker(key, value)).for_each(|record| content.load(record));
+                        entries
+                            .iter()
+                            .filter_map(|(key, value)| journal::marker(key, value))
+                            .for_each(|record| content.load(record));
                     }
                     Some(name) => entries
                         .into_iter()

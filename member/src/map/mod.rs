@@ -137,7 +137,8 @@ impl Shared {
             (known.table, known.installs) = (machine.table.version, installs);
             // Not while stores are being read: nothing is to be taken from them then.
             let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some();
-            let ended = machine.jobs.values().filter(|job| runs && job.ended() && known.ended.insert(job.id)).map(|job| job.id);
+            let ended =
+                machine.jobs.values().filter(|job| runs && job.ended() && known.ended.insert(job.id)).map(|job| job.id);
             let ended: Vec<_> = ended.map(all_of).collect();
             (changed, newly_durable(&mut known.durable, machine).into_iter().chain(ended).collect::<Vec<_>>())
         };

@@ -82,7 +82,9 @@ impl Maps for MapService {
         {
             let mut state = cell.state();
             let Some(lead) = &state.lead else { return };
-            if lead.changed != changed || !lead.followers().any(|(member, follower)| member == to && follower.boot == boot) {
+            if lead.changed != changed
+                || !lead.followers().any(|(member, follower)| member == to && follower.boot == boot)
+            {
                 return;
             }
             state.shipping.insert(to);
@@ -96,9 +98,12 @@ impl Maps for MapService {
             let state = cell.state();
             let Some(lead) = &state.lead else { continue };
             let complete: Vec<_> = lead.complete_copies().collect();
-            for (member, follower) in lead.followers().filter(|(member, f)| !f.synced && (f.counts || state.shipping.contains(member))) {
+            for (member, follower) in
+                lead.followers().filter(|(member, f)| !f.synced && (f.counts || state.shipping.contains(member)))
+            {
                 let complete = complete.contains(&(member, follower.boot));
-                copies.insert((cell.partition, member), Copying { boot: follower.boot, changed: lead.changed, complete });
+                copies
+                    .insert((cell.partition, member), Copying { boot: follower.boot, changed: lead.changed, complete });
             }
         }
         copies
@@ -128,7 +133,12 @@ impl Maps for MapService {
         Box::pin(async move { maps.get_as(Requester::Client, map, key).await.map_err(told) })
     }
 
-    fn put(&self, map: String, key: Bytes, value: Option<Bytes>) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
+    fn put(
+        &self,
+        map: String,
+        key: Bytes,
+        value: Option<Bytes>,
+    ) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
         let maps = self.clone();
         Box::pin(async move {
             let partition = maps.partition_of(&key);

@@ -46,8 +46,12 @@ impl Handler for DataHandler {
 impl Shared {
     async fn answer(self: &Arc<Self>, from: Process, request: Request) -> Result<Response, Refusal> {
         match request {
-            Request::Invoke { partition, requester, op } => self.invoke_here(partition, requester, op).await.map(Response::Acknowledged),
-            Request::Ask { partition, requester, query } => self.ask_here(partition, requester, query).await.map(Response::Answer),
+            Request::Invoke { partition, requester, op } => {
+                self.invoke_here(partition, requester, op).await.map(Response::Acknowledged)
+            }
+            Request::Ask { partition, requester, query } => {
+                self.ask_here(partition, requester, query).await.map(Response::Answer)
+            }
             Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,
             Request::Follow { partition, changed, prev, changes } => {
                 self.judge(from, partition, changed).await?;

@@ -60,7 +60,9 @@ pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener) {
                 Ok((connection, peer, purpose)) => serve(&shared, connection, peer, purpose).await,
                 Err(GreetError::Refused(HelloRefused::Myself)) => {}
                 Err(GreetError::Tls(error)) => debug!(%address, %error, "a connection ended in its handshake"),
-                Err(error) if shared.is_news(&error.to_string()) => info!(%address, %error, "a connection of a member is refused"),
+                Err(error) if shared.is_news(&error.to_string()) => {
+                    info!(%address, %error, "a connection of a member is refused")
+                }
                 Err(error) => debug!(%address, %error, "a connection of a member is refused again"),
             }
         });
@@ -83,7 +85,10 @@ async fn greet(shared: &Shared, tcp: TcpStream) -> Result<(TlsStream<TcpStream>,
 }
 
 /// The ordinal in the peer's certificate, if that is a member's of our cluster.
-pub(super) fn certified(shared: &Shared, chain: Option<&[rustls_pki_types::CertificateDer<'_>]>) -> Result<u32, GreetError> {
+pub(super) fn certified(
+    shared: &Shared,
+    chain: Option<&[rustls_pki_types::CertificateDer<'_>]>,
+) -> Result<u32, GreetError> {
     let leaf = chain.and_then(|c| c.first()).ok_or_else(|| GreetError::Certificate("none was shown".into()))?;
     let identity = peer_identity(leaf).map_err(|e| GreetError::Certificate(e.to_string()))?;
     match identity {
@@ -117,7 +122,8 @@ async fn serve(shared: &Arc<Shared>, connection: TlsStream<TcpStream>, peer: Pee
         }
         Purpose::Engine { generation } => {
             let over = shared.registry().enter(peer);
-            let stream = EngineStream { peer, generation, opened_here: false, over: over.over, connection: connection.into() };
+            let stream =
+                EngineStream { peer, generation, opened_here: false, over: over.over, connection: connection.into() };
             if shared.streams.try_send(stream).is_err() {
                 warn!(member = %peer.member, generation, "a stream for the engine is refused: too many wait");
             }

@@ -45,7 +45,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tries.retain(|_, tasks| tasks.iter().any(|t| !t.is_finished()));
         for address in addresses {
             tries.entry(address).or_insert_with(|| {
-                Lane::ALL.into_iter().map(|lane| tokio::spawn(keep(shared.clone(), address, lane, wanted.clone()))).collect()
+                Lane::ALL
+                    .into_iter()
+                    .map(|lane| tokio::spawn(keep(shared.clone(), address, lane, wanted.clone())))
+                    .collect()
             });
         }
         tokio::select! {
@@ -80,7 +83,10 @@ async fn keep(shared: Arc<Shared>, address: SocketAddr, lane: Lane, wanted: watc
     let mut pause = RETRY_SHORTEST;
     let mut said = None;
     while wanted.borrow().contains(&address) {
-        match tokio::time::timeout(GREETING, greet(&shared, address, Purpose::Lane(lane))).await.unwrap_or(Err(GreetError::Silent)) {
+        match tokio::time::timeout(GREETING, greet(&shared, address, Purpose::Lane(lane)))
+            .await
+            .unwrap_or(Err(GreetError::Silent))
+        {
             Ok((connection, peer)) => {
                 if shared.registry().has(peer.member, lane) {
                     drop(connection);
@@ -94,7 +100,8 @@ async fn keep(shared: Arc<Shared>, address: SocketAddr, lane: Lane, wanted: watc
             Err(GreetError::Refused(HelloRefused::Myself)) => pause = NOT_NEEDED,
             Err(error) => {
                 let words = error.to_string();
-                if matches!(error, GreetError::Refused(_) | GreetError::Certificate(_)) && said.as_ref() != Some(&words) {
+                if matches!(error, GreetError::Refused(_) | GreetError::Certificate(_)) && said.as_ref() != Some(&words)
+                {
                     info!(%address, error = %words, "a peer refuses us or is refused");
                     said = Some(words);
                 }
@@ -121,12 +128,17 @@ async fn hold(shared: &Arc<Shared>, address: SocketAddr, lane: Lane, connection:
     }
 }
 
-async fn greet(shared: &Shared, address: SocketAddr, purpose: Purpose) -> Result<(TlsStream<TcpStream>, Peer), GreetError> {
+async fn greet(
+    shared: &Shared,
+    address: SocketAddr,
+    purpose: Purpose,
+) -> Result<(TlsStream<TcpStream>, Peer), GreetError> {
     let tcp = TcpStream::connect(address).await.map_err(GreetError::Tls)?;
     let _ = tcp.set_nodelay(true);
     let name = any_member_server_name(&shared.options.namespace, &shared.options.cluster);
     let name = ServerName::try_from(name).map_err(|e| GreetError::Certificate(e.to_string()))?;
-    let mut tls = TlsConnector::from(shared.options.client.clone()).connect(name, tcp).await.map_err(GreetError::Tls)?;
+    let mut tls =
+        TlsConnector::from(shared.options.client.clone()).connect(name, tcp).await.map_err(GreetError::Tls)?;
     let certified = certified(shared, tls.get_ref().1.peer_certificates())?;
     say(&mut tls, &Opening { hello: shared.me(), purpose }).await?;
     let hello = match serde_json::from_slice(&frame::read(&mut tls, frame::HELLO_LIMIT).await?)? {
@@ -137,7 +149,12 @@ async fn greet(shared: &Shared, address: SocketAddr, purpose: Purpose) -> Result
     Ok((tls, judge(&shared.me(), &hello, certified, known)?))
 }
 
-pub(super) async fn stream(shared: &Arc<Shared>, to: Uuid, address: SocketAddr, generation: u64) -> Result<EngineStream, CallError> {
+pub(super) async fn stream(
+    shared: &Arc<Shared>,
+    to: Uuid,
+    address: SocketAddr,
+    generation: u64,
+) -> Result<EngineStream, CallError> {
     let greeted = tokio::time::timeout(GREETING, greet(shared, address, Purpose::Engine { generation })).await;
     match greeted {
         Ok(Ok((connection, peer))) if peer.member == to => {

@@ -137,7 +137,9 @@ pub fn judge(own: &Hello, peer: &Hello, certified: u32, known_boot: Option<u64>)
         }
     }
     match known_boot {
-        Some(known) if peer.boot < known => Err(HelloRefused::OldBoot { member: peer.member, theirs: peer.boot, known }),
+        Some(known) if peer.boot < known => {
+            Err(HelloRefused::OldBoot { member: peer.member, theirs: peer.boot, known })
+        }
         _ => Ok(Peer { member: peer.member, ordinal: peer.ordinal, boot: peer.boot }),
     }
 }
@@ -147,7 +149,14 @@ mod tests {
     use super::*;
 
     fn hello(n: u128, ordinal: u32) -> Hello {
-        Hello { wire: WIRE_VERSION, member: Uuid::from_u128(n), ordinal, boot: 5, founding: Some(Uuid::from_u128(99)), incarnation: 1 }
+        Hello {
+            wire: WIRE_VERSION,
+            member: Uuid::from_u128(n),
+            ordinal,
+            boot: 5,
+            founding: Some(Uuid::from_u128(99)),
+            incarnation: 1,
+        }
     }
 
     #[test]
@@ -161,8 +170,14 @@ mod tests {
         assert!(matches!(refused(Hello { wire: 2, ..good.clone() }, 1, None), HelloRefused::Wire { .. }));
         assert!(matches!(refused(good.clone(), 2, None), HelloRefused::Ordinal { .. }));
         assert!(matches!(refused(hello(2, 0), 0, None), HelloRefused::TwoOfOneOrdinal { .. }));
-        assert!(matches!(refused(Hello { founding: Some(Uuid::nil()), ..good.clone() }, 1, None), HelloRefused::OtherFounding { .. }));
-        assert!(matches!(refused(Hello { incarnation: 2, ..good.clone() }, 1, None), HelloRefused::OtherIncarnation { .. }));
+        assert!(matches!(
+            refused(Hello { founding: Some(Uuid::nil()), ..good.clone() }, 1, None),
+            HelloRefused::OtherFounding { .. }
+        ));
+        assert!(matches!(
+            refused(Hello { incarnation: 2, ..good.clone() }, 1, None),
+            HelloRefused::OtherIncarnation { .. }
+        ));
         assert!(matches!(refused(good, 1, Some(6)), HelloRefused::OldBoot { .. }));
     }
 }

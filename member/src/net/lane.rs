@@ -138,7 +138,12 @@ where
     }
 }
 
-async fn read_requests<S: AsyncRead + Send>(read: ReadHalf<S>, from: Peer, handler: Arc<dyn Handler>, queue: Queue) -> FrameError {
+async fn read_requests<S: AsyncRead + Send>(
+    read: ReadHalf<S>,
+    from: Peer,
+    handler: Arc<dyn Handler>,
+    queue: Queue,
+) -> FrameError {
     let mut read = BufReader::with_capacity(64 << 10, read);
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {

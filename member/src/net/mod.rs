@@ -163,7 +163,8 @@ impl Net {
     /// many were kept.
     pub fn hint(&self, hosts: impl IntoIterator<Item = String>) -> usize {
         let port = self.shared.options.default_port;
-        let hints: BTreeSet<String> = hosts.into_iter().map(|h| crate::config::settings::with_port(&h, port)).take(HINTS_KEPT).collect();
+        let hints: BTreeSet<String> =
+            hosts.into_iter().map(|h| crate::config::settings::with_port(&h, port)).take(HINTS_KEPT).collect();
         let kept = hints.len();
         self.shared.hints.send_replace(hints);
         kept

@@ -51,9 +51,16 @@ impl World {
         let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
         let config = dir.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
-        let hazelcast = format!("hazelcast:\n  cluster-name: {CLUSTER}\n  network:\n    join:\n      tcp-ip: {{enabled: true, member-list: [{}]}}\n", list.join(", "));
+        let hazelcast = format!(
+            "hazelcast:\n  cluster-name: {CLUSTER}\n  network:\n    join:\n      tcp-ip: {{enabled: true, member-list: [{}]}}\n",
+            list.join(", ")
+        );
         std::fs::write(config.join("hazelcast.yaml"), hazelcast).unwrap();
-        std::fs::write(config.join("hazelcast-jet.yaml"), "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n").unwrap();
+        std::fs::write(
+            config.join("hazelcast-jet.yaml"),
+            "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n",
+        )
+        .unwrap();
         Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31, permit_from: "operator" }
     }
 
@@ -78,7 +85,8 @@ impl World {
             ("--founding", self.permit_from.into()),
         ];
         let arguments: Vec<String> = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
-        self.members.insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
+        self.members
+            .insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
     }
 
     pub fn start_all(&mut self) {
@@ -111,7 +119,9 @@ impl World {
     pub fn client_as(&self, ordinal: u32, role: Role) -> MemberClient {
         let tls = self.pki.issue(role).client().unwrap();
         let name = any_member_server_name(NAMESPACE, CLUSTER);
-        MemberClient::new(format!("127.0.0.1:{}", self.ports[ordinal as usize][1]), &name, tls).unwrap().with_timeout(Duration::from_secs(10))
+        MemberClient::new(format!("127.0.0.1:{}", self.ports[ordinal as usize][1]), &name, tls)
+            .unwrap()
+            .with_timeout(Duration::from_secs(10))
     }
 
     pub fn operator(&self, ordinal: u32) -> MemberClient {
@@ -170,7 +180,10 @@ impl World {
             backup_count: 1,
         };
         for ordinal in 0..self.size {
-            self.until("a permit is taken", || async { self.operator(ordinal).found(&permit).await.map(|_| ()).map_err(|e| e.to_string()) }).await;
+            self.until("a permit is taken", || async {
+                self.operator(ordinal).found(&permit).await.map(|_| ()).map_err(|e| e.to_string())
+            })
+            .await;
         }
         for ordinal in 0..self.size {
             self.until("founded", || async {
@@ -196,7 +209,10 @@ impl World {
     }
 
     pub async fn put(&self, ordinal: u32, key: &str, value: &str) -> Result<(), CallError> {
-        self.client_as(ordinal, Role::Client).put("flights", key, &Entry { value: Some(value.into()) }).await.map(|_| ())
+        self.client_as(ordinal, Role::Client)
+            .put("flights", key, &Entry { value: Some(value.into()) })
+            .await
+            .map(|_| ())
     }
 
     pub async fn get(&self, ordinal: u32, key: &str) -> Result<Option<String>, CallError> {
@@ -214,7 +230,11 @@ impl World {
                 let cluster = operator.cluster().await.map_err(|e| e.to_string())?;
                 let operation = cluster.operation.clone().ok_or("no operation")?;
                 assert_ne!(operation.step, OperationStep::Aborted, "{operation:?}\n{}", self.logs());
-                if operation.step == OperationStep::Sealed { Ok(cluster) } else { Err(format!("{:?}: {}", operation.step, operation.progress)) }
+                if operation.step == OperationStep::Sealed {
+                    Ok(cluster)
+                } else {
+                    Err(format!("{:?}: {}", operation.step, operation.progress))
+                }
             })
             .await;
         operator.commit(op, &Commit { roster_digest: cluster.roster_digest.clone() }).await.unwrap();
@@ -230,7 +250,11 @@ impl World {
         self.until("activated", || async {
             let cluster = operator.cluster().await.map_err(|e| e.to_string())?;
             let step = cluster.operation.map(|o| o.step);
-            if step == Some(OperationStep::Activated) { Ok(()) } else { Err(format!("{step:?} in {:?}", cluster.state)) }
+            if step == Some(OperationStep::Activated) {
+                Ok(())
+            } else {
+                Err(format!("{step:?} in {:?}", cluster.state))
+            }
         })
         .await;
         operator.open(op).await.unwrap();
@@ -239,7 +263,12 @@ impl World {
 }
 
 pub fn brief(view: &MemberView) -> String {
-    let cluster = view.cluster.as_ref().map(|c| format!("{:?} generation {} leader {:?} {:?} missing {:?}", c.state, c.generation, c.leader, c.partitions, c.missing));
+    let cluster = view.cluster.as_ref().map(|c| {
+        format!(
+            "{:?} generation {} leader {:?} {:?} missing {:?}",
+            c.state, c.generation, c.leader, c.partitions, c.missing
+        )
+    });
     format!("{:?} ready {} waits for '{}' cluster {cluster:?}", view.phase, view.ready, view.waiting_for)
 }
 

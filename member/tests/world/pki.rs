@@ -7,7 +7,9 @@ use std::path::Path;
 
 use jet_admin_api::identity::{Identity, Role};
 use jet_admin_api::tls::Material;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
 
 pub const NAMESPACE: &str = "local";
 
@@ -37,7 +39,11 @@ impl Pki {
             _ => vec![ExtendedKeyUsagePurpose::ClientAuth],
         };
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Material { ca: self.certificate.clone().into(), cert: certificate.pem().into(), key: key.serialize_pem().into() }
+        Material {
+            ca: self.certificate.clone().into(),
+            cert: certificate.pem().into(),
+            key: key.serialize_pem().into(),
+        }
     }
 
     pub fn write_members(&self, dir: &Path, members: u32) {

@@ -19,7 +19,10 @@ impl Process {
         let out = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_jet-member"))
             .args(arguments)
-            .env("JET_LOG", std::env::var("JET_LOG").unwrap_or_else(|_| "info,openraft=off,hyper=warn,rustls=warn".into()))
+            .env(
+                "JET_LOG",
+                std::env::var("JET_LOG").unwrap_or_else(|_| "info,openraft=off,hyper=warn,rustls=warn".into()),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(out)

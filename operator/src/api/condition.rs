@@ -58,8 +58,15 @@ pub enum ConditionType {
 impl ConditionType {
     /// Every type, in the order of the status.
     pub const ALL: [ConditionType; 9] = [
-        Self::Ready, Self::Reconciling, Self::Stalled, Self::Stopped, Self::MembersComplete, Self::StopReady,
-        Self::VolumesIntact, Self::JobsPreserved, Self::DoorsOpen,
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Stopped,
+        Self::MembersComplete,
+        Self::StopReady,
+        Self::VolumesIntact,
+        Self::JobsPreserved,
+        Self::DoorsOpen,
     ];
 
     /// As written in the status.

@@ -37,7 +37,9 @@ impl Kubernetes for Kube {
             Act::Apply(object) | Act::ApplySet(object) => self.apply(object).await,
             Act::Mark(mark) => self.mark(facts, mark).await,
             Act::CreateFounding(record) => self.create(names::founding(&self.name), "founding", record).await,
-            Act::CreateRoster(record) => self.create(names::roster(&self.name, record.sequence), "roster", record).await,
+            Act::CreateRoster(record) => {
+                self.create(names::roster(&self.name, record.sequence), "roster", record).await
+            }
             Act::CreateSeal(record) => self.create(names::seal(&self.name, record.sequence), "seal", record).await,
             Act::PruneRecord { name, uid } => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -102,13 +104,15 @@ impl Kube {
 
     async fn apply(&self, object: &Object) -> Result<(), PortError> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &object.api);
-        let written = api.patch(&object.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object.body)).await;
+        let written =
+            api.patch(&object.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object.body)).await;
         answer(written.map(drop), &object.api.kind, &object.name)
     }
 
     async fn mark(&self, facts: &Facts, mark: &Mark) -> Result<(), PortError> {
         let set = facts.kube.set.as_ref();
-        let stamps: BTreeMap<&String, Value> = mark.stamps.iter().map(|(key, value)| (key, value.clone().map_or(Value::Null, Value::String))).collect();
+        let stamps: BTreeMap<&String, Value> =
+            mark.stamps.iter().map(|(key, value)| (key, value.clone().map_or(Value::Null, Value::String))).collect();
         let mut patch = json!({ "metadata": {
             "uid": set.map(|s| &s.uid), "resourceVersion": set.map(|s| &s.resource_version), "annotations": stamps,
         } });
@@ -120,7 +124,10 @@ impl Kube {
 
     async fn merge<K>(&self, name: &str, patch: &Value) -> Result<(), PortError>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
@@ -129,7 +136,8 @@ impl Kube {
 
     /// Records have no owner: they outlive the resource.
     async fn create<T: Serialize>(&self, name: String, kind: &str, record: &T) -> Result<(), PortError> {
-        let text = serde_json::to_string_pretty(record).map_err(|e| PortError::Refused { what: name.clone(), reason: e.to_string() })?;
+        let text = serde_json::to_string_pretty(record)
+            .map_err(|e| PortError::Refused { what: name.clone(), reason: e.to_string() })?;
         let mut labels = names::labels(&self.name);
         labels.insert(names::LABEL_EVIDENCE.into(), kind.into());
         let map = ConfigMap {

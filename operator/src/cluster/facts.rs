@@ -164,7 +164,10 @@ impl Facts {
     pub fn speaker(&self) -> Option<u32> {
         let leader = self.machine()?.leader;
         let with_cluster = || self.views().filter(|(_, view)| view.cluster.is_some());
-        with_cluster().find(|(_, view)| Some(view.uuid) == leader).or_else(|| with_cluster().next()).map(|(ordinal, _)| ordinal)
+        with_cluster()
+            .find(|(_, view)| Some(view.uuid) == leader)
+            .or_else(|| with_cluster().next())
+            .map(|(ordinal, _)| ordinal)
     }
 
     /// Seconds past the epoch as RFC 3339.

@@ -50,7 +50,9 @@ impl Kube {
         let sets: Api<StatefulSet> = Api::namespaced(self.client.clone(), &self.namespace);
         let (of_pods, of_records) = (selector(&self.name), format!("{}={}", names::LABEL_CLUSTER, self.name));
         let (set, pods, claims, maps, companions) = tokio::try_join!(
-            async { sets.get_opt(&names::stateful_set(&self.name)).await.map_err(|e| unknown("StatefulSet", &self.name, &e)) },
+            async {
+                sets.get_opt(&names::stateful_set(&self.name)).await.map_err(|e| unknown("StatefulSet", &self.name, &e))
+            },
             self.list::<Pod>("pods", &of_pods),
             self.list::<PersistentVolumeClaim>("claims", ""),
             self.list::<ConfigMap>("records", &of_records),
@@ -68,15 +70,22 @@ impl Kube {
             note_foreign(cluster, "StatefulSet", &set.metadata, &mut seen.foreign);
             seen.set = Some(set_facts(&set));
         }
-        seen.claims = claims.iter().filter_map(|c| Some((names::ordinal_of(&self.name, c.name_any().strip_prefix("data-")?)?, claim_facts(c)))).collect();
-        seen.pods = pods.iter().filter_map(|p| Some((names::ordinal_of(&self.name, &p.name_any())?, pod_facts(p)))).collect();
+        seen.claims = claims
+            .iter()
+            .filter_map(|c| Some((names::ordinal_of(&self.name, c.name_any().strip_prefix("data-")?)?, claim_facts(c))))
+            .collect();
+        seen.pods =
+            pods.iter().filter_map(|p| Some((names::ordinal_of(&self.name, &p.name_any())?, pod_facts(p)))).collect();
         self.look_at_nodes(&mut seen.pods).await;
         Ok(seen)
     }
 
     async fn list<K>(&self, what: &str, labels: &str) -> Result<Vec<K>, PortError>
     where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
         let params = if labels.is_empty() { ListParams::default() } else { ListParams::default().labels(labels) };
@@ -157,7 +166,11 @@ fn set_facts(set: &StatefulSet) -> SetFacts {
     }
 }
 
-fn stamp<T: DeserializeOwned>(annotations: &BTreeMap<String, String>, key: &str, unreadable: &mut Option<String>) -> Option<T> {
+fn stamp<T: DeserializeOwned>(
+    annotations: &BTreeMap<String, String>,
+    key: &str,
+    unreadable: &mut Option<String>,
+) -> Option<T> {
     let read = serde_json::from_str(annotations.get(key)?);
     if read.is_err() {
         *unreadable = Some(key.to_owned());
@@ -183,7 +196,9 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     let holds = |type_: &str| conditions.iter().any(|c| c.type_ == type_ && c.status == "True");
     PodFacts {
         uid: pod.uid().unwrap_or_default(),
-        ip: status.and_then(|s| s.pod_ip.clone()).filter(|_| status.and_then(|s| s.phase.as_deref()) == Some("Running")),
+        ip: status
+            .and_then(|s| s.pod_ip.clone())
+            .filter(|_| status.and_then(|s| s.phase.as_deref()) == Some("Running")),
         node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
         node_ready: None,
         ready: holds("Ready"),
@@ -250,8 +265,10 @@ pub fn requester(cluster: &JetCluster) -> String {
     let entries = cluster.metadata.managed_fields.iter().flatten();
     let set = entries.filter(|entry| {
         let Some(fields) = entry.fields_v1.as_ref().map(|f| &f.0) else { return false };
-        let annotated = fields.pointer("/f:metadata/f:annotations").is_some_and(|a| asks.iter().any(|key| a.get(key).is_some()));
-        annotated || fields.pointer("/f:spec/f:state").is_some() && cluster.spec.state == crate::api::DesiredState::Stopped
+        let annotated =
+            fields.pointer("/f:metadata/f:annotations").is_some_and(|a| asks.iter().any(|key| a.get(key).is_some()));
+        annotated
+            || fields.pointer("/f:spec/f:state").is_some() && cluster.spec.state == crate::api::DesiredState::Stopped
     });
     let newest = set.max_by_key(|entry| entry.time.as_ref().map(|t| t.0));
     newest.and_then(|entry| entry.manager.clone()).unwrap_or_else(|| "unknown".into())

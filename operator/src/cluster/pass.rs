@@ -87,11 +87,8 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
 }
 
 async fn look(cluster: JetCluster, kube: KubeFacts, members: &dyn Members, now: i64, fresh: Uuid) -> Facts {
-    let doors: Vec<Door> = kube
-        .pods
-        .iter()
-        .filter_map(|(ordinal, pod)| Some(Door { ordinal: *ordinal, host: pod.ip.clone()? }))
-        .collect();
+    let doors: Vec<Door> =
+        kube.pods.iter().filter_map(|(ordinal, pod)| Some(Door { ordinal: *ordinal, host: pod.ip.clone()? })).collect();
     let views = join_all(doors.iter().map(|door| async move {
         match members.look(door).await {
             Ok(view) if view.ordinal == door.ordinal => (door.ordinal, Seen::View(Box::new(view))),
@@ -102,14 +99,22 @@ async fn look(cluster: JetCluster, kube: KubeFacts, members: &dyn Members, now: 
     let seen: BTreeMap<u32, Seen> = views.await.into_iter().collect();
     let seeks = |door: &&Door| {
         let Some(Seen::View(view)) = seen.get(&door.ordinal) else { return false };
-        matches!(view.phase, MemberPhase::NoStore | MemberPhase::Founding | MemberPhase::Joining | MemberPhase::Recovering)
+        matches!(
+            view.phase,
+            MemberPhase::NoStore | MemberPhase::Founding | MemberPhase::Joining | MemberPhase::Recovering
+        )
     };
     join_all(doors.iter().filter(seeks).map(|door| members.hint(door, &doors))).await;
     let requester = observe::requester(&cluster);
     Facts { now, fresh, cluster, requester, kube, members: seen }
 }
 
-async fn carry_out(kube: &dyn Kubernetes, members: &dyn Members, facts: &Facts, plan: &Plan) -> Result<Outcome, PassError> {
+async fn carry_out(
+    kube: &dyn Kubernetes,
+    members: &dyn Members,
+    facts: &Facts,
+    plan: &Plan,
+) -> Result<Outcome, PassError> {
     let name = facts.name();
     match &plan.act {
         None | Some(Act::Remember(_)) => Ok(Outcome::Nothing),
@@ -119,7 +124,9 @@ async fn carry_out(kube: &dyn Kubernetes, members: &dyn Members, facts: &Facts, 
             tracing::info!(cluster = name, step = ?plan.step, command = command.name(), ordinal, ok = answer.is_ok(), "commanded");
             Ok(match answer {
                 Ok(done) => Outcome::Done(done),
-                Err(error @ CallError::Refused(_)) => Outcome::Not(format!("member {ordinal} refused {}: {error}", command.name())),
+                Err(error @ CallError::Refused(_)) => {
+                    Outcome::Not(format!("member {ordinal} refused {}: {error}", command.name()))
+                }
                 Err(error) => Outcome::Not(error.to_string()),
             })
         }
@@ -128,7 +135,9 @@ async fn carry_out(kube: &dyn Kubernetes, members: &dyn Members, facts: &Facts, 
                 tracing::info!(cluster = name, step = ?plan.step, message = plan.message, "done");
                 Ok(Outcome::Done(plan.message.clone()))
             }
-            Err(PortError::Refused { what, reason }) => Ok(Outcome::Not(format!("the API server refused to write {what}: {reason}"))),
+            Err(PortError::Refused { what, reason }) => {
+                Ok(Outcome::Not(format!("the API server refused to write {what}: {reason}")))
+            }
             Err(error) => Err(error.into()),
         },
     }

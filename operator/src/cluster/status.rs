@@ -5,8 +5,8 @@
 
 use crate::api::records::{OperationStamp, SpentWish};
 use crate::api::status::{
-    BLOCKERS_LISTED, Blocker, HISTORY_KEPT, HistoryEntry, OperationStatus, RosterMemberStatus, RosterStatus, SealStatus, SpentStatus,
-    VolumesStatus,
+    BLOCKERS_LISTED, Blocker, HISTORY_KEPT, HistoryEntry, OperationStatus, RosterMemberStatus, RosterStatus,
+    SealStatus, SpentStatus, VolumesStatus,
 };
 use crate::api::{JetClusterStatus, Reason, names};
 use crate::cluster::evidence::standing::{Standing, standing};
@@ -29,8 +29,13 @@ pub fn status(facts: &Facts, plan: &Plan, outcome: &Outcome) -> JetClusterStatus
     };
     let done = matches!(outcome, Outcome::Done(_));
     let handled = remember.map(|r| r.handled.clone()).or(old.handled.clone());
-    let founding_id = remember.and_then(|r| r.founding_id.clone()).or(known_founding(facts)).or(old.founding_id.clone());
-    let open = if plan.ended.is_some() && !done { plan.ended.as_ref().map(|(op, _)| op.clone()) } else { plan.operation.clone() };
+    let founding_id =
+        remember.and_then(|r| r.founding_id.clone()).or(known_founding(facts)).or(old.founding_id.clone());
+    let open = if plan.ended.is_some() && !done {
+        plan.ended.as_ref().map(|(op, _)| op.clone())
+    } else {
+        plan.operation.clone()
+    };
     let spent = if done && plan.ended.is_some() { plan.spent.clone() } else { request::spent(facts) };
     JetClusterStatus {
         observed_generation: facts.cluster.metadata.generation,
@@ -77,12 +82,30 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
         Step::Releasing => "Deleting",
         Step::Stopped => "Stopped",
         Step::Running | Step::RosterRecorded if at_rest => {
-            if safety::absentees(facts).is_empty() { "Running" } else { "Degraded" }
+            if safety::absentees(facts).is_empty() {
+                "Running"
+            } else {
+                "Degraded"
+            }
         }
         Step::Running => "Running",
-        Step::Preflight | Step::Fenced | Step::RosterRecorded | Step::Frozen | Step::Sealed | Step::Committed | Step::ScaledDown => "Stopping",
-        Step::VolumesChecked | Step::ScaledUp | Step::MembersComplete | Step::Activated | Step::JobsVerified => "Returning",
-        Step::Open => if plan.ended.is_some() { "Running" } else { "Returning" },
+        Step::Preflight
+        | Step::Fenced
+        | Step::RosterRecorded
+        | Step::Frozen
+        | Step::Sealed
+        | Step::Committed
+        | Step::ScaledDown => "Stopping",
+        Step::VolumesChecked | Step::ScaledUp | Step::MembersComplete | Step::Activated | Step::JobsVerified => {
+            "Returning"
+        }
+        Step::Open => {
+            if plan.ended.is_some() {
+                "Running"
+            } else {
+                "Returning"
+            }
+        }
     }
 }
 
@@ -109,7 +132,13 @@ fn operation_status(facts: &Facts, plan: &Plan, open: &OperationStamp) -> Operat
     let (kind, nonce) = operation::kind_of(&open.wish);
     let accepted_at = jiff::Timestamp::from_second(open.accepted_at).map(|t| t.to_string()).unwrap_or_default();
     // A record or an adopted operation has no time of its own: it keeps the one first written.
-    let known = facts.cluster.status.as_ref().and_then(|s| s.operation.as_ref()).filter(|o| o.id == open.id).map(|o| o.accepted_at.clone());
+    let known = facts
+        .cluster
+        .status
+        .as_ref()
+        .and_then(|s| s.operation.as_ref())
+        .filter(|o| o.id == open.id)
+        .map(|o| o.accepted_at.clone());
     OperationStatus {
         id: open.id.clone(),
         kind: kind.into(),
@@ -177,7 +206,8 @@ fn volumes(facts: &Facts) -> Option<VolumesStatus> {
 fn blockers(facts: &Facts, plan: &Plan, outcome: &Outcome) -> Vec<Blocker> {
     let mut blockers = plan.blockers.clone();
     if let Outcome::Not(why) = outcome {
-        let reason = if matches!(plan.act, Some(Act::Command { .. })) { Reason::CommandRefused } else { Reason::WriteRefused };
+        let reason =
+            if matches!(plan.act, Some(Act::Command { .. })) { Reason::CommandRefused } else { Reason::WriteRefused };
         blockers.insert(0, blocker(format!("jetcluster/{}", facts.name()), reason, why.clone(), None));
     }
     blockers.truncate(BLOCKERS_LISTED);
@@ -188,12 +218,15 @@ fn history(facts: &Facts, plan: &Plan, done: bool, mut history: Vec<HistoryEntry
     if let Some((operation, outcome)) = plan.ended.as_ref().filter(|_| done) {
         let (kind, _) = operation::kind_of(&operation.wish);
         history.retain(|h| h.operation != operation.id);
-        history.insert(0, HistoryEntry {
-            operation: operation.id.clone(),
-            kind: kind.into(),
-            outcome: (*outcome).into(),
-            at: facts.now_text(),
-        });
+        history.insert(
+            0,
+            HistoryEntry {
+                operation: operation.id.clone(),
+                kind: kind.into(),
+                outcome: (*outcome).into(),
+                at: facts.now_text(),
+            },
+        );
         history.truncate(HISTORY_KEPT);
     }
     history

@@ -25,7 +25,12 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     let mut lines = Vec::new();
     let operation = plan.operation.as_ref().or(plan.ended.as_ref().map(|(op, _)| op));
     let tail = operation.map(|op| format!(" (operation {})", op.id)).unwrap_or_default();
-    let line = |warning: bool, reason: String, note: String| Line { warning, reason, action: format!("{:?}", plan.step), note: format!("{note}{tail}") };
+    let line = |warning: bool, reason: String, note: String| Line {
+        warning,
+        reason,
+        action: format!("{:?}", plan.step),
+        note: format!("{note}{tail}"),
+    };
     match outcome {
         Outcome::Done(_) if tells(plan) => lines.push(line(plan.spent.is_some(), reason(plan), plan.message.clone())),
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
@@ -36,7 +41,8 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         lines.push(line(false, format!("{:?}", plan.step), plan.message.clone()));
     }
     let stalled = |s: Option<&JetClusterStatus>| {
-        let stalled = s.into_iter().flat_map(|s| s.conditions.iter()).find(|c| c.type_ == ConditionType::Stalled.as_str());
+        let stalled =
+            s.into_iter().flat_map(|s| s.conditions.iter()).find(|c| c.type_ == ConditionType::Stalled.as_str());
         stalled.map(|c| (c.reason.clone(), c.message.clone()))
     };
     if let Some((reason, message)) = stalled(Some(new)).filter(|now| stalled(old).as_ref() != Some(now)) {

@@ -22,7 +22,10 @@ pub fn spec(cluster: &JetCluster) -> Vec<String> {
     };
     refuse(spec.size < 1, "spec.size must be at least 1; to stop the cluster set spec.state to Stopped".into());
     refuse(spec.size > MAX_SIZE, format!("spec.size is {}, at most {MAX_SIZE} is offered", spec.size));
-    refuse(cluster.name_any().len() > MAX_NAME, format!("the name is longer than {MAX_NAME} characters: choose a shorter one"));
+    refuse(
+        cluster.name_any().len() > MAX_NAME,
+        format!("the name is longer than {MAX_NAME} characters: choose a shorter one"),
+    );
     refuse(!(1..=32767).contains(&spec.partition_count), "spec.partitionCount must be between 1 and 32767".into());
     refuse(!(0..=6).contains(&spec.backup_count), "spec.backupCount must be between 0 and 6".into());
     refuse(spec.image.is_empty(), "spec.image is empty: name the members' image".into());

@@ -29,13 +29,17 @@ pub fn programs() -> Result<PathBuf, String> {
         Some(bin) => bin,
         None => {
             let kube = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/kube/kube");
-            let out = Command::new(&kube).arg("path").output().map_err(|error| format!("{}: {error}", kube.display()))?;
+            let out =
+                Command::new(&kube).arg("path").output().map_err(|error| format!("{}: {error}", kube.display()))?;
             PathBuf::from(String::from_utf8_lossy(&out.stdout).trim())
         }
     };
     for program in ["etcd", "kube-apiserver", "kubectl", "helm"] {
         if !bin.join(program).exists() {
-            return Err(format!("no {program} in {}: e2e/kube/setup builds it, or JET_KUBE_BIN names another directory", bin.display()));
+            return Err(format!(
+                "no {program} in {}: e2e/kube/setup builds it, or JET_KUBE_BIN names another directory",
+                bin.display()
+            ));
         }
     }
     Ok(bin)
@@ -52,32 +56,39 @@ impl Server {
         std::fs::write(at("tokens"), "admin-token,admin,1,\"system:masters\"\n").unwrap();
         let etcd = format!("http://127.0.0.1:{client}");
         let start = |program: &str, arguments: Vec<String>| {
-            let log = || std::fs::OpenOptions::new().create(true).append(true).open(at(&format!("{program}.log"))).unwrap();
+            let log =
+                || std::fs::OpenOptions::new().create(true).append(true).open(at(&format!("{program}.log"))).unwrap();
             let mut command = Command::new(bin.join(program));
             command.args(arguments).stdin(Stdio::null()).stdout(log()).stderr(log()).spawn().unwrap()
         };
         let children = vec![
-            start("etcd", vec![
-                format!("--data-dir={}", at("etcd")),
-                format!("--listen-client-urls={etcd}"),
-                format!("--advertise-client-urls={etcd}"),
-                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
-                "--unsafe-no-fsync".into(),
-            ]),
-            start("kube-apiserver", vec![
-                format!("--etcd-servers={etcd}"),
-                format!("--secure-port={port}"),
-                "--bind-address=127.0.0.1".into(),
-                format!("--cert-dir={}", at("certs")),
-                format!("--token-auth-file={}", at("tokens")),
-                "--authorization-mode=RBAC".into(),
-                "--service-account-issuer=https://test".into(),
-                format!("--service-account-key-file={}", at("sa.pub")),
-                format!("--service-account-signing-key-file={}", at("sa.key")),
-                "--service-cluster-ip-range=10.0.0.0/24".into(),
-                "--disable-admission-plugins=ServiceAccount".into(),
-                "--endpoint-reconciler-type=none".into(),
-            ]),
+            start(
+                "etcd",
+                vec![
+                    format!("--data-dir={}", at("etcd")),
+                    format!("--listen-client-urls={etcd}"),
+                    format!("--advertise-client-urls={etcd}"),
+                    format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+                    "--unsafe-no-fsync".into(),
+                ],
+            ),
+            start(
+                "kube-apiserver",
+                vec![
+                    format!("--etcd-servers={etcd}"),
+                    format!("--secure-port={port}"),
+                    "--bind-address=127.0.0.1".into(),
+                    format!("--cert-dir={}", at("certs")),
+                    format!("--token-auth-file={}", at("tokens")),
+                    "--authorization-mode=RBAC".into(),
+                    "--service-account-issuer=https://test".into(),
+                    format!("--service-account-key-file={}", at("sa.pub")),
+                    format!("--service-account-signing-key-file={}", at("sa.key")),
+                    "--service-cluster-ip-range=10.0.0.0/24".into(),
+                    "--disable-admission-plugins=ServiceAccount".into(),
+                    "--endpoint-reconciler-type=none".into(),
+                ],
+            ),
         ];
         let url = format!("https://127.0.0.1:{port}");
         std::fs::write(at("kubeconfig"), kubeconfig(&url)).unwrap();
@@ -122,7 +133,10 @@ impl Server {
     pub fn chart(&self, arguments: &[&str]) -> (bool, String) {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/jet");
         let mut helm = Command::new(self.bin.join("helm"));
-        run(helm.args(["template", "jet"]).arg(chart).args(["--namespace", "jet-system", "--no-hooks"]).args(arguments), "")
+        run(
+            helm.args(["template", "jet"]).arg(chart).args(["--namespace", "jet-system", "--no-hooks"]).args(arguments),
+            "",
+        )
     }
 }
 

@@ -35,16 +35,22 @@ impl Hands {
             let pods: Vec<_> = state
                 .pods
                 .iter()
-                .map(|(o, p)| (*o, p.running(), p.deleting, p.revision.clone(), state.member_view(*o).is_some_and(|v| v.ready)))
+                .map(|(o, p)| {
+                    (*o, p.running(), p.deleting, p.revision.clone(), state.member_view(*o).is_some_and(|v| v.ready))
+                })
                 .collect();
-            let claims: Vec<u32> = state.claims.iter().filter(|(_, c)| c.uid.starts_with("claim-")).map(|(o, _)| *o).collect();
+            let claims: Vec<u32> =
+                state.claims.iter().filter(|(_, c)| c.uid.starts_with("claim-")).map(|(o, _)| *o).collect();
             (pods, claims)
         };
         for ordinal in new_claims {
             self.make_claim(ordinal).await;
         }
         for ordinal in before.iter().filter(|o| !pods.iter().any(|p| p.0 == **o)) {
-            let _ = self.api::<Pod>().delete(&names::pod("orders", *ordinal), &DeleteParams::default().grace_period(0)).await;
+            let _ = self
+                .api::<Pod>()
+                .delete(&names::pod("orders", *ordinal), &DeleteParams::default().grace_period(0))
+                .await;
         }
         for (ordinal, running, deleting, revision, ready) in pods {
             if !deleting {
@@ -63,7 +69,10 @@ impl Hands {
         }
         let mut state = self.world.lock();
         for map in maps.items.iter().filter(|m| m.labels().contains_key(names::LABEL_EVIDENCE)) {
-            state.maps.insert(map.name_any(), Map { uid: map.uid().unwrap_or_default(), kind: String::new(), text: String::new() });
+            state.maps.insert(
+                map.name_any(),
+                Map { uid: map.uid().unwrap_or_default(), kind: String::new(), text: String::new() },
+            );
         }
         let Some(set) = set else {
             state.set = None;
@@ -73,7 +82,13 @@ impl Hands {
         if state.set.is_some() {
             state.check_replicas(replicas);
         }
-        state.set = Some(Set { uid: set.uid().unwrap_or_default(), rv: 0, replicas, annotations: set.annotations().clone(), template: revision(&set) });
+        state.set = Some(Set {
+            uid: set.uid().unwrap_or_default(),
+            rv: 0,
+            replicas,
+            annotations: set.annotations().clone(),
+            template: revision(&set),
+        });
     }
 
     async fn make_claim(&self, ordinal: u32) {
@@ -105,17 +120,23 @@ impl Hands {
         }
         let is = |pod: &Pod| {
             let status = pod.status.as_ref();
-            let ready = status.into_iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Ready" && c.status == "True");
+            let ready = status
+                .into_iter()
+                .flat_map(|s| s.conditions.iter().flatten())
+                .any(|c| c.type_ == "Ready" && c.status == "True");
             (status.and_then(|s| s.phase.clone()), ready)
         };
         let phase = if running { "Running" } else { "Pending" };
         if known.as_ref().map(is) != Some((Some(phase.to_owned()), ready)) {
             let ip = format!("10.0.0.{}", ordinal + 1);
             let word = if ready { "True" } else { "False" };
-            self.status::<Pod>(&name, &json!({ "status": {
+            self.status::<Pod>(
+                &name,
+                &json!({ "status": {
                 "phase": phase, "podIP": running.then_some(&ip), "podIPs": running.then(|| json!([{ "ip": ip }])),
                 "conditions": [{ "type": "Ready", "status": word }],
-            } }))
+            } }),
+            )
             .await;
         }
     }

@@ -69,7 +69,9 @@ impl State {
     fn apply_set(&mut self, object: &Object) -> Result<(), PortError> {
         let body = &object.body;
         if let (Some(set), Some(rv)) = (&self.set, body.pointer("/metadata/resourceVersion")) {
-            if body.pointer("/metadata/uid").and_then(|v| v.as_str()) != Some(&set.uid) || rv.as_str() != Some(&set.rv.to_string()) {
+            if body.pointer("/metadata/uid").and_then(|v| v.as_str()) != Some(&set.uid)
+                || rv.as_str() != Some(&set.rv.to_string())
+            {
                 return Err(conflict("StatefulSet"));
             }
         } else if self.set.is_some() || body.pointer("/metadata/resourceVersion").is_some() {
@@ -78,7 +80,10 @@ impl State {
         let replicas = body.pointer("/spec/replicas").and_then(|v| v.as_i64()).unwrap_or(1);
         let replicas = i32::try_from(replicas).unwrap_or(1);
         self.check_replicas(replicas);
-        let annotations = body.pointer("/metadata/annotations").and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default();
+        let annotations = body
+            .pointer("/metadata/annotations")
+            .and_then(|v| serde_json::from_value(v.clone()).ok())
+            .unwrap_or_default();
         let uid = match &self.set {
             Some(set) => set.uid.clone(),
             None => self.next("set"),
@@ -117,11 +122,20 @@ impl State {
         if replicas >= before {
             return;
         }
-        let committed = self.machine.as_ref().and_then(|m| m.operation.as_ref()).is_some_and(|op| op.step == OperationStep::Committed);
-        let sealed = self.roster_ordinals().iter().all(|o| self.claims.get(o).is_some_and(|c| c.store.seal.is_some() || self.broken.contains(o)));
+        let committed = self
+            .machine
+            .as_ref()
+            .and_then(|m| m.operation.as_ref())
+            .is_some_and(|op| op.step == OperationStep::Committed);
+        let sealed = self
+            .roster_ordinals()
+            .iter()
+            .all(|o| self.claims.get(o).is_some_and(|c| c.store.seal.is_some() || self.broken.contains(o)));
         let recorded = self.maps.keys().any(|name| name.starts_with("orders-seal-"));
         if !(committed && sealed && recorded) {
-            self.breaches.push(format!("replicas {before} → {replicas}: committed {committed}, sealed {sealed}, recorded {recorded}"));
+            self.breaches.push(format!(
+                "replicas {before} → {replicas}: committed {committed}, sealed {sealed}, recorded {recorded}"
+            ));
         }
     }
 
@@ -218,7 +232,8 @@ impl Kubernetes for World {
                 }
             }
             Act::ReplacePod { ordinal, uid } => {
-                let open = state.claims.get(ordinal).is_some_and(|c| c.store.founding.is_some() && c.store.seal.is_none());
+                let open =
+                    state.claims.get(ordinal).is_some_and(|c| c.store.founding.is_some() && c.store.seal.is_none());
                 if open {
                     state.breaches.push(format!("pod {ordinal} with an open store was replaced"));
                 }
@@ -252,7 +267,9 @@ impl Kubernetes for World {
 #[async_trait]
 impl Members for World {
     async fn look(&self, door: &Door) -> Result<MemberView, CallError> {
-        self.lock().member_view(door.ordinal).ok_or_else(|| CallError::NotSent { address: door.host.clone(), reason: "connection refused".into() })
+        self.lock()
+            .member_view(door.ordinal)
+            .ok_or_else(|| CallError::NotSent { address: door.host.clone(), reason: "connection refused".into() })
     }
 
     async fn command(&self, door: &Door, command: &Command) -> Result<String, CallError> {

@@ -115,7 +115,15 @@ impl State {
             OperationStep::Freezing if !stuck => {
                 for job in machine.jobs.iter_mut().filter(|j| j.status == JobStatus::Running) {
                     job.status = JobStatus::Waiting;
-                    job.snapshot = Some(SnapshotView { execution: job.execution, epoch: index, index, rows_read: index * 10, bytes: 1, digest: format!("s{index}"), terminal: true });
+                    job.snapshot = Some(SnapshotView {
+                        execution: job.execution,
+                        epoch: index,
+                        index,
+                        rows_read: index * 10,
+                        bytes: 1,
+                        digest: format!("s{index}"),
+                        terminal: true,
+                    });
                 }
                 machine.former = Some(machine.state);
                 machine.state = ClusterStateView::Passive;
@@ -128,8 +136,15 @@ impl State {
                 let quiesced = op.quiesced.as_ref().map_or(0, |q| q.index);
                 for (ordinal, uuid) in machine.roster.clone() {
                     let seal = SealView {
-                        generation, operation: id.clone(), attempt, digest: format!("m{ordinal}-{quiesced}"), content_digest: format!("c{ordinal}-{quiesced}"),
-                        quiesced_index: quiesced, entries: 14, bytes: 1400, verified: true,
+                        generation,
+                        operation: id.clone(),
+                        attempt,
+                        digest: format!("m{ordinal}-{quiesced}"),
+                        content_digest: format!("c{ordinal}-{quiesced}"),
+                        quiesced_index: quiesced,
+                        entries: 14,
+                        bytes: 1400,
+                        verified: true,
                     };
                     if let Some(claim) = self.claims.get_mut(&ordinal) {
                         claim.store.seal = Some(seal.clone());
@@ -160,7 +175,10 @@ impl State {
             return;
         }
         let Some((id, ordinals)) = self.permit.clone() else { return };
-        let promised = ordinals.iter().all(|o| self.pods.get(o).is_some_and(|p| p.running()) && self.claims.get(o).is_some_and(|c| c.store.promised == Some(id)));
+        let promised = ordinals.iter().all(|o| {
+            self.pods.get(o).is_some_and(|p| p.running())
+                && self.claims.get(o).is_some_and(|c| c.store.promised == Some(id))
+        });
         if !promised {
             return;
         }
@@ -174,12 +192,32 @@ impl State {
             }
         }
         let job = JobView {
-            id: 1, name: "flights".into(), sql: "…".into(), guarantee: Guarantee::ExactlyOnce, status: JobStatus::Running, execution: 1, failures: 0,
-            cause: None, snapshot: None, started_from: None, verdict: None,
+            id: 1,
+            name: "flights".into(),
+            sql: "…".into(),
+            guarantee: Guarantee::ExactlyOnce,
+            status: JobStatus::Running,
+            execution: 1,
+            failures: 0,
+            cause: None,
+            snapshot: None,
+            started_from: None,
+            verdict: None,
         };
         self.machine = Some(Machine {
-            founding_id: id, generation: 1, state: ClusterStateView::Active, former: None, roster, operation: None, highest: 0, jobs: vec![job], index: 10,
-            doors: true, recovering: false, freeze_deadline: None, activations: 0,
+            founding_id: id,
+            generation: 1,
+            state: ClusterStateView::Active,
+            former: None,
+            roster,
+            operation: None,
+            highest: 0,
+            jobs: vec![job],
+            index: 10,
+            doors: true,
+            recovering: false,
+            freeze_deadline: None,
+            activations: 0,
         });
     }
 
@@ -191,7 +229,8 @@ impl State {
     /// The member of the roster runs on its own store.
     fn is_up(&self, ordinal: u32) -> bool {
         let own = self.machine.as_ref().and_then(|m| m.roster.iter().find(|(o, _)| *o == ordinal)).map(|(_, u)| *u);
-        self.pods.get(&ordinal).is_some_and(|p| p.age >= 2) && self.claims.get(&ordinal).and_then(|c| c.store.uuid) == own
+        self.pods.get(&ordinal).is_some_and(|p| p.age >= 2)
+            && self.claims.get(&ordinal).and_then(|c| c.store.uuid) == own
     }
 
     fn phase(&self, ordinal: u32) -> MemberPhase {
@@ -206,7 +245,11 @@ impl State {
         let step = machine.operation.as_ref().map(|op| op.step);
         if machine.recovering {
             let all = self.roster_ordinals().iter().all(|o| self.is_up(*o));
-            return if all && step == Some(OperationStep::Committed) { MemberPhase::WaitingForActivate } else { MemberPhase::Recovering };
+            return if all && step == Some(OperationStep::Committed) {
+                MemberPhase::WaitingForActivate
+            } else {
+                MemberPhase::Recovering
+            };
         }
         if machine.state == ClusterStateView::Activating {
             return MemberPhase::WaitingForActivate;
@@ -254,7 +297,14 @@ impl State {
         let roster: Vec<RosterMember> = machine
             .roster
             .iter()
-            .map(|(ordinal, uuid)| RosterMember { uuid: *uuid, ordinal: *ordinal, boot: 1, volume_id: String::new(), present: self.is_up(*ordinal), loaded: true })
+            .map(|(ordinal, uuid)| RosterMember {
+                uuid: *uuid,
+                ordinal: *ordinal,
+                boot: 1,
+                volume_id: String::new(),
+                present: self.is_up(*ordinal),
+                loaded: true,
+            })
             .collect();
         let all = roster.iter().all(|r| r.present);
         Some(ClusterView {
@@ -268,7 +318,14 @@ impl State {
             durable_index: machine.index,
             roster_digest: format!("r{}", machine.roster.len()),
             roster,
-            partitions: PartitionsView { count: 271, backups_wanted: 1, fully_backed: if all { 271 } else { 200 }, absent: 0, migrating: 0, table_version: 1 },
+            partitions: PartitionsView {
+                count: 271,
+                backups_wanted: 1,
+                fully_backed: if all { 271 } else { 200 },
+                absent: 0,
+                migrating: 0,
+                table_version: 1,
+            },
             operation: machine.operation.clone(),
             highest_operation: machine.highest,
             jobs: machine.jobs.clone(),
@@ -367,7 +424,14 @@ impl State {
         }
         machine.highest = number;
         machine.operation = Some(OperationView {
-            id: id.into(), step: OperationStep::Begun, base_index: machine.index, attempt: 1, progress: String::new(), quiesced: None, seals: Vec::new(), aborted_because: None,
+            id: id.into(),
+            step: OperationStep::Begun,
+            base_index: machine.index,
+            attempt: 1,
+            progress: String::new(),
+            quiesced: None,
+            seals: Vec::new(),
+            aborted_because: None,
         });
         Ok("begun".into())
     }

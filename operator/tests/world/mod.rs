@@ -227,9 +227,17 @@ impl State {
 
     /// Promises that hold at every moment.
     fn check(&mut self) {
-        let stopped = self.cluster.as_ref().and_then(|c| c.status.as_ref()).is_some_and(|s| s.conditions.iter().any(|c| c.type_ == "Stopped" && c.status == "True"));
+        let stopped = self
+            .cluster
+            .as_ref()
+            .and_then(|c| c.status.as_ref())
+            .is_some_and(|s| s.conditions.iter().any(|c| c.type_ == "Stopped" && c.status == "True"));
         let sealed = self.roster_ordinals().iter().all(|o| self.claims.get(o).is_some_and(|c| c.store.seal.is_some()));
-        if stopped && !(sealed && self.pods.is_empty()) && self.broken.is_empty() && self.set.as_ref().is_some_and(|s| s.replicas == 0) {
+        if stopped
+            && !(sealed && self.pods.is_empty())
+            && self.broken.is_empty()
+            && self.set.as_ref().is_some_and(|s| s.replicas == 0)
+        {
             self.breaches.push("Stopped is True and not every store is sealed, or a pod runs".into());
         }
         if self.foundings > 1 {

@@ -77,7 +77,9 @@ impl Own<'_> {
     fn runtime(&self, actions: &mut Vec<Action>) {
         let wanted = self.wanted_runtime();
         match (self.facts.runtime, wanted) {
-            (Some(present), wanted) if wanted.map(|runtime| runtime.number) != Some(present) => actions.push(Action::StopRuntime),
+            (Some(present), wanted) if wanted.map(|runtime| runtime.number) != Some(present) => {
+                actions.push(Action::StopRuntime)
+            }
             (None, Some(runtime)) => actions.push(Action::StartRuntime(runtime.clone())),
             _ => {}
         }
@@ -86,12 +88,16 @@ impl Own<'_> {
     /// Contents are told only when nothing can change them: doors closed, engine stopped.
     fn contents(&self, actions: &mut Vec<Action>) {
         let wanted = match &self.machine.state {
-            ClusterState::InTransition { op } if self.counts() && !terminals_missing(self.machine) => self.machine.operation(op).map(|o| (o.id.clone(), o.attempt)),
+            ClusterState::InTransition { op } if self.counts() && !terminals_missing(self.machine) => {
+                self.machine.operation(op).map(|o| (o.id.clone(), o.attempt))
+            }
             _ => None,
         };
         let still = self.facts.doors == Doors::ClosedForAll && self.facts.runtime.is_none();
         match wanted {
-            Some((op, attempt)) if still && self.facts.reports_contents != Some((op.clone(), attempt)) => actions.push(Action::ReportContents { op, attempt }),
+            Some((op, attempt)) if still && self.facts.reports_contents != Some((op.clone(), attempt)) => {
+                actions.push(Action::ReportContents { op, attempt })
+            }
             None if self.facts.reports_contents.is_some() => actions.push(Action::WithdrawContents),
             _ => {}
         }
@@ -100,7 +106,9 @@ impl Own<'_> {
     fn state(&self, actions: &mut Vec<Action>) {
         match &self.machine.state {
             ClusterState::Passive { held_by: Some(op) } => {
-                if let Some(operation) = self.machine.operation(op).filter(|operation| operation.step < OperationStep::Committed) {
+                if let Some(operation) =
+                    self.machine.operation(op).filter(|operation| operation.step < OperationStep::Committed)
+                {
                     self.seal(operation, actions);
                 }
             }
@@ -109,7 +117,11 @@ impl Own<'_> {
                 if self.facts.opened < *generation {
                     actions.push(Action::OpenGeneration(*generation));
                 } else if opened.get(&self.me) != Some(&self.facts.boot) {
-                    actions.push(Action::Propose(Command::Opened { member: self.me, boot: self.facts.boot, generation: *generation }));
+                    actions.push(Action::Propose(Command::Opened {
+                        member: self.me,
+                        boot: self.facts.boot,
+                        generation: *generation,
+                    }));
                 }
             }
             other => {
@@ -123,11 +135,17 @@ impl Own<'_> {
     fn seal(&self, operation: &Operation, actions: &mut Vec<Action>) {
         let Some(quiesced) = &operation.quiesced else { return };
         let Some(expected) = quiesced.members.get(&self.me) else { return };
-        let current = self.facts.sealed.as_ref().filter(|seal| seal.op == operation.id && seal.attempt == operation.attempt);
+        let current =
+            self.facts.sealed.as_ref().filter(|seal| seal.op == operation.id && seal.attempt == operation.attempt);
         if let Some(seal) = current {
             if operation.seals.get(&self.me).is_none_or(|known| known.digest != seal.record.digest) {
                 let seal = seal.record.clone();
-                actions.push(Action::Propose(Command::Sealed { op: operation.id.clone(), attempt: operation.attempt, member: self.me, seal }));
+                actions.push(Action::Propose(Command::Sealed {
+                    op: operation.id.clone(),
+                    attempt: operation.attempt,
+                    member: self.me,
+                    seal,
+                }));
             }
         } else if self.counts() || self.facts.loaded.as_ref() == Some(expected) {
             actions.push(Action::Seal {
@@ -180,13 +198,27 @@ impl Own<'_> {
             !copying.complete && self.machine.table.entry(at.0).is_some_and(|entry| entry.changed == copying.changed)
         };
         let mut room = COPIES_AT_A_TIME.saturating_sub(self.facts.copies.iter().filter(current).count());
-        for (partition, entry) in self.machine.table.entries().filter(|(_, entry)| entry.primary().is_some_and(|primary| primary.member == self.me)) {
+        for (partition, entry) in self
+            .machine
+            .table
+            .entries()
+            .filter(|(_, entry)| entry.primary().is_some_and(|primary| primary.member == self.me))
+        {
             for replica in entry.replicas.iter().filter(|replica| !replica.synced) {
                 let (to, boot, changed) = (replica.member, replica.boot, entry.changed);
-                let copying = self.facts.copies.get(&(partition, to)).filter(|copying| copying.boot == boot && copying.changed == changed);
+                let copying = self
+                    .facts
+                    .copies
+                    .get(&(partition, to))
+                    .filter(|copying| copying.boot == boot && copying.changed == changed);
                 match copying {
                     Some(copying) if copying.complete => {
-                        actions.push(Action::Propose(Command::Synced { partition, member: to, boot, table_version: changed }));
+                        actions.push(Action::Propose(Command::Synced {
+                            partition,
+                            member: to,
+                            boot,
+                            table_version: changed,
+                        }));
                     }
                     None if room > 0 => {
                         room -= 1;

@@ -14,7 +14,12 @@ use crate::operation::OperationStep;
 use crate::outcome::Refused;
 use crate::safety;
 
-pub(super) fn activate(machine: &mut Machine, op: &OperationId, sealed_generation: Generation, wishes: &[Wish]) -> Answer {
+pub(super) fn activate(
+    machine: &mut Machine,
+    op: &OperationId,
+    sealed_generation: Generation,
+    wishes: &[Wish],
+) -> Answer {
     let operation = operation(machine, op)?;
     if matches!(operation.step, OperationStep::Activated | OperationStep::Opened) {
         return already();
@@ -24,7 +29,11 @@ pub(super) fn activate(machine: &mut Machine, op: &OperationId, sealed_generatio
     }
     let rejoined = match &machine.state {
         ClusterState::Activating { op: Some(current), .. } if current == op => return already(),
-        ClusterState::Recovering { from: RecoveringFrom::Sealed { op: current, .. }, rejoined, .. } if current == op => rejoined.clone(),
+        ClusterState::Recovering { from: RecoveringFrom::Sealed { op: current, .. }, rejoined, .. }
+            if current == op =>
+        {
+            rejoined.clone()
+        }
         _ => return Err(wrong_state(machine, "Activate")),
     };
     if sealed_generation != machine.generation {

@@ -59,7 +59,8 @@ fn unusable(permit: &Permit) -> Option<String> {
     if !(1..=MOST_PARTITIONS).contains(&permit.partition_count) {
         return Some(format!("{} partitions; 1 to {MOST_PARTITIONS} are possible", permit.partition_count));
     }
-    (permit.backup_count > MOST_BACKUPS).then(|| format!("{} backups; at most {MOST_BACKUPS} are possible", permit.backup_count))
+    (permit.backup_count > MOST_BACKUPS)
+        .then(|| format!("{} backups; at most {MOST_BACKUPS} are possible", permit.backup_count))
 }
 
 /// Members by ordinal: the order that assignment goes by.
@@ -73,7 +74,12 @@ pub(super) fn by_ordinal(roster: &BTreeMap<MemberId, RosterEntry>) -> Vec<Member
 pub(super) fn fresh_table(machine: &Machine, version: TableVersion) -> PartitionTable {
     let count = machine.founding.as_ref().map_or(0, |founding| founding.partition_count);
     let lists = assign(&by_ordinal(&machine.roster), count, machine.copies_wanted());
-    let replica = |member: MemberId| machine.roster.get(&member).map(|entry| Replica { member, boot: entry.boot, synced: true });
-    let entry = |list: Vec<MemberId>| PartitionEntry { installed: version, changed: version, replicas: list.into_iter().filter_map(replica).collect() };
+    let replica =
+        |member: MemberId| machine.roster.get(&member).map(|entry| Replica { member, boot: entry.boot, synced: true });
+    let entry = |list: Vec<MemberId>| PartitionEntry {
+        installed: version,
+        changed: version,
+        replicas: list.into_iter().filter_map(replica).collect(),
+    };
     PartitionTable { version, partitions: lists.into_iter().map(entry).collect() }
 }

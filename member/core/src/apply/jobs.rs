@@ -5,7 +5,9 @@
 use super::{Answer, already, drop_runtime, operation, settled, step_order, unheld, wrong_state};
 use crate::cluster_state::ClusterState;
 use crate::ids::{Epoch, ExecutionId, JobId, LogIndex, OperationId};
-use crate::job::{FAILURES_IN_A_ROW, Guarantee, Job, JobStatus, KEPT_ENDED_JOBS, MOST_JOBS, SnapshotRecord, SnapshotRef, Wish};
+use crate::job::{
+    FAILURES_IN_A_ROW, Guarantee, Job, JobStatus, KEPT_ENDED_JOBS, MOST_JOBS, SnapshotRecord, SnapshotRef, Wish,
+};
 use crate::machine::Machine;
 use crate::operation::OperationStep;
 use crate::outcome::Refused;
@@ -29,7 +31,9 @@ pub(super) struct Taken {
 pub(super) fn submit(machine: &mut Machine, definition: Definition) -> Answer {
     let known = machine.jobs.values().find(|job| job.name == definition.name && !job.ended());
     if let Some(job) = known {
-        let same = job.sql == definition.sql && job.fingerprint == definition.fingerprint && job.interval_ms == definition.interval_ms;
+        let same = job.sql == definition.sql
+            && job.fingerprint == definition.fingerprint
+            && job.interval_ms == definition.interval_ms;
         return if same { already() } else { Err(Refused::JobExists { name: definition.name }) };
     }
     if !settled(machine, "submitting a job")?.runs_jobs() {
@@ -42,18 +46,27 @@ pub(super) fn submit(machine: &mut Machine, definition: Definition) -> Answer {
     machine.last_job = JobId(machine.last_job.0 + 1);
     let id = machine.last_job;
     let Definition { name, sql, guarantee, interval_ms, plan, fingerprint } = definition;
-    machine.jobs.insert(id, Job {
-        id, name, sql, guarantee, interval_ms, plan, fingerprint,
-        status: JobStatus::Starting,
-        execution: ExecutionId(0),
-        failures: 0,
-        cause: None,
-        snapshot: None,
-        durable: None,
-        started_from: None,
-        returning: None,
-        verdict: None,
-    });
+    machine.jobs.insert(
+        id,
+        Job {
+            id,
+            name,
+            sql,
+            guarantee,
+            interval_ms,
+            plan,
+            fingerprint,
+            status: JobStatus::Starting,
+            execution: ExecutionId(0),
+            failures: 0,
+            cause: None,
+            snapshot: None,
+            durable: None,
+            started_from: None,
+            returning: None,
+            verdict: None,
+        },
+    );
     Ok(format!("job {id} is accepted"))
 }
 
@@ -75,7 +88,11 @@ fn by_person(machine: &mut Machine, name: &str, command: &str, to: JobStatus) ->
         return already();
     }
     let fits = fits(job.status, to);
-    let refused = Refused::JobIs { name: name.into(), status: format!("{:?}", job.status), needs: format!("{command} is not possible") };
+    let refused = Refused::JobIs {
+        name: name.into(),
+        status: format!("{:?}", job.status),
+        needs: format!("{command} is not possible"),
+    };
     let id = job.id;
     let runs_jobs = settled(machine, command)?.runs_jobs();
     unheld(machine, command)?;
@@ -135,7 +152,13 @@ pub(super) fn grant(machine: &mut Machine, wish: &Wish) -> bool {
     fits
 }
 
-pub(super) fn failed(machine: &mut Machine, id: JobId, execution: ExecutionId, cause: String, progressed: bool) -> Answer {
+pub(super) fn failed(
+    machine: &mut Machine,
+    id: JobId,
+    execution: ExecutionId,
+    cause: String,
+    progressed: bool,
+) -> Answer {
     running(machine, id, execution)?;
     drop_runtime(machine, JobStatus::Starting);
     let Some(job) = machine.jobs.get_mut(&id) else {
@@ -158,7 +181,8 @@ pub(super) fn completed(machine: &mut Machine, id: JobId, execution: ExecutionId
 
 fn running(machine: &Machine, id: JobId, execution: ExecutionId) -> Result<&Job, Refused> {
     let stale = || Refused::StaleExecution { what: format!("execution {execution} of job {id} does not run") };
-    let runs = machine.runtime.as_ref().is_some_and(|r| r.jobs.iter().any(|job| job.job == id && job.execution == execution));
+    let runs =
+        machine.runtime.as_ref().is_some_and(|r| r.jobs.iter().any(|job| job.job == id && job.execution == execution));
     machine.jobs.get(&id).filter(|job| runs && job.execution == execution && job.wants_to_run()).ok_or_else(stale)
 }
 
@@ -173,17 +197,32 @@ pub(super) fn terminal(machine: &mut Machine, index: LogIndex, op: &OperationId,
         return refuse("the job keeps no snapshots".into());
     }
     if taken.record.table_version != machine.table.version {
-        return refuse(format!("its parts were acknowledged under table {}, which is at {} now", taken.record.table_version, machine.table.version));
+        return refuse(format!(
+            "its parts were acknowledged under table {}, which is at {} now",
+            taken.record.table_version, machine.table.version
+        ));
     }
     if let Some(known) = job.snapshot.as_ref().filter(|known| known.position() >= (taken.execution, taken.epoch)) {
-        let same = known.terminal.as_ref() == Some(op) && known.position() == (taken.execution, taken.epoch) && known.record == taken.record;
-        return if same { already() } else { refuse(format!("epoch {} is not later than {}", taken.epoch, known.epoch)) };
+        let same = known.terminal.as_ref() == Some(op)
+            && known.position() == (taken.execution, taken.epoch)
+            && known.record == taken.record;
+        return if same {
+            already()
+        } else {
+            refuse(format!("epoch {} is not later than {}", taken.epoch, known.epoch))
+        };
     }
     if job.has_terminal(op) {
         return refuse("it has its terminal snapshot".into());
     }
     let id = taken.job;
-    let snapshot = SnapshotRef { execution: taken.execution, epoch: taken.epoch, record: taken.record, index, terminal: Some(op.clone()) };
+    let snapshot = SnapshotRef {
+        execution: taken.execution,
+        epoch: taken.epoch,
+        record: taken.record,
+        index,
+        terminal: Some(op.clone()),
+    };
     if let Some(job) = machine.jobs.get_mut(&id) {
         job.failures = 0;
         job.snapshot = Some(snapshot);
@@ -209,7 +248,8 @@ pub(super) fn durable(machine: &mut Machine, index: LogIndex, taken: Taken) -> A
     }
     let known = job.snapshot.as_ref().filter(|known| known.position() >= position);
     let terminal = known.filter(|known| known.position() == position).and_then(|known| known.terminal.clone());
-    let snapshot = SnapshotRef { execution: taken.execution, epoch: taken.epoch, record: taken.record, index, terminal };
+    let snapshot =
+        SnapshotRef { execution: taken.execution, epoch: taken.epoch, record: taken.record, index, terminal };
     if known.is_none() {
         job.snapshot = Some(snapshot.clone());
     }

@@ -51,21 +51,31 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Found { .. } => already(),
         Command::Boot { member, boot, volume_id } => table::boot(machine, member, boot, &volume_id),
         Command::Table { base_version, changes } => table::change(machine, base_version, &changes),
-        Command::Synced { partition, member, boot, table_version } => table::synced(machine, partition, member, boot, table_version),
+        Command::Synced { partition, member, boot, table_version } => {
+            table::synced(machine, partition, member, boot, table_version)
+        }
         Command::SetState { state, absent } => stop::set_state(machine, state, &absent),
 
-        Command::Begin { op, requested_by, accepted, transient } => stop::begin(machine, index, stop::Request { op, requested_by, accepted, transient }),
+        Command::Begin { op, requested_by, accepted, transient } => {
+            stop::begin(machine, index, stop::Request { op, requested_by, accepted, transient })
+        }
         Command::Freeze { op, commit_within_ms } => stop::freeze(machine, &op, commit_within_ms),
-        Command::Terminal { op, job, execution, epoch, record } => jobs::terminal(machine, index, &op, jobs::Taken { job, execution, epoch, record }),
+        Command::Terminal { op, job, execution, epoch, record } => {
+            jobs::terminal(machine, index, &op, jobs::Taken { job, execution, epoch, record })
+        }
         Command::Quiesced { op, attempt, contents } => stop::quiesced(machine, index, &op, attempt, contents),
         Command::Sealed { op, attempt, member, seal } => stop::sealed(machine, &op, attempt, member, seal),
         Command::Commit { op, roster_digest } => stop::commit(machine, &op, roster_digest),
         Command::Abort { op, reason } => stop::abort(machine, index, &op, reason),
-        Command::Activate { op, sealed_generation, wishes } => activation::activate(machine, &op, sealed_generation, &wishes),
+        Command::Activate { op, sealed_generation, wishes } => {
+            activation::activate(machine, &op, sealed_generation, &wishes)
+        }
         Command::Open { op } => activation::open(machine, &op),
 
         Command::Recover { observed } => recovery::recover(machine, &observed),
-        Command::Rejoined { member, boot, volume_id, store } => recovery::rejoined(machine, member, boot, &volume_id, store),
+        Command::Rejoined { member, boot, volume_id, store } => {
+            recovery::rejoined(machine, member, boot, &volume_id, store)
+        }
         Command::Loaded { member, boot, content_digest } => recovery::loaded(machine, member, boot, &content_digest),
         Command::RecoverTable {} => recovery::recover_table(machine),
         Command::SelfActivate {} => activation::self_activate(machine),
@@ -77,9 +87,13 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Cancel { name } => jobs::cancel(machine, &name),
         Command::Suspend { name } => jobs::suspend(machine, &name),
         Command::Resume { name } => jobs::resume(machine, &name),
-        Command::JobFailed { job, execution, cause, progressed } => jobs::failed(machine, job, execution, cause, progressed),
+        Command::JobFailed { job, execution, cause, progressed } => {
+            jobs::failed(machine, job, execution, cause, progressed)
+        }
         Command::JobCompleted { job, execution } => jobs::completed(machine, job, execution),
-        Command::Durable { job, execution, epoch, record } => jobs::durable(machine, index, jobs::Taken { job, execution, epoch, record }),
+        Command::Durable { job, execution, epoch, record } => {
+            jobs::durable(machine, index, jobs::Taken { job, execution, epoch, record })
+        }
         Command::Runtime { fence, members, jobs } => runtime::begin(machine, index, fence, members, jobs),
         Command::RuntimeLost { number, cause } => runtime::lost(machine, number, &cause),
         Command::Running { number } => runtime::running(machine, number),
@@ -119,14 +133,21 @@ fn not_older(member: MemberId, given: Boot, known: Boot) -> Result<(), Refused> 
 fn operation<'a>(machine: &'a Machine, op: &OperationId) -> Result<&'a Operation, Refused> {
     match machine.operation(op) {
         Some(operation) => Ok(operation),
-        None if op.seq <= machine.highest_operation => Err(Refused::StaleOperation { op: op.clone(), highest: machine.highest_operation }),
+        None if op.seq <= machine.highest_operation => {
+            Err(Refused::StaleOperation { op: op.clone(), highest: machine.highest_operation })
+        }
         None => Err(Refused::UnknownOperation { op: op.clone() }),
     }
 }
 
 fn step_order(operation: &Operation, command: &str, needs: &str) -> Refused {
     if operation.step.is_open() {
-        return Refused::StepOrder { command: command.into(), op: operation.id.clone(), step: operation.step, needs: needs.into() };
+        return Refused::StepOrder {
+            command: command.into(),
+            op: operation.id.clone(),
+            step: operation.step,
+            needs: needs.into(),
+        };
     }
     Refused::Decided { op: operation.id.clone(), step: operation.step }
 }

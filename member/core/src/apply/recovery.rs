@@ -22,7 +22,8 @@ pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>
         ClusterState::Recovering { .. } => return already(),
         ClusterState::Activating { op, .. } => {
             // A Recover from before this activation names the boots that it already knows.
-            let anew = |(member, boot): (&MemberId, &Boot)| machine.roster.get(member).is_some_and(|entry| *boot > entry.boot);
+            let anew =
+                |(member, boot): (&MemberId, &Boot)| machine.roster.get(member).is_some_and(|entry| *boot > entry.boot);
             if !observed.iter().any(anew) {
                 return already();
             }
@@ -46,7 +47,8 @@ pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>
     };
     drop_runtime(machine, JobStatus::Waiting);
     fence_copies(machine);
-    let state = ClusterState::Recovering { from, rejoined: BTreeMap::new(), loaded: BTreeSet::new(), table_recovered: false };
+    let state =
+        ClusterState::Recovering { from, rejoined: BTreeMap::new(), loaded: BTreeSet::new(), table_recovered: false };
     unsettle(machine, former.unwrap_or(Settled::Passive), state);
     Ok(format!("recovering: all {} members of the roster are waited for", machine.roster.len()))
 }
@@ -69,7 +71,8 @@ fn nobody_lives(machine: &Machine, observed: &BTreeMap<MemberId, Boot>) -> Resul
     if !machine.table.absent().is_empty() {
         return Ok(());
     }
-    let lives = machine.roster.iter().find(|(member, entry)| observed.get(member).is_some_and(|boot| *boot <= entry.boot));
+    let lives =
+        machine.roster.iter().find(|(member, entry)| observed.get(member).is_some_and(|boot| *boot <= entry.boot));
     match lives {
         Some((member, _)) => Err(Refused::SomebodyLives { member: *member }),
         None if observed.is_empty() => Err(wrong_state(machine, "Recover without anybody heard")),
@@ -77,7 +80,13 @@ fn nobody_lives(machine: &Machine, observed: &BTreeMap<MemberId, Boot>) -> Resul
     }
 }
 
-pub(super) fn rejoined(machine: &mut Machine, member: MemberId, boot: Boot, volume_id: &str, store: StoreReport) -> Answer {
+pub(super) fn rejoined(
+    machine: &mut Machine,
+    member: MemberId,
+    boot: Boot,
+    volume_id: &str,
+    store: StoreReport,
+) -> Answer {
     let ClusterState::Recovering { from, rejoined, .. } = &machine.state else {
         return Err(wrong_state(machine, "a return"));
     };
@@ -102,7 +111,14 @@ pub(super) fn rejoined(machine: &mut Machine, member: MemberId, boot: Boot, volu
     Ok(format!("member {member} is back as boot {boot}"))
 }
 
-fn is_the_sealed(machine: &Machine, op: &OperationId, generation: Generation, member: MemberId, boot: Boot, store: &StoreReport) -> Result<(), Refused> {
+fn is_the_sealed(
+    machine: &Machine,
+    op: &OperationId,
+    generation: Generation,
+    member: MemberId,
+    boot: Boot,
+    store: &StoreReport,
+) -> Result<(), Refused> {
     let operation = operation(machine, op)?;
     let unequal = |why: String| Err(Refused::SealDiffers { member, why });
     let Some(recorded) = operation.seals.get(&member) else {
@@ -115,7 +131,10 @@ fn is_the_sealed(machine: &Machine, op: &OperationId, generation: Generation, me
         return unequal(format!("it is not sealed (generation {})", store.generation));
     };
     if seal.operation != *op || seal.attempt != operation.attempt || seal.generation != generation {
-        return unequal(format!("it is sealed by {} in generation {}, expected {op} in {generation}", seal.operation, seal.generation));
+        return unequal(format!(
+            "it is sealed by {} in generation {}, expected {op} in {generation}",
+            seal.operation, seal.generation
+        ));
     }
     if seal.digest != recorded.digest || seal.content_digest != recorded.content_digest {
         return unequal(format!("its digest is {}, recorded is {}", seal.digest, recorded.digest));
@@ -128,7 +147,13 @@ fn is_of_this_generation(machine: &Machine, member: MemberId, store: &StoreRepor
     if store.generation == machine.generation || store.generation == machine.generation.next() {
         return Ok(());
     }
-    Err(Refused::SealDiffers { member, why: format!("it is of generation {}, the cluster is at {}: an older volume?", store.generation, machine.generation) })
+    Err(Refused::SealDiffers {
+        member,
+        why: format!(
+            "it is of generation {}, the cluster is at {}: an older volume?",
+            store.generation, machine.generation
+        ),
+    })
 }
 
 pub(super) fn loaded(machine: &mut Machine, member: MemberId, boot: Boot, content_digest: &Digest) -> Answer {
@@ -145,7 +170,10 @@ pub(super) fn loaded(machine: &mut Machine, member: MemberId, boot: Boot, conten
     if let RecoveringFrom::Sealed { op, .. } = from {
         let quiesced = operation(machine, op)?.quiesced.as_ref().and_then(|quiesced| quiesced.members.get(&member));
         if quiesced != Some(content_digest) {
-            return Err(Refused::SealDiffers { member, why: format!("it loaded content {content_digest}, which is not what was quiesced") });
+            return Err(Refused::SealDiffers {
+                member,
+                why: format!("it loaded content {content_digest}, which is not what was quiesced"),
+            });
         }
     }
     if let ClusterState::Recovering { loaded, .. } = &mut machine.state {
@@ -204,7 +232,9 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
                     }
                 }
                 let boot = |member: MemberId| rejoined.get(&member).map(|rejoin| rejoin.boot);
-                list.iter().filter_map(|m| boot(*m).map(|boot| Replica { member: *m, boot, synced: *m == primary })).collect()
+                list.iter()
+                    .filter_map(|m| boot(*m).map(|boot| Replica { member: *m, boot, synced: *m == primary }))
+                    .collect()
             }
         };
         partitions.push(PartitionEntry { installed: next, changed: next, replicas });
@@ -214,9 +244,12 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
 }
 
 fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, wish: &[MemberId]) -> Option<MemberId> {
-    let version = |rejoin: &Rejoin| -> Option<Version> { rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten() };
+    let version = |rejoin: &Rejoin| -> Option<Version> {
+        rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten()
+    };
     let best = rejoined.values().filter_map(version).max()?;
-    let holders: Vec<_> = rejoined.iter().filter(|(_, rejoin)| version(rejoin) == Some(best)).map(|(member, _)| *member).collect();
+    let holders: Vec<_> =
+        rejoined.iter().filter(|(_, rejoin)| version(rejoin) == Some(best)).map(|(member, _)| *member).collect();
     wish.iter().find(|member| holders.contains(member)).or_else(|| holders.first()).copied()
 }
 
@@ -226,7 +259,12 @@ fn fall_back(job: &mut Job, rejoined: &BTreeMap<MemberId, Rejoin>) {
         let held = HeldEpoch { job: job.id, execution: snapshot.execution, epoch: snapshot.epoch };
         rejoined.values().all(|rejoin| rejoin.store.epochs.contains(&held))
     };
-    let best = [&job.snapshot, &job.durable].into_iter().flatten().filter(whole).max_by_key(|snapshot| snapshot.position()).cloned();
+    let best = [&job.snapshot, &job.durable]
+        .into_iter()
+        .flatten()
+        .filter(whole)
+        .max_by_key(|snapshot| snapshot.position())
+        .cloned();
     if best.is_none() && job.durable.is_some() {
         job.status = JobStatus::Held;
         job.verdict = Some(Verdict::Held);

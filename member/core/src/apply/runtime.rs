@@ -14,7 +14,13 @@ use crate::outcome::Refused;
 use crate::partition::PartitionEntry;
 use crate::safety;
 
-pub(super) fn begin(machine: &mut Machine, index: LogIndex, fence: LogIndex, members: Vec<MemberId>, wishes: Vec<RuntimeWish>) -> Answer {
+pub(super) fn begin(
+    machine: &mut Machine,
+    index: LogIndex,
+    fence: LogIndex,
+    members: Vec<MemberId>,
+    wishes: Vec<RuntimeWish>,
+) -> Answer {
     if !settled(machine, "running jobs")?.runs_jobs() {
         return Err(wrong_state(machine, "running jobs"));
     }
@@ -23,7 +29,9 @@ pub(super) fn begin(machine: &mut Machine, index: LogIndex, fence: LogIndex, mem
         return Err(Refused::StaleExecution { what: format!("runtime generation {} is not over", present.number) });
     }
     if fence != machine.fence {
-        return Err(Refused::StaleExecution { what: format!("the snapshots were read at fence {fence}, which is at {} now", machine.fence) });
+        return Err(Refused::StaleExecution {
+            what: format!("the snapshots were read at fence {fence}, which is at {} now", machine.fence),
+        });
     }
     if let Some(first) = machine.table.absent().first() {
         return Err(Refused::PartitionAbsent { count: machine.table.absent().len(), first: *first });
@@ -38,7 +46,10 @@ pub(super) fn begin(machine: &mut Machine, index: LogIndex, fence: LogIndex, mem
     let owners = owners(machine, &members)?;
     check(machine, &wishes)?;
     drop_runtime(machine, JobStatus::Starting);
-    let jobs = wishes.into_iter().filter_map(|wish| machine.jobs.get_mut(&wish.job).map(|job| start(job, wish.restore))).collect();
+    let jobs = wishes
+        .into_iter()
+        .filter_map(|wish| machine.jobs.get_mut(&wish.job).map(|job| start(job, wish.restore)))
+        .collect();
     machine.last_runtime = RuntimeNumber(machine.last_runtime.0 + 1);
     let number = machine.last_runtime;
     machine.runtime = Some(RuntimeGeneration { number, index, members, owners, jobs });
@@ -63,7 +74,11 @@ fn check(machine: &Machine, wishes: &[RuntimeWish]) -> Result<(), Refused> {
     for wish in wishes {
         let job = machine.jobs.get(&wish.job).ok_or_else(|| Refused::UnknownJob { name: wish.job.to_string() })?;
         if !job.wants_to_run() {
-            return Err(Refused::JobIs { name: job.name.clone(), status: format!("{:?}", job.status), needs: "it does not want to run".into() });
+            return Err(Refused::JobIs {
+                name: job.name.clone(),
+                status: format!("{:?}", job.status),
+                needs: "it does not want to run".into(),
+            });
         }
         if let Some(reason) = safety::why_not_restore(job, wish.restore.as_ref()) {
             return Err(Refused::BadSnapshot { name: job.name.clone(), why: reason.to_string() });
@@ -86,7 +101,11 @@ fn verdict(job: &Job, returning: &Returning, restore: Option<&SnapshotRef>) -> V
         (_, None) if job.execution == ExecutionId(0) => Verdict::Resumed,
         (_, None) => Verdict::RestartedFromZero,
         (Returning::FromCrash, Some(_)) => Verdict::ResumedFromOlder,
-        (Returning::FromSeal { snapshot }, Some(given)) if snapshot.as_ref().is_some_and(|known| known.position() > given.position()) => Verdict::ResumedFromOlder,
+        (Returning::FromSeal { snapshot }, Some(given))
+            if snapshot.as_ref().is_some_and(|known| known.position() > given.position()) =>
+        {
+            Verdict::ResumedFromOlder
+        }
         (Returning::FromSeal { .. }, Some(_)) => Verdict::Resumed,
     }
 }
@@ -108,7 +127,11 @@ pub(super) fn running(machine: &mut Machine, number: RuntimeNumber) -> Answer {
     };
     let mut changed = false;
     for built in &runtime.jobs {
-        if let Some(job) = machine.jobs.get_mut(&built.job).filter(|job| job.status == JobStatus::Starting && job.execution == built.execution) {
+        if let Some(job) = machine
+            .jobs
+            .get_mut(&built.job)
+            .filter(|job| job.status == JobStatus::Starting && job.execution == built.execution)
+        {
             job.status = JobStatus::Running;
             changed = true;
         }

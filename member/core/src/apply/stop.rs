@@ -3,12 +3,17 @@
 //! Law: STOP: Commit needs from every roster member a seal that equals `Quiesced`; the first of Commit and Abort wins
 //! for ever. Must not know: how long it takes.
 
-use super::{Answer, already, drop_runtime, operation, roster_member, same_volume, settle, settled, step_order, unheld, unsettle, wrong_state};
+use super::{
+    Answer, already, drop_runtime, operation, roster_member, same_volume, settle, settled, step_order, unheld,
+    unsettle, wrong_state,
+};
 use crate::cluster_state::{ClusterState, Settled};
 use crate::ids::{Digest, LogIndex, MemberId, OperationId};
 use crate::job::JobStatus;
 use crate::machine::Machine;
-use crate::operation::{COMMIT_WITHIN_MS, KEPT_OPERATIONS, Operation, OperationStep, PartitionContent, Quiesced, SealRecord};
+use crate::operation::{
+    COMMIT_WITHIN_MS, KEPT_OPERATIONS, Operation, OperationStep, PartitionContent, Quiesced, SealRecord,
+};
 use crate::outcome::Refused;
 use crate::safety::{self, Reason};
 use crate::view;
@@ -26,7 +31,10 @@ pub(super) fn set_state(machine: &mut Machine, state: Settled, absent: &[MemberI
     if now == state {
         return already();
     }
-    let missing: Vec<_> = absent.iter().filter_map(|m| machine.roster.get(m).map(|e| Reason::NotBack { ordinal: e.ordinal, member: *m })).collect();
+    let missing: Vec<_> = absent
+        .iter()
+        .filter_map(|m| machine.roster.get(m).map(|e| Reason::NotBack { ordinal: e.ordinal, member: *m }))
+        .collect();
     if !now.runs_jobs() && !missing.is_empty() {
         return Err(Refused::NotRecovered { why: missing });
     }
@@ -41,14 +49,23 @@ pub(super) fn set_state(machine: &mut Machine, state: Settled, absent: &[MemberI
 
 pub(super) fn begin(machine: &mut Machine, index: LogIndex, request: Request) -> Answer {
     if let Some(known) = machine.operation(&request.op) {
-        return if known.step == OperationStep::Aborted { Err(Refused::Decided { op: request.op, step: known.step }) } else { already() };
+        return if known.step == OperationStep::Aborted {
+            Err(Refused::Decided { op: request.op, step: known.step })
+        } else {
+            already()
+        };
     }
     if request.op.seq <= machine.highest_operation {
         return Err(Refused::StaleOperation { op: request.op, highest: machine.highest_operation });
     }
     let former = settled(machine, "an operation")?;
     unheld(machine, "an operation")?;
-    let operation = Operation { requested_by: request.requested_by, accepted: request.accepted, transient: request.transient, ..blank(request.op, index, former) };
+    let operation = Operation {
+        requested_by: request.requested_by,
+        accepted: request.accepted,
+        transient: request.transient,
+        ..blank(request.op, index, former)
+    };
     let what = format!("operation {} holds the cluster", operation.id);
     keep(machine, operation);
     Ok(what)
@@ -83,7 +100,9 @@ pub(super) fn freeze(machine: &mut Machine, op: &OperationId, commit_within_ms: 
     let operation = operation(machine, op)?;
     match operation.step {
         OperationStep::Begun => {}
-        OperationStep::Freezing | OperationStep::Quiesced | OperationStep::Sealed | OperationStep::Committed => return already(),
+        OperationStep::Freezing | OperationStep::Quiesced | OperationStep::Sealed | OperationStep::Committed => {
+            return already();
+        }
         _ => return Err(step_order(operation, "Freeze", "it freezes once, after Begin")),
     }
     // A recovery may have come in between; the operation can then only be aborted.
@@ -101,13 +120,23 @@ pub(super) fn freeze(machine: &mut Machine, op: &OperationId, commit_within_ms: 
     Ok("terminal snapshots begin".into())
 }
 
-pub(super) fn quiesced(machine: &mut Machine, index: LogIndex, op: &OperationId, attempt: u32, contents: Vec<PartitionContent>) -> Answer {
+pub(super) fn quiesced(
+    machine: &mut Machine,
+    index: LogIndex,
+    op: &OperationId,
+    attempt: u32,
+    contents: Vec<PartitionContent>,
+) -> Answer {
     let operation = operation(machine, op)?;
     let content_digest = view::content_digest(&contents);
     let same = operation.quiesced.as_ref().is_some_and(|quiesced| quiesced.content_digest == content_digest);
     match operation.step {
         OperationStep::Freezing if operation.attempt == attempt => {}
-        OperationStep::Quiesced | OperationStep::Sealed | OperationStep::Committed if same && operation.attempt == attempt => return already(),
+        OperationStep::Quiesced | OperationStep::Sealed | OperationStep::Committed
+            if same && operation.attempt == attempt =>
+        {
+            return already();
+        }
         _ => return Err(step_order(operation, "Quiesced", "it follows Freeze, once, in the same attempt")),
     }
     let why = safety::why_not_quiesce(machine, operation);
@@ -115,7 +144,11 @@ pub(super) fn quiesced(machine: &mut Machine, index: LogIndex, op: &OperationId,
         return Err(Refused::Unsafe { command: "Quiesced".into(), op: op.clone(), why });
     }
     covers_all(machine, &contents)?;
-    let members = machine.roster.keys().map(|member| (*member, view::member_content_digest(machine, *member, &contents))).collect();
+    let members = machine
+        .roster
+        .keys()
+        .map(|member| (*member, view::member_content_digest(machine, *member, &contents)))
+        .collect();
     let quiesced = Quiesced { index, table_version: machine.table.version, contents, content_digest, members };
     with(machine, op, |operation| {
         operation.step = OperationStep::Quiesced;
@@ -129,17 +162,28 @@ pub(super) fn quiesced(machine: &mut Machine, index: LogIndex, op: &OperationId,
 fn covers_all(machine: &Machine, contents: &[PartitionContent]) -> Result<(), Refused> {
     for ((partition, entry), content) in machine.table.entries().zip(contents) {
         if content.partition != partition || content.version.installed > entry.installed {
-            return Err(Refused::BadTable { partition, why: "its content is out of order or of a primary that is not installed".into() });
+            return Err(Refused::BadTable {
+                partition,
+                why: "its content is out of order or of a primary that is not installed".into(),
+            });
         }
     }
     match machine.table.entries().nth(contents.len()) {
         Some((partition, _)) => Err(Refused::BadTable { partition, why: "its content is missing".into() }),
-        None if contents.len() > machine.table.partitions.len() => Err(Refused::BadFounding { why: "contents of more partitions than there are".into() }),
+        None if contents.len() > machine.table.partitions.len() => {
+            Err(Refused::BadFounding { why: "contents of more partitions than there are".into() })
+        }
         None => Ok(()),
     }
 }
 
-pub(super) fn sealed(machine: &mut Machine, op: &OperationId, attempt: u32, member: MemberId, seal: SealRecord) -> Answer {
+pub(super) fn sealed(
+    machine: &mut Machine,
+    op: &OperationId,
+    attempt: u32,
+    member: MemberId,
+    seal: SealRecord,
+) -> Answer {
     let operation = operation(machine, op)?;
     let entry = roster_member(machine, member)?;
     let known = operation.seals.get(&member).is_some_and(|known| known.digest == seal.digest);
@@ -150,7 +194,10 @@ pub(super) fn sealed(machine: &mut Machine, op: &OperationId, attempt: u32, memb
             same_volume(entry, member, &seal.volume_id)?;
             let unequal = |why: &str| Err(Refused::SealDiffers { member, why: why.into() });
             if seal.generation != machine.generation {
-                return unequal(&format!("it seals generation {}, the cluster is at {}", seal.generation, machine.generation));
+                return unequal(&format!(
+                    "it seals generation {}, the cluster is at {}",
+                    seal.generation, machine.generation
+                ));
             }
             if seal.quiesced_index != quiesced.index || quiesced.members.get(&member) != Some(&seal.content_digest) {
                 return unequal("its content is not what was quiesced");
@@ -195,7 +242,14 @@ pub(super) fn abort(machine: &mut Machine, index: LogIndex, op: &OperationId, re
         }
         unheld(machine, "Abort of an operation that never began")?;
         let former = machine.former.or(machine.state.settled()).unwrap_or(Settled::Passive);
-        keep(machine, Operation { step: OperationStep::Aborted, aborted_because: Some(reason), ..blank(op.clone(), index, former) });
+        keep(
+            machine,
+            Operation {
+                step: OperationStep::Aborted,
+                aborted_because: Some(reason),
+                ..blank(op.clone(), index, former)
+            },
+        );
         return Ok("aborted before it began".into());
     };
     let step = operation.step;

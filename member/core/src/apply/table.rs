@@ -43,7 +43,8 @@ pub(super) fn boot(machine: &mut Machine, member: MemberId, boot: Boot, volume_i
 
 fn refill(entry: &mut PartitionEntry, member: MemberId, boot: Boot, next: TableVersion) {
     let before = entry.primary().map(|primary| primary.member);
-    let (mut list, behind): (Vec<Replica>, Vec<Replica>) = entry.replicas.iter().filter(|r| r.member != member).partition(|r| r.synced);
+    let (mut list, behind): (Vec<Replica>, Vec<Replica>) =
+        entry.replicas.iter().filter(|r| r.member != member).partition(|r| r.synced);
     if !list.is_empty() {
         list.extend(behind);
         list.push(Replica { member, boot, synced: false });
@@ -71,7 +72,8 @@ pub(super) fn change(machine: &mut Machine, base_version: TableVersion, changes:
         if !seen.insert(change.partition) {
             return Err(Refused::BadTable { partition: change.partition, why: "it stands in the change twice".into() });
         }
-        let entry = changed(machine, state, change, next).map_err(|why| Refused::BadTable { partition: change.partition, why })?;
+        let entry = changed(machine, state, change, next)
+            .map_err(|why| Refused::BadTable { partition: change.partition, why })?;
         entries.push((change.partition, entry));
     }
     if entries.is_empty() {
@@ -87,7 +89,12 @@ pub(super) fn change(machine: &mut Machine, base_version: TableVersion, changes:
     Ok(format!("table {next}: {count} partitions changed"))
 }
 
-fn changed(machine: &Machine, state: Settled, change: &TableChange, next: TableVersion) -> Result<PartitionEntry, String> {
+fn changed(
+    machine: &Machine,
+    state: Settled,
+    change: &TableChange,
+    next: TableVersion,
+) -> Result<PartitionEntry, String> {
     let now = machine.table.entry(change.partition).ok_or("there is no such partition")?;
     if now.replicas.is_empty() {
         return Err("it is absent: it waits for the members that had it, and is not given to others".into());
@@ -117,7 +124,13 @@ fn changed(machine: &Machine, state: Settled, change: &TableChange, next: TableV
 }
 
 /// A copy is complete, and its primary waits for it since before this was proposed.
-pub(super) fn synced(machine: &mut Machine, partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion) -> Answer {
+pub(super) fn synced(
+    machine: &mut Machine,
+    partition: PartitionId,
+    member: MemberId,
+    boot: Boot,
+    table_version: TableVersion,
+) -> Answer {
     let fixed = match &machine.state {
         ClusterState::Recovering { table_recovered, .. } => !table_recovered,
         ClusterState::InTransition { .. } => false,
@@ -134,7 +147,8 @@ pub(super) fn synced(machine: &mut Machine, partition: PartitionId, member: Memb
     if table_version != entry.changed {
         return Err(Refused::StaleTable { given: table_version, known: entry.changed });
     }
-    let Some(replica) = entry.replicas.iter_mut().find(|replica| replica.member == member && replica.boot == boot) else {
+    let Some(replica) = entry.replicas.iter_mut().find(|replica| replica.member == member && replica.boot == boot)
+    else {
         return Err(Refused::BadTable { partition, why: format!("member {member} has no place in it") });
     };
     if replica.synced {

@@ -18,7 +18,8 @@ pub(super) fn lost(machine: &Machine, observations: &Observations, roll: &Roll) 
     let number = runtime.number;
     let told = runtime.members.iter().filter_map(|member| report(observations, *member)?.runtime_lost.clone());
     let told = told.filter(|(lost, _)| *lost == number).map(|(_, cause)| cause).next();
-    let gone = runtime.members.iter().find(|member| roll.is_lost(**member)).map(|member| format!("member {member} is lost"));
+    let gone =
+        runtime.members.iter().find(|member| roll.is_lost(**member)).map(|member| format!("member {member} is lost"));
     let cause = told.or(gone).or_else(|| outdated(machine, roll));
     cause.map(|cause| Command::RuntimeLost { number, cause }).into_iter().collect()
 }
@@ -48,8 +49,14 @@ pub(super) fn plan(machine: &Machine, observations: &Observations, roll: &Roll) 
 /// Every member has built the present generation.
 pub(super) fn built(machine: &Machine, observations: &Observations) -> Option<Command> {
     let runtime = machine.runtime.as_ref()?;
-    let waits = |job: &Job| job.status == JobStatus::Starting && runtime.jobs.iter().any(|built| built.job == job.id && built.execution == job.execution);
-    let everywhere = runtime.members.iter().all(|member| report(observations, *member).is_some_and(|report| report.runtime == Some(runtime.number)));
+    let waits = |job: &Job| {
+        job.status == JobStatus::Starting
+            && runtime.jobs.iter().any(|built| built.job == job.id && built.execution == job.execution)
+    };
+    let everywhere = runtime
+        .members
+        .iter()
+        .all(|member| report(observations, *member).is_some_and(|report| report.runtime == Some(runtime.number)));
     (everywhere && machine.jobs.values().any(waits)).then_some(Command::Running { number: runtime.number })
 }
 
@@ -58,17 +65,30 @@ fn report(observations: &Observations, member: MemberId) -> Option<&MemberReport
 }
 
 fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<Command> {
-    let allowed = machine.state.settled().is_some_and(|state| state.runs_jobs()) && machine.runtime.is_none() && machine.table.absent().is_empty();
+    let allowed = machine.state.settled().is_some_and(|state| state.runs_jobs())
+        && machine.runtime.is_none()
+        && machine.table.absent().is_empty();
     let members = roll.here();
-    let led = machine.table.partitions.iter().all(|entry| entry.primary().is_some_and(|primary| roll.is_here(primary.member)));
-    let told = members.iter().all(|member| report(observations, *member).is_some_and(|report| report.committed_at >= machine.fence));
+    let led = machine
+        .table
+        .partitions
+        .iter()
+        .all(|entry| entry.primary().is_some_and(|primary| roll.is_here(primary.member)));
+    let told = members
+        .iter()
+        .all(|member| report(observations, *member).is_some_and(|report| report.committed_at >= machine.fence));
     if !allowed || !led || !told {
         return None;
     }
     // Until an operation is open again, a job that never ran does not begin: a stop need not wait for it.
     let stopping = machine.open_operation().is_some_and(|operation| operation.step == OperationStep::Begun);
     let wanted = |job: &&Job| job.wants_to_run() && !(stopping && job.execution.0 == 0);
-    let jobs: Vec<_> = machine.jobs.values().filter(wanted).map(|job| RuntimeWish { job: job.id, restore: restore(job, observations, roll) }).collect();
+    let jobs: Vec<_> = machine
+        .jobs
+        .values()
+        .filter(wanted)
+        .map(|job| RuntimeWish { job: job.id, restore: restore(job, observations, roll) })
+        .collect();
     (!jobs.is_empty()).then_some(Command::Runtime { fence: machine.fence, members, jobs })
 }
 
@@ -81,7 +101,10 @@ fn restore(job: &Job, observations: &Observations, roll: &Roll) -> Option<Snapsh
         return job.snapshot.clone();
     }
     let here = observations.members.iter().filter(|(member, _)| roll.is_here(**member));
-    let told = here.flat_map(|(_, observed)| &observed.report.committed).filter(|epoch| epoch.job == job.id).map(EpochReport::to_ref);
+    let told = here
+        .flat_map(|(_, observed)| &observed.report.committed)
+        .filter(|epoch| epoch.job == job.id)
+        .map(EpochReport::to_ref);
     let newest = told.max_by_key(SnapshotRef::position);
     match (&job.snapshot, newest) {
         (Some(fact), Some(told)) if told.position() > fact.position() => Some(told),
@@ -93,7 +116,11 @@ fn restore(job: &Job, observations: &Observations, roll: &Roll) -> Option<Snapsh
 /// A suspended job of which more was published than any fact says: a seal would not have it.
 pub(super) fn unwritten<'a>(machine: &'a Machine, observations: &Observations) -> Option<&'a Job> {
     let newer = |job: &&Job| {
-        let told = observations.members.values().flat_map(|observed| &observed.report.committed).filter(|epoch| epoch.job == job.id);
+        let told = observations
+            .members
+            .values()
+            .flat_map(|observed| &observed.report.committed)
+            .filter(|epoch| epoch.job == job.id);
         let newest = told.map(|epoch| (epoch.execution, epoch.epoch)).max();
         newest > job.snapshot.as_ref().map(SnapshotRef::position)
     };
@@ -107,16 +134,24 @@ pub(super) fn durable(machine: &Machine, observations: &Observations, roll: &Rol
     if roll.here().len() != machine.roster.len() {
         return Vec::new();
     }
-    let flushed = |member: &MemberId| report(observations, *member).map(|report| report.flushed.as_slice()).unwrap_or_default();
+    let flushed =
+        |member: &MemberId| report(observations, *member).map(|report| report.flushed.as_slice()).unwrap_or_default();
     let newest = |job: &Job| {
         let everywhere = |epoch: &&EpochReport| {
-            let same = |other: &EpochReport| (other.job, other.execution, other.epoch) == (epoch.job, epoch.execution, epoch.epoch);
+            let same = |other: &EpochReport| {
+                (other.job, other.execution, other.epoch) == (epoch.job, epoch.execution, epoch.epoch)
+            };
             epoch.job == job.id && machine.roster.keys().all(|member| flushed(member).iter().any(same))
         };
         let first = machine.roster.keys().next()?;
         let epoch = flushed(first).iter().filter(everywhere).max_by_key(|epoch| (epoch.execution, epoch.epoch))?;
         let later = job.durable.as_ref().is_none_or(|known| known.position() < (epoch.execution, epoch.epoch));
-        later.then(|| Command::Durable { job: job.id, execution: epoch.execution, epoch: epoch.epoch, record: epoch.record.clone() })
+        later.then(|| Command::Durable {
+            job: job.id,
+            execution: epoch.execution,
+            epoch: epoch.epoch,
+            record: epoch.record.clone(),
+        })
     };
     machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
 }

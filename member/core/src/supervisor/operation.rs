@@ -38,7 +38,9 @@ fn why_abort(machine: &Machine, operation: &Operation, observations: &Observatio
     if operation.step != OperationStep::Freezing {
         return None;
     }
-    lost_member(machine, roll).or_else(|| lost_job(machine, operation, observations)).or_else(|| unequal(machine, operation, observations))
+    lost_member(machine, roll)
+        .or_else(|| lost_job(machine, operation, observations))
+        .or_else(|| unequal(machine, operation, observations))
 }
 
 fn lost_member(machine: &Machine, roll: &Roll) -> Option<String> {
@@ -87,7 +89,11 @@ fn unequal(machine: &Machine, operation: &Operation, observations: &Observations
     None
 }
 
-fn contents<'a>(machine: &Machine, operation: &Operation, observations: &'a Observations) -> BTreeMap<MemberId, &'a ContentsReport> {
+fn contents<'a>(
+    machine: &Machine,
+    operation: &Operation,
+    observations: &'a Observations,
+) -> BTreeMap<MemberId, &'a ContentsReport> {
     let counted = view::counted_snapshots(machine);
     let fits = |report: &&ContentsReport| {
         let same = report.op == operation.id && report.attempt == operation.attempt;
@@ -100,7 +106,11 @@ fn contents<'a>(machine: &Machine, operation: &Operation, observations: &'a Obse
     machine.roster.iter().filter_map(of_member).collect()
 }
 
-fn content_of<'a>(reports: &BTreeMap<MemberId, &'a ContentsReport>, member: MemberId, partition: PartitionId) -> Option<&'a PartitionContent> {
+fn content_of<'a>(
+    reports: &BTreeMap<MemberId, &'a ContentsReport>,
+    member: MemberId,
+    partition: PartitionId,
+) -> Option<&'a PartitionContent> {
     let contents = &reports.get(&member)?.contents;
     contents.binary_search_by_key(&partition, |content| content.partition).ok().and_then(|i| contents.get(i))
 }
@@ -119,7 +129,8 @@ fn agreed(machine: &Machine, operation: &Operation, observations: &Observations)
     }
     let equal = |(partition, entry): (PartitionId, &crate::partition::PartitionEntry)| {
         let primary = content_of(&reports, entry.primary()?.member, partition)?;
-        let same = entry.replicas.iter().all(|replica| content_of(&reports, replica.member, partition) == Some(primary));
+        let same =
+            entry.replicas.iter().all(|replica| content_of(&reports, replica.member, partition) == Some(primary));
         same.then(|| primary.clone())
     };
     machine.table.entries().map(equal).collect()
@@ -147,7 +158,9 @@ pub(super) fn sealing(machine: &Machine, roll: &Roll) -> Vec<Command> {
         return by_itself(machine).into_iter().collect();
     }
     let boots = roll.boots(machine);
-    let anew = |(member, seal): (&MemberId, &crate::operation::SealRecord)| boots.get(member).is_none_or(|boot| *boot > seal.boot);
+    let anew = |(member, seal): (&MemberId, &crate::operation::SealRecord)| {
+        boots.get(member).is_none_or(|boot| *boot > seal.boot)
+    };
     if !boots.is_empty() && operation.seals.iter().all(anew) {
         return vec![Command::Recover { observed: boots }];
     }
@@ -162,7 +175,9 @@ pub(super) fn by_itself(machine: &Machine) -> Option<Command> {
         OperationStep::Begun => Some(Command::Freeze { op, commit_within_ms: operation.commit_within_ms }),
         OperationStep::Sealed => Some(Command::Commit { op, roster_digest: view::roster_digest(machine) }),
         // Doors open when the jobs run again.
-        OperationStep::Activated if !machine.jobs.values().any(|job| job.status == JobStatus::Starting) => Some(Command::Open { op }),
+        OperationStep::Activated if !machine.jobs.values().any(|job| job.status == JobStatus::Starting) => {
+            Some(Command::Open { op })
+        }
         _ => None,
     }
 }

@@ -92,7 +92,8 @@ impl Roll {
     /// No RAM of a recorded boot is left, as far as can be known, and somebody runs anew.
     pub fn nobody_lives(&self) -> bool {
         let over = |presence: &Presence| matches!(presence, Presence::Anew { .. } | Presence::Lost { .. });
-        self.members.values().all(over) && self.members.values().any(|presence| matches!(presence, Presence::Anew { .. }))
+        self.members.values().all(over)
+            && self.members.values().any(|presence| matches!(presence, Presence::Anew { .. }))
     }
 
     /// Boots that are heard.

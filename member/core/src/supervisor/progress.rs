@@ -21,7 +21,11 @@ pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Obs
                 return format!("the last snapshot of job '{}' on every disk", job.name);
             }
             let restless = super::operation::not_still(machine, operation, observations);
-            if restless.is_empty() { "equal contents of all copies".into() } else { format!("closed doors and contents of {}", names(machine, &restless)) }
+            if restless.is_empty() {
+                "equal contents of all copies".into()
+            } else {
+                format!("closed doors and contents of {}", names(machine, &restless))
+            }
         }
         OperationStep::Quiesced => sentence(&safety::why_not_commit(machine, operation)),
         OperationStep::Sealed => "Commit".into(),
@@ -32,6 +36,8 @@ pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Obs
 }
 
 fn names(machine: &Machine, members: &[MemberId]) -> String {
-    let name = |member: &MemberId| format!("member {} ({member})", machine.roster.get(member).map_or(0, |entry| entry.ordinal));
+    let name = |member: &MemberId| {
+        format!("member {} ({member})", machine.roster.get(member).map_or(0, |entry| entry.ordinal))
+    };
     members.iter().map(name).collect::<Vec<_>>().join(", ")
 }

@@ -21,13 +21,19 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Vec<Command> {
             let restarted = roll.iter().any(|(_, presence)| matches!(presence, Presence::Anew { .. }));
             if restarted { vec![Command::Recover { observed: roll.boots(machine) }] } else { Vec::new() }
         }
-        ClusterState::Recovering { from: RecoveringFrom::Crash, table_recovered: false, .. } if safety::why_not_complete(machine).is_empty() => {
+        ClusterState::Recovering { from: RecoveringFrom::Crash, table_recovered: false, .. }
+            if safety::why_not_complete(machine).is_empty() =>
+        {
             vec![Command::RecoverTable {}]
         }
-        ClusterState::Recovering { from: RecoveringFrom::Crash, table_recovered: true, .. } if safety::why_not_self_activate(machine).is_empty() => {
+        ClusterState::Recovering { from: RecoveringFrom::Crash, table_recovered: true, .. }
+            if safety::why_not_self_activate(machine).is_empty() =>
+        {
             vec![Command::SelfActivate {}]
         }
-        ClusterState::Recovering { from: RecoveringFrom::Sealed { op, generation }, .. } if safety::why_not_complete(machine).is_empty() => {
+        ClusterState::Recovering { from: RecoveringFrom::Sealed { op, generation }, .. }
+            if safety::why_not_complete(machine).is_empty() =>
+        {
             let by_itself = machine.operation(op).is_some_and(|operation| operation.transient);
             let activate = Command::Activate { op: op.clone(), sealed_generation: *generation, wishes: Vec::new() };
             if by_itself { vec![activate] } else { Vec::new() }

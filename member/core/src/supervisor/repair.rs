@@ -33,7 +33,8 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
     let mut members: Vec<_> = machine.roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect();
     members.sort_unstable();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
-    let wishes = assign(&members, u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
+    let wishes =
+        assign(&members, u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
     let mut load = Load::of(machine);
     let mut changes = Vec::new();
     for ((partition, entry), wish) in machine.table.entries().zip(&wishes) {
@@ -119,7 +120,10 @@ mod tests {
         let entry = |a, b| PartitionEntry { replicas: vec![replica(a), replica(b)], ..PartitionEntry::default() };
         let mut machine = Machine::default();
         machine.table.partitions = vec![entry(1, 2), entry(2, 1), entry(3, 1)];
-        let change = |p, list: &[u128]| TableChange { partition: PartitionId(p), replicas: list.iter().copied().map(member).collect() };
+        let change = |p, list: &[u128]| TableChange {
+            partition: PartitionId(p),
+            replicas: list.iter().copied().map(member).collect(),
+        };
         let table = |changes| Command::Table { base_version: TableVersion(0), changes };
         let cases = [
             (table(vec![change(0, &[2])]), vec![1]),

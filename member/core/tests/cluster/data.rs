@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use jet_core::agent::{Copying, Doors};
 use jet_core::recovery::HeldEpoch;
 use jet_core::report::EpochReport;
-use jet_core::{Boot, ClusterState, Command, Epoch, ExecutionId, JobId, MemberId, PartitionId, SnapshotRecord, TableVersion, Version};
+use jet_core::{
+    Boot, ClusterState, Command, Epoch, ExecutionId, JobId, MemberId, PartitionId, SnapshotRecord, TableVersion,
+    Version,
+};
 
 use crate::node::Copy;
 use crate::world::{Rule, World};
@@ -27,7 +30,10 @@ impl World {
         self.finish_copies();
         self.drain();
         for _ in 0..3 {
-            let (partition, node) = (PartitionId(self.dice.below(usize::from(self.settings.partitions)) as u16), self.dice.below(self.nodes.len()));
+            let (partition, node) = (
+                PartitionId(self.dice.below(usize::from(self.settings.partitions)) as u16),
+                self.dice.below(self.nodes.len()),
+            );
             if self.dice.percent(60) { self.client_write(node, partition) } else { self.client_read(node, partition)? }
         }
         let jobs: Vec<_> = self.machine.jobs.keys().copied().collect();
@@ -46,9 +52,17 @@ impl World {
             }
             self.nodes[i].flush();
             let seen = self.nodes[i].ram.values().flat_map(|copy| copy.data.clone()).collect::<BTreeSet<_>>();
-            let records: Vec<_> = self.epoch_of.iter().filter(|(write, epoch)| epoch.epoch.0 % 4 == 0 && (seen.contains(write) || !self.settings.slow_disks)).map(|(_, e)| e.clone()).collect();
+            let records: Vec<_> = self
+                .epoch_of
+                .iter()
+                .filter(|(write, epoch)| epoch.epoch.0 % 4 == 0 && (seen.contains(write) || !self.settings.slow_disks))
+                .map(|(_, e)| e.clone())
+                .collect();
             for epoch in records {
-                self.nodes[i].disk.epochs.insert(HeldEpoch { job: epoch.job, execution: epoch.execution, epoch: epoch.epoch }, epoch.record);
+                self.nodes[i]
+                    .disk
+                    .epochs
+                    .insert(HeldEpoch { job: epoch.job, execution: epoch.execution, epoch: epoch.epoch }, epoch.record);
             }
         }
     }
@@ -68,7 +82,11 @@ impl World {
         for (partition, entry) in node.machine.table.entries() {
             let place = entry.replica(node.id).filter(|replica| replica.boot == node.disk.boot);
             if place.is_some_and(|replica| replica.synced) && fresh {
-                node.ram.entry(partition).or_insert(Copy { version: Version { installed: entry.installed, seq: 0 }, data: Vec::new(), complete: true });
+                node.ram.entry(partition).or_insert(Copy {
+                    version: Version { installed: entry.installed, seq: 0 },
+                    data: Vec::new(),
+                    complete: true,
+                });
             }
             if place.is_none() && settled && !entry.replicas.is_empty() {
                 node.ram.remove(&partition);
@@ -78,14 +96,23 @@ impl World {
 
     fn is_primary(&self, i: usize, partition: PartitionId) -> bool {
         let node = &self.nodes[i];
-        let leads = node.machine.table.entry(partition).and_then(|entry| entry.primary()).is_some_and(|primary| primary.member == node.id);
-        node.up && node.counts() && leads && node.machine.state.settled().is_some() | matches!(node.machine.state, ClusterState::InTransition { .. })
+        let leads = node
+            .machine
+            .table
+            .entry(partition)
+            .and_then(|entry| entry.primary())
+            .is_some_and(|primary| primary.member == node.id);
+        node.up
+            && node.counts()
+            && leads
+            && node.machine.state.settled().is_some() | matches!(node.machine.state, ClusterState::InTransition { .. })
     }
 
     /// `true`: acknowledged.
     fn write(&mut self, i: usize, partition: PartitionId, write: u64) -> bool {
         let Some(entry) = self.nodes[i].machine.table.entry(partition).cloned() else { return false };
-        let mut copy = self.nodes[i].ram.get(&partition).cloned().unwrap_or_else(|| Copy { complete: true, ..Copy::default() });
+        let mut copy =
+            self.nodes[i].ram.get(&partition).cloned().unwrap_or_else(|| Copy { complete: true, ..Copy::default() });
         let before = copy.version;
         copy.version = Version { installed: entry.installed, seq: before.seq + 1 };
         copy.data.push(write);
@@ -94,12 +121,16 @@ impl World {
         let mut acknowledged = true;
         let me = self.nodes[i].id;
         for replica in entry.replicas.iter().filter(|replica| replica.member != me) {
-            let follows = self.nodes[i].copies.get(&(partition, replica.member)).is_some_and(|c| c.complete && c.boot == replica.boot && c.changed == entry.changed);
+            let follows = self.nodes[i]
+                .copies
+                .get(&(partition, replica.member))
+                .is_some_and(|c| c.complete && c.boot == replica.boot && c.changed == entry.changed);
             if !replica.synced && !follows {
                 continue;
             }
             let waits = replica.synced || !self.lacks(Rule::PrimaryWaitsBeforeSynced);
-            let answered = self.replicate(i, self.index_of(replica.member), partition, entry.changed, replica.boot, &copy);
+            let answered =
+                self.replicate(i, self.index_of(replica.member), partition, entry.changed, replica.boot, &copy);
             acknowledged &= answered || !waits;
         }
         if acknowledged {
@@ -116,11 +147,16 @@ impl World {
                 if !self.is_primary(i, partition) || !self.dice.percent(30) {
                     continue;
                 }
-                let (Some(copy), Some(entry)) = (self.nodes[i].ram.get(&partition).cloned(), self.nodes[i].machine.table.entry(partition).cloned()) else { continue };
+                let (Some(copy), Some(entry)) =
+                    (self.nodes[i].ram.get(&partition).cloned(), self.nodes[i].machine.table.entry(partition).cloned())
+                else {
+                    continue;
+                };
                 let me = self.nodes[i].id;
                 let mut all = true;
                 for replica in entry.synced().filter(|replica| replica.member != me) {
-                    all &= self.replicate(i, self.index_of(replica.member), partition, entry.changed, replica.boot, &copy);
+                    all &=
+                        self.replicate(i, self.index_of(replica.member), partition, entry.changed, replica.boot, &copy);
                 }
                 if all {
                     self.nodes[i].confirmed.insert(partition, (copy.version, entry.changed));
@@ -129,9 +165,19 @@ impl World {
         }
     }
 
-    fn replicate(&mut self, from: usize, to: usize, partition: PartitionId, changed: TableVersion, boot: Boot, copy: &Copy) -> bool {
+    fn replicate(
+        &mut self,
+        from: usize,
+        to: usize,
+        partition: PartitionId,
+        changed: TableVersion,
+        boot: Boot,
+        copy: &Copy,
+    ) -> bool {
         let lost = !self.quiet && self.dice.percent(10);
-        let fits = self.nodes[to].counts() && self.nodes[to].disk.boot == boot && self.nodes[to].machine.table.entry(partition).is_some_and(|entry| entry.changed == changed);
+        let fits = self.nodes[to].counts()
+            && self.nodes[to].disk.boot == boot
+            && self.nodes[to].machine.table.entry(partition).is_some_and(|entry| entry.changed == changed);
         if lost || !self.reach(from, to) || !fits {
             return false;
         }
@@ -148,7 +194,10 @@ impl World {
     }
 
     fn client_write(&mut self, i: usize, partition: PartitionId) {
-        if !self.is_primary(i, partition) || self.nodes[i].doors != Doors::Open || !self.nodes[i].leased(self.now) && !self.lacks(Rule::LeaseIsChecked) {
+        if !self.is_primary(i, partition)
+            || self.nodes[i].doors != Doors::Open
+            || !self.nodes[i].leased(self.now) && !self.lacks(Rule::LeaseIsChecked)
+        {
             return;
         }
         let write = self.next_write;
@@ -168,7 +217,13 @@ impl World {
 
     pub fn check_readable(&mut self) -> Result<(), String> {
         for partition in (0..self.settings.partitions).map(PartitionId) {
-            let primary = self.machine.table.entry(partition).and_then(|entry| entry.primary()).ok_or("absent at the end")?.member;
+            let primary = self
+                .machine
+                .table
+                .entry(partition)
+                .and_then(|entry| entry.primary())
+                .ok_or("absent at the end")?
+                .member;
             let i = self.index_of(primary);
             self.truth_of_run.check_read(partition, self.nodes[i].ram.get(&partition), "at the end")?;
         }
@@ -183,18 +238,31 @@ impl World {
         }
         self.nodes[i].copies.insert((partition, to), Copying { boot, changed, complete: false });
         let half = copy.data.len() / 2;
-        self.nodes[receiver].ram.insert(partition, Copy { data: copy.data[..half].to_vec(), complete: false, version: copy.version });
+        self.nodes[receiver]
+            .ram
+            .insert(partition, Copy { data: copy.data[..half].to_vec(), complete: false, version: copy.version });
         self.persist(receiver);
     }
 
     fn fits_copy(&self, from: usize, to: usize, partition: PartitionId, boot: Boot, changed: TableVersion) -> bool {
-        let knows = |i: usize| self.nodes[i].machine.table.entry(partition).is_some_and(|entry| entry.changed == changed);
-        self.reach(from, to) && knows(from) && knows(to) && self.nodes[to].disk.boot == boot && self.nodes[to].counts() && self.nodes[from].counts()
+        let knows =
+            |i: usize| self.nodes[i].machine.table.entry(partition).is_some_and(|entry| entry.changed == changed);
+        self.reach(from, to)
+            && knows(from)
+            && knows(to)
+            && self.nodes[to].disk.boot == boot
+            && self.nodes[to].counts()
+            && self.nodes[from].counts()
     }
 
     fn finish_copies(&mut self) {
         for i in 0..self.nodes.len() {
-            let open: Vec<_> = self.nodes[i].copies.iter().filter(|(_, copying)| !copying.complete).map(|(at, copying)| (*at, *copying)).collect();
+            let open: Vec<_> = self.nodes[i]
+                .copies
+                .iter()
+                .filter(|(_, copying)| !copying.complete)
+                .map(|(at, copying)| (*at, *copying))
+                .collect();
             for ((partition, to), copying) in open {
                 let receiver = self.index_of(to);
                 if !self.fits_copy(i, receiver, partition, copying.boot, copying.changed) {
@@ -212,7 +280,11 @@ impl World {
 
     fn detect_lost_engines(&mut self) {
         for i in 0..self.nodes.len() {
-            let Some(runtime) = self.nodes[i].machine.runtime.clone().filter(|runtime| self.nodes[i].runtime == Some(runtime.number)) else { continue };
+            let Some(runtime) =
+                self.nodes[i].machine.runtime.clone().filter(|runtime| self.nodes[i].runtime == Some(runtime.number))
+            else {
+                continue;
+            };
             let broken = runtime.members.iter().any(|member| {
                 let peer = self.index_of(*member);
                 let recorded = self.nodes[i].machine.roster.get(member).map(|entry| entry.boot);
@@ -238,16 +310,25 @@ impl World {
             return Ok(());
         }
         let Some(entry) = runtime.jobs.iter().find(|entry| entry.job == job).cloned() else { return Ok(()) };
-        let terminal = matches!(view.state, ClusterState::InTransition { .. }).then(|| view.open_operation().map(|op| op.id.clone())).flatten();
+        let terminal = matches!(view.state, ClusterState::InTransition { .. })
+            .then(|| view.open_operation().map(|op| op.id.clone()))
+            .flatten();
         let table_version = view.table.version;
         if let Some(start) = entry.restore.as_ref().map(|restore| restore.record.rows_read).or(Some(0)) {
-            self.executions.entry((job, entry.execution.0)).or_insert(Execution { count: start, ..Execution::default() });
+            self.executions
+                .entry((job, entry.execution.0))
+                .or_insert(Execution { count: start, ..Execution::default() });
         }
         let Some(mut run) = self.executions.get(&(job, entry.execution.0)).cloned() else { return Ok(()) };
         if run.terminal.is_none() && self.dice.percent(if terminal.is_some() { 60 } else { 30 }) {
             run.count += 1 + self.dice.below(5) as u64;
             run.epoch += 1;
-            let record = SnapshotRecord { bytes: run.count, rows_read: run.count, digest: jet_core::Digest(run.count.to_string()), table_version };
+            let record = SnapshotRecord {
+                bytes: run.count,
+                rows_read: run.count,
+                digest: jet_core::Digest(run.count.to_string()),
+                table_version,
+            };
             let epoch = EpochReport { job, execution: ExecutionId(entry.execution.0), epoch: Epoch(run.epoch), record };
             let write = self.next_write;
             self.next_write += 1;

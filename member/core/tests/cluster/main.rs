@@ -42,7 +42,10 @@ fn every_law_holds_by_any_seed() {
         }
     }
     // The worlds must have met what they are there to prove.
-    assert!(stops > 100 && crashes > 100 && acked > 10_000, "{stops} returns, {crashes} crash recoveries, {acked} writes");
+    assert!(
+        stops > 100 && crashes > 100 && acked > 10_000,
+        "{stops} returns, {crashes} crash recoveries, {acked} writes"
+    );
 }
 
 #[test]
@@ -55,7 +58,9 @@ fn a_seed_repeats_to_the_bit() {
 
 /// Some seed shows the law broken; a hang alone proves nothing.
 fn caught(without: Rule) {
-    let broken = |seed| run(seed, Some(without)).err().filter(|broken| !broken.starts_with("not settled")).map(|broken| (seed, broken));
+    let broken = |seed| {
+        run(seed, Some(without)).err().filter(|broken| !broken.starts_with("not settled")).map(|broken| (seed, broken))
+    };
     let Some((seed, broken)) = (0..1500).find_map(broken) else { panic!("no seed misses the rule {without:?}") };
     println!("{without:?}: seed {seed}: {broken}");
 }

@@ -8,7 +8,10 @@ use jet_core::agent::{Copying, Doors, LocalFacts, OwnSeal};
 use jet_core::operation::PartitionContent;
 use jet_core::recovery::{HeldEpoch, StoreReport, StoreSeal};
 use jet_core::report::{ContentsReport, EpochReport, Lease, MemberReport};
-use jet_core::{Boot, Digest, Generation, Machine, MemberId, OperationId, PartitionId, RuntimeNumber, SealRecord, SnapshotRecord, Version, view};
+use jet_core::{
+    Boot, Digest, Generation, Machine, MemberId, OperationId, PartitionId, RuntimeNumber, SealRecord, SnapshotRecord,
+    Version, view,
+};
 
 /// A copy of a partition: every write in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +24,12 @@ pub struct Copy {
 impl Copy {
     pub fn content(&self, partition: PartitionId) -> PartitionContent {
         let bytes: Vec<u8> = self.data.iter().flat_map(|write| write.to_le_bytes()).collect();
-        PartitionContent { partition, version: self.version, entries: self.data.len() as u64, digest: blake3::hash(&bytes).into() }
+        PartitionContent {
+            partition,
+            version: self.version,
+            entries: self.data.len() as u64,
+            digest: blake3::hash(&bytes).into(),
+        }
     }
 }
 
@@ -147,7 +155,12 @@ impl Node {
             digest: seal.record.digest.clone(),
             content_digest: seal.record.content_digest.clone(),
         });
-        StoreReport { generation: self.disk.opened, seal, partitions: (0..count).map(version).collect(), epochs: self.disk.epochs.keys().copied().collect() }
+        StoreReport {
+            generation: self.disk.opened,
+            seal,
+            partitions: (0..count).map(version).collect(),
+            epochs: self.disk.epochs.keys().copied().collect(),
+        }
     }
 
     pub fn facts(&self, with_halves: bool) -> LocalFacts {
@@ -172,15 +185,32 @@ impl Node {
             attempt: *attempt,
             table_version: self.machine.table.version,
             counted: jet_core::view::counted_snapshots(&self.machine),
-            contents: self.ram.iter().filter(|(p, _)| self.machine.table.entry(**p).is_some_and(|e| e.replica(self.id).is_some())).map(|(p, copy)| copy.content(*p)).collect(),
+            contents: self
+                .ram
+                .iter()
+                .filter(|(p, _)| self.machine.table.entry(**p).is_some_and(|e| e.replica(self.id).is_some()))
+                .map(|(p, copy)| copy.content(*p))
+                .collect(),
         });
         let leads = |(partition, entry): (PartitionId, &jet_core::PartitionEntry)| {
             let own = entry.primary().is_some_and(|primary| primary.member == self.id);
-            own.then(|| self.ram.get(&partition).map(|copy| (copy.version, entry.changed)) == self.confirmed.get(&partition).copied())
+            own.then(|| {
+                self.ram.get(&partition).map(|copy| (copy.version, entry.changed))
+                    == self.confirmed.get(&partition).copied()
+            })
         };
         let in_step = self.counts() && self.machine.table.entries().filter_map(leads).all(|confirmed| confirmed);
-        let committed = if self.counts() { self.ram.values().flat_map(|copy| &copy.data).filter_map(|write| epoch_of.get(write).cloned()).collect() } else { Vec::new() };
-        let flushed = self.disk.epochs.iter().map(|(held, record)| EpochReport { job: held.job, execution: held.execution, epoch: held.epoch, record: record.clone() });
+        let committed = if self.counts() {
+            self.ram.values().flat_map(|copy| &copy.data).filter_map(|write| epoch_of.get(write).cloned()).collect()
+        } else {
+            Vec::new()
+        };
+        let flushed = self.disk.epochs.iter().map(|(held, record)| EpochReport {
+            job: held.job,
+            execution: held.execution,
+            epoch: held.epoch,
+            record: record.clone(),
+        });
         MemberReport {
             applied: self.machine.applied,
             durable: self.machine.applied,
@@ -194,11 +224,24 @@ impl Node {
         }
     }
 
-    pub fn seal(&mut self, op: &OperationId, attempt: u32, generation: Generation, quiesced_index: u64, expected: &Digest, compare: bool) {
+    pub fn seal(
+        &mut self,
+        op: &OperationId,
+        attempt: u32,
+        generation: Generation,
+        quiesced_index: u64,
+        expected: &Digest,
+        compare: bool,
+    ) {
         let held: BTreeSet<_> = self.machine.table.held_by(self.id).into_iter().collect();
         if compare {
             // What was given away before is kept: others may not have it on disk if this stop is aborted.
-            self.disk.copies.extend(self.ram.iter().filter(|(p, copy)| held.contains(p) && copy.complete).map(|(p, copy)| (*p, copy.clone())));
+            self.disk.copies.extend(
+                self.ram
+                    .iter()
+                    .filter(|(p, copy)| held.contains(p) && copy.complete)
+                    .map(|(p, copy)| (*p, copy.clone())),
+            );
             if Self::digest_of(&self.disk.copies, Some(&held)) != *expected {
                 return;
             }

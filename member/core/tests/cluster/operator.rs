@@ -25,13 +25,19 @@ impl World {
         if self.machine.jobs.len() < 2 && self.dice.percent(5) {
             self.submit();
         }
-        let open = self.machine.open_operation().map(|operation| (operation.id.clone(), operation.step, operation.transient));
+        let open =
+            self.machine.open_operation().map(|operation| (operation.id.clone(), operation.step, operation.transient));
         let Some((op, step, transient)) = open else {
             self.operator.down = None;
             if !self.quiet && self.machine.state.settled().is_some() && self.dice.permille(15) {
                 let id = OperationId { seq: self.machine.highest_operation + 1, random: "x".into() };
                 let transient = self.dice.percent(30);
-                self.proposals.push(Command::Begin { op: id, requested_by: "test".into(), accepted: Vec::new(), transient });
+                self.proposals.push(Command::Begin {
+                    op: id,
+                    requested_by: "test".into(),
+                    accepted: Vec::new(),
+                    transient,
+                });
             }
             return;
         };
@@ -45,9 +51,17 @@ impl World {
         }
         match step {
             OperationStep::Begun => self.proposals.push(Command::Freeze { op, commit_within_ms: 20_000 }),
-            OperationStep::Sealed => self.proposals.push(Command::Commit { op, roster_digest: view::roster_digest(&self.machine) }),
+            OperationStep::Sealed => {
+                self.proposals.push(Command::Commit { op, roster_digest: view::roster_digest(&self.machine) })
+            }
             OperationStep::Committed => self.activate(op),
-            OperationStep::Activated if self.machine.jobs.values().all(|job| !job.needs_terminal() || job.status == jet_core::JobStatus::Running) => {
+            OperationStep::Activated
+                if self
+                    .machine
+                    .jobs
+                    .values()
+                    .all(|job| !job.needs_terminal() || job.status == jet_core::JobStatus::Running) =>
+            {
                 self.proposals.push(Command::Open { op });
             }
             _ => {}
@@ -58,7 +72,10 @@ impl World {
         if step != OperationStep::Committed || self.operator.returned.as_ref() == Some(op) {
             return;
         }
-        let everybody_knows = self.nodes.iter().all(|node| node.machine.operation(op).is_some_and(|known| known.step == OperationStep::Committed));
+        let everybody_knows = self
+            .nodes
+            .iter()
+            .all(|node| node.machine.operation(op).is_some_and(|known| known.step == OperationStep::Committed));
         if self.operator.down.is_none() && everybody_knows {
             self.operator.down = Some(op.clone());
         }
@@ -76,7 +93,11 @@ impl World {
     fn activate(&mut self, op: OperationId) {
         let sealed = matches!(self.machine.state, ClusterState::Recovering { from: RecoveringFrom::Sealed { .. }, .. });
         if sealed && safety::why_not_complete(&self.machine).is_empty() {
-            self.proposals.push(Command::Activate { op, sealed_generation: self.machine.generation, wishes: Vec::new() });
+            self.proposals.push(Command::Activate {
+                op,
+                sealed_generation: self.machine.generation,
+                wishes: Vec::new(),
+            });
         }
     }
 }

@@ -36,7 +36,10 @@ impl Truth {
         let Some(acked) = self.acked.get(&partition) else { return Ok(()) };
         let has: BTreeSet<_> = copy.map(|copy| copy.data.iter().copied().collect()).unwrap_or_default();
         match acked.difference(&has).next() {
-            Some(write) => Err(format!("{whence}: partition {partition} has lost the acknowledged write {write} of {}", acked.len())),
+            Some(write) => Err(format!(
+                "{whence}: partition {partition} has lost the acknowledged write {write} of {}",
+                acked.len()
+            )),
             None => Ok(()),
         }
     }
@@ -64,7 +67,13 @@ impl World {
     fn decisions_are_final(&mut self) -> Result<(), String> {
         for operation in self.machine.operations.values() {
             let step = operation.step;
-            let decision = if step == OperationStep::Aborted { step } else if step >= OperationStep::Committed { OperationStep::Committed } else { continue };
+            let decision = if step == OperationStep::Aborted {
+                step
+            } else if step >= OperationStep::Committed {
+                OperationStep::Committed
+            } else {
+                continue;
+            };
             let known = *self.truth_of_run.decided.entry(operation.id.clone()).or_insert(decision);
             if known != decision {
                 return Err(format!("operation {} was {known:?} and is {decision:?}", operation.id));
@@ -81,7 +90,10 @@ impl World {
             }
             let known = *self.truth_of_run.led.entry((partition, entry.installed)).or_insert(primary.member);
             if known != primary.member {
-                return Err(format!("partition {partition}: {known} and {} were both installed at {}", primary.member, entry.installed));
+                return Err(format!(
+                    "partition {partition}: {known} and {} were both installed at {}",
+                    primary.member, entry.installed
+                ));
             }
         }
         Ok(())
@@ -99,14 +111,23 @@ impl World {
     fn crash_is_recovered(&mut self) {
         self.truth_of_run.crash_recoveries += 1;
         for partition in (0..self.settings.partitions).map(PartitionId) {
-            let primary = self.machine.table.entry(partition).and_then(|entry| entry.primary()).map(|primary| primary.member);
-            let left: BTreeSet<u64> = primary.map(|member| &self.nodes[self.index_of(member)]).and_then(|node| node.ram.get(&partition)).map(|copy| copy.data.iter().copied().collect()).unwrap_or_default();
+            let primary =
+                self.machine.table.entry(partition).and_then(|entry| entry.primary()).map(|primary| primary.member);
+            let left: BTreeSet<u64> = primary
+                .map(|member| &self.nodes[self.index_of(member)])
+                .and_then(|node| node.ram.get(&partition))
+                .map(|copy| copy.data.iter().copied().collect())
+                .unwrap_or_default();
             if self.settings.slow_disks {
                 self.truth_of_run.acked.entry(partition).or_default().retain(|write| left.contains(write));
             } else {
                 // Snapshots are not in the log on disk: what a crash costs of them is told by the job's verdict.
                 let epochs = &self.epoch_of;
-                self.truth_of_run.acked.entry(partition).or_default().retain(|write| left.contains(write) || !epochs.contains_key(write));
+                self.truth_of_run
+                    .acked
+                    .entry(partition)
+                    .or_default()
+                    .retain(|write| left.contains(write) || !epochs.contains_key(write));
             }
         }
     }
@@ -123,16 +144,24 @@ impl World {
                 let data = node.disk.copies.get(&partition).map(|copy| copy.data.clone()).unwrap_or_default();
                 let known = self.truth_of_run.sealed.entry(partition).or_insert_with(|| data.clone());
                 if *known != data {
-                    return Err(format!("{op} is committed and partition {partition} on member {ordinal} differs from another seal"));
+                    return Err(format!(
+                        "{op} is committed and partition {partition} on member {ordinal} differs from another seal"
+                    ));
                 }
                 self.truth_of_run.check_read(partition, node.disk.copies.get(&partition), "sealed")?;
             }
         }
         for job in self.machine.jobs.values().filter(|job| !job.ended() && job.execution.0 > 0) {
-            let (published, snapshot) = (self.truth_of_run.published.get(&job.id).copied().unwrap_or(0), job.snapshot.as_ref().map_or(0, |s| s.record.rows_read));
+            let (published, snapshot) = (
+                self.truth_of_run.published.get(&job.id).copied().unwrap_or(0),
+                job.snapshot.as_ref().map_or(0, |s| s.record.rows_read),
+            );
             let terminal = job.snapshot.as_ref().is_some_and(|s| s.terminal.as_ref() == Some(op));
             if terminal && published != snapshot {
-                return Err(format!("{op} is committed, job {} published {published} and stopped with {snapshot}", job.id));
+                return Err(format!(
+                    "{op} is committed, job {} published {published} and stopped with {snapshot}",
+                    job.id
+                ));
             }
         }
         Ok(())
@@ -151,8 +180,11 @@ impl World {
         }
         self.truth_of_run.returns += 1;
         for (partition, entry) in self.machine.table.entries() {
-            let Some(node) = entry.primary().map(|primary| &self.nodes[self.index_of(primary.member)]) else { continue };
-            let alive = node.up && node.disk.boot == self.machine.roster.get(&node.id).map(|e| e.boot).unwrap_or_default();
+            let Some(node) = entry.primary().map(|primary| &self.nodes[self.index_of(primary.member)]) else {
+                continue;
+            };
+            let alive =
+                node.up && node.disk.boot == self.machine.roster.get(&node.id).map(|e| e.boot).unwrap_or_default();
             let data = node.ram.get(&partition).map(|copy| copy.data.clone()).unwrap_or_default();
             if alive && self.truth_of_run.sealed.get(&partition) != Some(&data) {
                 return Err(format!("partition {partition} came back other than it was sealed"));
@@ -165,7 +197,10 @@ impl World {
     fn engine_goes_on_exactly(&mut self, before: &Machine, command: &Command) -> Result<(), String> {
         for wish in restores(command) {
             let from = wish.restore.as_ref().map_or(0, |restore| restore.record.rows_read);
-            let crashed = before.jobs.get(&wish.job).is_some_and(|job| matches!(job.returning, Some(jet_core::job::Returning::FromCrash)));
+            let crashed = before
+                .jobs
+                .get(&wish.job)
+                .is_some_and(|job| matches!(job.returning, Some(jet_core::job::Returning::FromCrash)));
             let published = self.truth_of_run.published.get(&wish.job).copied().unwrap_or(0);
             if from < published && !crashed {
                 return Err(format!("job {} goes on from {from}, and {published} were published", wish.job));

@@ -52,7 +52,13 @@ pub struct Settings {
 impl Settings {
     pub fn of(seed: u64) -> Self {
         let members = [3, 1, 2, 3, 4, 5][(seed % 6) as usize];
-        Self { members, partitions: 5, backups: [1, 1, 2, 0][(seed / 6 % 4) as usize], slow_disks: seed % 5 == 0, slow_log: seed % 7 == 3 }
+        Self {
+            members,
+            partitions: 5,
+            backups: [1, 1, 2, 0][(seed / 6 % 4) as usize],
+            slow_disks: seed % 5 == 0,
+            slow_log: seed % 7 == 3,
+        }
     }
 }
 
@@ -131,9 +137,23 @@ impl World {
         }
         let operation = self.machine.open_operation().map(|op| (&op.id, op.step));
         let why = jet_core::safety::sentence(&jet_core::safety::why_not_self_activate(&self.machine));
-        let nodes: Vec<_> = self.nodes.iter().map(|n| (n.up, n.disk.boot.0, n.disk.opened.0, n.disk.seal.is_some(), n.loaded.is_some(), n.runtime, n.doors)).collect();
-        let last: Vec<_> = self.log.iter().rev().take(6).map(|c| format!("{c:?}").chars().take(300).collect::<String>()).collect();
-        Err(format!("not settled: {:?}\n former {:?} operation {operation:?}\n {:?}\n {why}\n {nodes:?}\n leader {:?} runtime {:?}\n {last:#?}", self.machine.state, self.machine.former, self.jobs(), self.leader, self.machine.runtime))
+        let nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|n| {
+                (n.up, n.disk.boot.0, n.disk.opened.0, n.disk.seal.is_some(), n.loaded.is_some(), n.runtime, n.doors)
+            })
+            .collect();
+        let last: Vec<_> =
+            self.log.iter().rev().take(6).map(|c| format!("{c:?}").chars().take(300).collect::<String>()).collect();
+        Err(format!(
+            "not settled: {:?}\n former {:?} operation {operation:?}\n {:?}\n {why}\n {nodes:?}\n leader {:?} runtime {:?}\n {last:#?}",
+            self.machine.state,
+            self.machine.former,
+            self.jobs(),
+            self.leader,
+            self.machine.runtime
+        ))
     }
 
     fn jobs(&self) -> Vec<(String, jet_core::JobStatus, Option<String>)> {
@@ -147,7 +167,13 @@ impl World {
         };
         let members = self.nodes.iter().map(founder).collect();
         let (partition_count, backup_count) = (self.settings.partitions, self.settings.backups);
-        self.append(Command::Found { id: FoundingId::default(), members, partition_count, backup_count, permit_digest: jet_core::Digest("p".into()) })?;
+        self.append(Command::Found {
+            id: FoundingId::default(),
+            members,
+            partition_count,
+            backup_count,
+            permit_digest: jet_core::Digest("p".into()),
+        })?;
         Ok(())
     }
 
@@ -172,9 +198,12 @@ impl World {
     }
 
     fn elect(&mut self) {
-        let majority = |side: usize, nodes: &[Node]| nodes.iter().filter(|node| node.up && node.side == side).count() * 2 > nodes.len();
+        let majority = |side: usize, nodes: &[Node]| {
+            nodes.iter().filter(|node| node.up && node.side == side).count() * 2 > nodes.len()
+        };
         let fits = |i: usize, nodes: &[Node]| nodes[i].up && majority(nodes[i].side, nodes);
-        let stays = self.leader.is_some_and(|leader| fits(leader, &self.nodes)) && !self.dice.permille(if self.quiet { 0 } else { 5 });
+        let stays = self.leader.is_some_and(|leader| fits(leader, &self.nodes))
+            && !self.dice.permille(if self.quiet { 0 } else { 5 });
         if stays {
             return;
         }
@@ -182,7 +211,9 @@ impl World {
         self.leader = if candidates.is_empty() { None } else { Some(candidates[self.dice.below(candidates.len())]) };
         self.leader_since = self.now;
         // What a leader proposes of itself ends with it.
-        self.proposals.retain(|command| !matches!(command, Command::Table { .. } | Command::Runtime { .. } | Command::Recover { .. }));
+        self.proposals.retain(|command| {
+            !matches!(command, Command::Table { .. } | Command::Runtime { .. } | Command::Recover { .. })
+        });
         self.heard.clear();
         self.watch = Watch::default();
     }
@@ -194,7 +225,8 @@ impl World {
             let all = self.log.len();
             let known = self.nodes[i].machine.applied as usize;
             let prompt = if self.settings.slow_log && !self.quiet { 15 } else { 60 };
-            let until = if i == leader || self.dice.percent(prompt) { all } else { (known + self.dice.below(3)).min(all) };
+            let until =
+                if i == leader || self.dice.percent(prompt) { all } else { (known + self.dice.below(3)).min(all) };
             for index in known..until {
                 let command = self.log[index].clone();
                 let without = self.without;
@@ -207,7 +239,8 @@ impl World {
     fn heartbeats(&mut self) {
         let Some(leader) = self.leader else { return };
         let machine = &self.nodes[leader].machine;
-        let doomed: BTreeSet<_> = self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).collect();
+        let doomed: BTreeSet<_> =
+            self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).collect();
         let table_version = if self.lacks(Rule::LeaseNamesItsTable) { TableVersion(1) } else { machine.table.version };
         for i in 0..self.nodes.len() {
             if i == leader || (self.reach(leader, i) && self.dice.percent(80)) {
@@ -275,7 +308,13 @@ impl World {
                 }
             }
             Action::LoadStore => {
-                node.ram = node.disk.copies.keys().chain(node.ram.keys()).filter_map(|p| node.held(*p).map(|copy| (*p, copy.clone()))).collect();
+                node.ram = node
+                    .disk
+                    .copies
+                    .keys()
+                    .chain(node.ram.keys())
+                    .filter_map(|p| node.held(*p).map(|copy| (*p, copy.clone())))
+                    .collect();
                 if halves {
                     node.ram.extend(node.disk.halves.clone());
                 }
@@ -385,18 +424,29 @@ impl World {
 
     fn settled_for_good(&self) -> bool {
         let machine = &self.machine;
-        let runs = machine.jobs.values().filter(|job| !job.ended()).all(|job| job.status == jet_core::JobStatus::Running);
+        let runs =
+            machine.jobs.values().filter(|job| !job.ended()).all(|job| job.status == jet_core::JobStatus::Running);
         machine.state.settled().is_some()
             && machine.open_operation().is_none()
             && runs
             && jet_core::safety::under_backed(machine).is_none()
-            && self.nodes.iter().all(|node| node.up && node.machine.applied == machine.applied && node.doors == agent::Doors::Open)
+            && self
+                .nodes
+                .iter()
+                .all(|node| node.up && node.machine.applied == machine.applied && node.doors == agent::Doors::Open)
     }
 
     pub fn submit(&mut self) {
         let name = format!("job-{}", self.machine.jobs.len());
         let (sql, plan, fingerprint) = (String::new(), String::new(), String::new());
-        self.proposals.push(Command::Submit { name, sql, guarantee: Guarantee::ExactlyOnce, interval_ms: 1000, plan, fingerprint });
+        self.proposals.push(Command::Submit {
+            name,
+            sql,
+            guarantee: Guarantee::ExactlyOnce,
+            interval_ms: 1000,
+            plan,
+            fingerprint,
+        });
     }
 }
 
@@ -415,21 +465,32 @@ fn mutated_apply(machine: &mut Machine, index: u64, command: Command, without: O
                 entry.installed = machine.table.version;
             }
         }
-        (Some(Rule::WholeRoster), jet_core::ClusterState::Recovering { rejoined, loaded, .. }) if loaded.len() * 2 > machine.roster.len() => {
+        (Some(Rule::WholeRoster), jet_core::ClusterState::Recovering { rejoined, loaded, .. })
+            if loaded.len() * 2 > machine.roster.len() =>
+        {
             for (member, entry) in &machine.roster {
                 if loaded.insert(*member) {
-                    let store = jet_core::StoreReport { generation: machine.generation, seal: None, partitions: Vec::new(), epochs: Vec::new() };
+                    let store = jet_core::StoreReport {
+                        generation: machine.generation,
+                        seal: None,
+                        partitions: Vec::new(),
+                        epochs: Vec::new(),
+                    };
                     rejoined.insert(*member, jet_core::Rejoin { boot: entry.boot, store });
                 }
             }
         }
-        (Some(Rule::WholeRoster), jet_core::ClusterState::Activating { opened, generation, .. }) if opened.len() * 2 > machine.roster.len() => {
+        (Some(Rule::WholeRoster), jet_core::ClusterState::Activating { opened, generation, .. })
+            if opened.len() * 2 > machine.roster.len() =>
+        {
             machine.generation = *generation;
             machine.state = jet_core::ClusterState::Active;
             machine.former = None;
         }
         (Some(Rule::FirstDecisionWins), _) if aborts && !outcome.is_done() => {
-            let committed = op.and_then(|op| machine.operations.get_mut(&op.seq)).filter(|op| op.step == jet_core::OperationStep::Committed);
+            let committed = op
+                .and_then(|op| machine.operations.get_mut(&op.seq))
+                .filter(|op| op.step == jet_core::OperationStep::Committed);
             if let Some(operation) = committed {
                 operation.step = jet_core::OperationStep::Aborted;
                 machine.state = operation.former.into();

@@ -41,8 +41,10 @@ impl Slots {
     pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Durable>, StoreError> {
         let Some(bytes) = disk.read(path).on("read", path)? else { return Ok(None) };
         let costs = "how far the consensus log was acknowledged";
-        let slots = [0, SLOT as usize].map(|at| frame::decode::<Durable>(MAGIC, bytes.get(at..).unwrap_or_default(), path, costs));
-        let newest = slots.iter().filter_map(|slot| slot.as_ref().ok()).map(|frame| frame.body).max_by_key(|d| d.serial);
+        let slots = [0, SLOT as usize]
+            .map(|at| frame::decode::<Durable>(MAGIC, bytes.get(at..).unwrap_or_default(), path, costs));
+        let newest =
+            slots.iter().filter_map(|slot| slot.as_ref().ok()).map(|frame| frame.body).max_by_key(|d| d.serial);
         match (newest, slots) {
             (Some(durable), _) => Ok(Some(durable)),
             (None, [Err(reason), _]) => Err(reason.into()),

@@ -266,7 +266,8 @@ impl ConsensusLog {
     pub fn save_snapshot(&mut self, meta: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
         self.usable()?;
         let frame = frame::encode(SNAPSHOT, &SnapshotBody { line: self.line, meta: meta.to_vec() }, bytes)?;
-        frame::save(self.disk.as_ref(), &self.dir.join("snapshot"), &frame).inspect_err(|error| self.failed = Some(error.to_string()))?;
+        frame::save(self.disk.as_ref(), &self.dir.join("snapshot"), &frame)
+            .inspect_err(|error| self.failed = Some(error.to_string()))?;
         self.snapshot = Some(LogSnapshot { meta: meta.to_vec(), bytes: bytes.to_vec() });
         Ok(())
     }

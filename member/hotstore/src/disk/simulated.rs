@@ -399,7 +399,8 @@ impl Disk for SimulatedDisk {
         world.now.dirs = world.now.dirs.iter().map(|p| if p == from { to.to_path_buf() } else { moved(p) }).collect();
         // What is durable below a directory moves with it once the move itself is durable; moved at once here.
         world.durable.files = world.durable.files.iter().map(|(p, i)| (moved(p), *i)).collect();
-        world.durable.dirs = world.durable.dirs.iter().map(|p| if p == from { to.to_path_buf() } else { moved(p) }).collect();
+        world.durable.dirs =
+            world.durable.dirs.iter().map(|p| if p == from { to.to_path_buf() } else { moved(p) }).collect();
         Ok(())
     }
 

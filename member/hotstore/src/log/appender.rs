@@ -320,7 +320,12 @@ impl Appender {
     }
 
     #[allow(clippy::type_complexity)]
-    fn compose(&self, id: ChunkId, file_id: u64, previous: Option<Previous>) -> Result<(ChunkHeader, Vec<u8>, Vec<(u64, Record)>), StoreError> {
+    fn compose(
+        &self,
+        id: ChunkId,
+        file_id: u64,
+        previous: Option<Previous>,
+    ) -> Result<(ChunkHeader, Vec<u8>, Vec<(u64, Record)>), StoreError> {
         let mut records = Vec::new();
         for space in self.spaces.values() {
             records.push(describe(space)?);

@@ -88,7 +88,12 @@ pub struct Walked {
 }
 
 /// Visits all records of a chunk in order, marks excluded.
-pub fn walk<'a>(file: &Path, bytes: &'a [u8], extent: Extent, visit: &mut dyn FnMut(u64, Raw<'a>)) -> Result<Walked, Refused> {
+pub fn walk<'a>(
+    file: &Path,
+    bytes: &'a [u8],
+    extent: Extent,
+    visit: &mut dyn FnMut(u64, Raw<'a>),
+) -> Result<Walked, Refused> {
     let (header, head) = read_header(bytes, file)?;
     let end = match extent {
         Extent::Exactly(length) if length > bytes.len() as u64 => {
@@ -135,12 +140,25 @@ pub fn walk<'a>(file: &Path, bytes: &'a [u8], extent: Extent, visit: &mut dyn Fn
     Ok(walked)
 }
 
-fn judge_tail(file: &Path, bytes: &[u8], header: &ChunkHeader, extent: Extent, at: usize, durable: u64, what: &str) -> Result<(), Refused> {
+fn judge_tail(
+    file: &Path,
+    bytes: &[u8],
+    header: &ChunkHeader,
+    extent: Extent,
+    at: usize,
+    durable: u64,
+    what: &str,
+) -> Result<(), Refused> {
     let proven = marks_after(bytes, at, header.file_id).max(durable);
     if extent == Extent::Open && proven <= at as u64 {
         return Ok(());
     }
-    Err(Refused::Damaged { file: file.to_path_buf(), offset: at as u64, what: what.to_owned(), costs: COSTS.to_owned() })
+    Err(Refused::Damaged {
+        file: file.to_path_buf(),
+        offset: at as u64,
+        what: what.to_owned(),
+        costs: COSTS.to_owned(),
+    })
 }
 
 fn marks_after(bytes: &[u8], from: usize, file_id: u64) -> u64 {

@@ -38,7 +38,17 @@ fn opened(scan: &mut Scan, generation: u64) {
 
 fn chunk(scan: &mut Scan, id: ChunkId, previous: Option<(ChunkId, u64)>, floor: ChunkId, after_seal: u64) {
     let previous = previous.map(|(id, length)| Previous { id, length });
-    let header = ChunkHeader { founding: CLUSTER, member: MEMBER, id, file_id: 1, boot: 3, after_seal, previous, floor, first_bytes: 0 };
+    let header = ChunkHeader {
+        founding: CLUSTER,
+        member: MEMBER,
+        id,
+        file_id: 1,
+        boot: 3,
+        after_seal,
+        previous,
+        floor,
+        first_bytes: 0,
+    };
     let path = crate::layout::chunk(&scan.dir, id.generation, id.number);
     scan.chunks.push(ChunkFile { id, path, length: 100, header: Ok(header) });
 }
@@ -189,7 +199,8 @@ fn what_a_directory_stands_at() {
         }),
         ("OtherCluster", |s| {
             opened(s, 1);
-            s.identity = Ok(Some(Identity { founding: Some(MEMBER), member: MEMBER, ..Identity::fresh("v".to_owned()) }));
+            s.identity =
+                Ok(Some(Identity { founding: Some(MEMBER), member: MEMBER, ..Identity::fresh("v".to_owned()) }));
         }),
         ("NoIdentity", |s| s.identity = Ok(None)),
         ("blank []", |s| (s.identity, s.data_names) = (Ok(None), Vec::new())),

@@ -14,7 +14,10 @@ impl Store {
         let generation = {
             let known = locked(&self.known);
             if known.phase != Phase::Open {
-                return Err(StoreError::Misuse { call: "write an epoch", why: format!("the store is {:?}", known.phase) });
+                return Err(StoreError::Misuse {
+                    call: "write an epoch",
+                    why: format!("the store is {:?}", known.phase),
+                });
             }
             known.generation
         };
@@ -63,7 +66,8 @@ impl Store {
         let mut shelf = locked(&self.shelf);
         let Some(info) = shelf.finished.get(&id) else { return Ok(()) };
         let path = epoch_path(&self.dir, info);
-        let sealed = known.last_seal.iter().flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path);
+        let sealed =
+            known.last_seal.iter().flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path);
         match path.file_name().filter(|_| sealed) {
             Some(name) => {
                 let retired = path.with_file_name(format!("retired-{}", name.to_string_lossy()));

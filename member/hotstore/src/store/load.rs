@@ -115,7 +115,10 @@ impl Store {
         let mut known = locked(&self.known);
         let written_to = known.phase != Phase::Sealed && locked(&self.appender).is_some();
         if matches!(known.phase, Phase::Open | Phase::Stopped) || written_to {
-            return Err(StoreError::Misuse { call: "load", why: format!("the store is {:?} and was written to by this process", known.phase) });
+            return Err(StoreError::Misuse {
+                call: "load",
+                why: format!("the store is {:?} and was written to by this process", known.phase),
+            });
         }
         if let Some(seal) = &known.seal {
             self.verify_epochs(seal)?;
@@ -149,7 +152,12 @@ impl Store {
         Ok(report)
     }
 
-    fn survey(&self, chain: &[(crate::log::chunk::ChunkId, PathBuf, Extent)], seal: Option<&SealSummary>, next_number: u64) -> Result<Survey, StoreError> {
+    fn survey(
+        &self,
+        chain: &[(crate::log::chunk::ChunkId, PathBuf, Extent)],
+        seal: Option<&SealSummary>,
+        next_number: u64,
+    ) -> Result<Survey, StoreError> {
         let mut heritage = Heritage { next_number, ..Heritage::default() };
         let (mut whole, mut extents, mut cut) = (Plan::default(), Vec::new(), None);
         for (id, path, extent) in chain {
@@ -161,13 +169,21 @@ impl Store {
                 heads.push((place, Head::from(&raw)));
                 note_space(&mut heritage.spaces, raw);
             })?;
-            heads.iter().filter(|(place, _)| place.offset < walked.durable).for_each(|(place, head)| heritage.plan.note(*place, *head));
+            heads
+                .iter()
+                .filter(|(place, _)| place.offset < walked.durable)
+                .for_each(|(place, head)| heritage.plan.note(*place, *head));
             heritage.carry = tail_of(&bytes, path, walked)?;
             heritage.chain.push((*id, walked.durable));
             // The second reading must find what the first one accepted.
             extents.push((path.clone(), Extent::Exactly(walked.good)));
             if walked.cut_bytes > 0 {
-                cut = Some(Cut { file: path.clone(), offset: walked.good, records: walked.cut_records, bytes: walked.cut_bytes });
+                cut = Some(Cut {
+                    file: path.clone(),
+                    offset: walked.good,
+                    records: walked.cut_records,
+                    bytes: walked.cut_bytes,
+                });
             }
         }
         Ok(Survey { heritage, whole, extents, cut })
@@ -175,7 +191,11 @@ impl Store {
 
     fn read_proved(&self, path: &Path, extent: Extent, seal: Option<&SealSummary>) -> Result<Vec<u8>, StoreError> {
         let Some(bytes) = self.disk.read(path).on("read", path)? else {
-            return Err(Refused::Missing { file: path.to_path_buf(), why: "it was there when the store was opened".to_owned() }.into());
+            return Err(Refused::Missing {
+                file: path.to_path_buf(),
+                why: "it was there when the store was opened".to_owned(),
+            }
+            .into());
         };
         let sealed = seal.and_then(|seal| seal.manifest.files.iter().find(|f| self.dir.join(&f.name) == path));
         if let (Some(sealed), Extent::Exactly(length)) = (sealed, extent) {
@@ -226,7 +246,12 @@ fn handed_out(raw: Raw<'_>) -> Option<Loaded<'_>> {
 
 fn partitions_of(plan: &Plan) -> Vec<PartitionFound> {
     plan.tracks()
-        .map(|(partition, track)| PartitionFound { partition, version: track.version, complete: track.held, interrupted: track.pending() })
+        .map(|(partition, track)| PartitionFound {
+            partition,
+            version: track.version,
+            complete: track.held,
+            interrupted: track.pending(),
+        })
         .collect()
 }
 

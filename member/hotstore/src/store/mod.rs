@@ -212,7 +212,9 @@ impl Store {
         let identity = locked(&self.identity);
         match identity.founding {
             Some(founding) => Ok(Origin { founding, member: identity.member, boot: self.boot }),
-            None => Err(StoreError::Misuse { call: "write data", why: "this store belongs to no cluster yet".to_owned() }),
+            None => {
+                Err(StoreError::Misuse { call: "write data", why: "this store belongs to no cluster yet".to_owned() })
+            }
         }
     }
 
@@ -222,7 +224,10 @@ impl Store {
         match known.phase {
             Phase::Open => Ok(()),
             Phase::Found if known.generation > 0 => self.begin(&mut known),
-            _ => Err(StoreError::Misuse { call: "resume", why: format!("the store is {:?} in generation {}", known.phase, known.generation) }),
+            _ => Err(StoreError::Misuse {
+                call: "resume",
+                why: format!("the store is {:?} in generation {}", known.phase, known.generation),
+            }),
         }
     }
 
@@ -284,7 +289,10 @@ impl Store {
         self.must_be_loaded(known)?;
         let mut guard = locked(&self.appender);
         if guard.is_none() {
-            let heritage = known.heritage.take().unwrap_or_else(|| Heritage { next_number: known.next_number, ..Heritage::default() });
+            let heritage = known
+                .heritage
+                .take()
+                .unwrap_or_else(|| Heritage { next_number: known.next_number, ..Heritage::default() });
             let limits = ChunkLimits { chunk_bytes: self.options.chunk_bytes, drop_bytes: self.options.drop_bytes };
             self.remove_unfinished();
             *guard = Some(Appender::new(self.disk.clone(), &self.dir, origin, limits, heritage));
@@ -365,7 +373,9 @@ impl Known {
             Contents::Blank | Contents::Founding(_) => (Phase::Empty, 0, None, None),
             Contents::Sealed(seal) => (Phase::Sealed, seal.manifest.generation, Some(*seal), None),
             Contents::Unsealed { generation: 0, .. } => (Phase::Empty, 0, None, None),
-            Contents::Unsealed { generation, last_seal } => (Phase::Found, generation, None, last_seal.map(|seal| *seal)),
+            Contents::Unsealed { generation, last_seal } => {
+                (Phase::Found, generation, None, last_seal.map(|seal| *seal))
+            }
         };
         let known = Known {
             phase,
@@ -383,7 +393,13 @@ impl Known {
     }
 }
 
-fn settle_identity(disk: &dyn Disk, dir: &Path, found: Option<Identity>, volume: String, adopt: bool) -> Result<Identity, StoreError> {
+fn settle_identity(
+    disk: &dyn Disk,
+    dir: &Path,
+    found: Option<Identity>,
+    volume: String,
+    adopt: bool,
+) -> Result<Identity, StoreError> {
     let Some(mut identity) = found else {
         let identity = Identity::fresh(volume);
         identity::write(disk, dir, &identity)?;
@@ -402,9 +418,14 @@ fn settle_identity(disk: &dyn Disk, dir: &Path, found: Option<Identity>, volume:
     Ok(identity)
 }
 
-fn start_writer(options: &Options, queue: &Arc<Queue>, appender: &Arc<Mutex<Option<Appender>>>) -> Result<Option<JoinHandle<()>>, StoreError> {
+fn start_writer(
+    options: &Options,
+    queue: &Arc<Queue>,
+    appender: &Arc<Mutex<Option<Appender>>>,
+) -> Result<Option<JoinHandle<()>>, StoreError> {
     let Cadence::Every(every) = options.cadence else { return Ok(None) };
     let (queue, appender) = (queue.clone(), appender.clone());
-    let thread = std::thread::Builder::new().name("hotstore-writer".to_owned()).spawn(move || queue.run(&appender, every));
+    let thread =
+        std::thread::Builder::new().name("hotstore-writer".to_owned()).spawn(move || queue.run(&appender, every));
     thread.map(Some).on("start the writer thread of", Path::new("the store"))
 }

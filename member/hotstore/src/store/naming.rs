@@ -65,7 +65,8 @@ impl Store {
     /// Opens this member's consensus log, or begins it if its line is new. A log that is missing although it was begun is refused.
     pub fn consensus_log(&self) -> Result<ConsensusLog, StoreError> {
         let identity = self.identity();
-        let log = ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?;
+        let log =
+            ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?;
         self.change_identity(|identity| {
             identity.log_begun = true;
             Ok(())

@@ -41,7 +41,10 @@ impl Store {
     pub fn seal(&self, request: SealRequest) -> Result<SealSummary, StoreError> {
         let mut known = locked(&self.known);
         if !matches!(known.phase, Phase::Open | Phase::Sealed) || request.generation != known.generation {
-            let why = format!("generation {} was asked for, the store is {:?} in {}", request.generation, known.phase, known.generation);
+            let why = format!(
+                "generation {} was asked for, the store is {:?} in {}",
+                request.generation, known.phase, known.generation
+            );
             return Err(StoreError::Misuse { call: "seal", why });
         }
         self.queue.set_closed(Some(Closed::Sealing));
@@ -238,7 +241,8 @@ impl Store {
                 self.disk.remove(&self.dir.join(&name)).on("remove", &self.dir.join(&name))?;
             }
         }
-        let chain: Vec<ChunkId> = locked(&self.appender).as_ref().map(Appender::chain).unwrap_or_default().into_iter().map(|c| c.0).collect();
+        let chain: Vec<ChunkId> =
+            locked(&self.appender).as_ref().map(Appender::chain).unwrap_or_default().into_iter().map(|c| c.0).collect();
         let data = layout::data(&self.dir);
         for generation in self.disk.list(&data).on("list", &data)? {
             let layout::Name::Generation(number) = layout::parse(&generation) else { continue };
@@ -247,7 +251,9 @@ impl Store {
                 let path = room.join(&name);
                 let dead = match layout::parse(&name) {
                     layout::Name::Retired => true,
-                    layout::Name::Chunk(n) => !chain.contains(&ChunkId { generation: number, number: n }) && !needed.contains(&path),
+                    layout::Name::Chunk(n) => {
+                        !chain.contains(&ChunkId { generation: number, number: n }) && !needed.contains(&path)
+                    }
                     _ => false,
                 };
                 if dead {
@@ -264,11 +270,17 @@ fn sealed_chain(dir: &Path, seal: &SealSummary) -> Vec<(ChunkId, PathBuf, Extent
     chunks.map(|(id, file)| (id, dir.join(&file.name), Extent::Exactly(file.length))).collect()
 }
 
-fn compare_versions(request: &SealRequest, held: &BTreeMap<u16, crate::log::record::Version>) -> Result<(), StoreError> {
+fn compare_versions(
+    request: &SealRequest,
+    held: &BTreeMap<u16, crate::log::record::Version>,
+) -> Result<(), StoreError> {
     for content in &request.partitions {
         let found = held.get(&content.partition);
         if found != Some(&content.version) {
-            let why = format!("partition {} is at {found:?} on the disk, the request says {:?}", content.partition, content.version);
+            let why = format!(
+                "partition {} is at {found:?} on the disk, the request says {:?}",
+                content.partition, content.version
+            );
             return Err(StoreError::Misuse { call: "seal", why });
         }
     }

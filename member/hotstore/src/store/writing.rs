@@ -25,7 +25,13 @@ impl Store {
     /// [`REWRITE_WAIT`] at a time), so it is for threads that may wait and for content that does not change meanwhile; others
     /// append `Record::rewrite`, `copied` records and `Record::complete` themselves and come back later on `Busy`.
     /// Stops at the first record that is not taken and returns that answer.
-    pub fn rewrite_partition(&self, partition: u16, version: Version, base: Base, records: impl IntoIterator<Item = Record>) -> Appended {
+    pub fn rewrite_partition(
+        &self,
+        partition: u16,
+        version: Version,
+        base: Base,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Appended {
         let mut last = self.append(Record::rewrite(partition, base));
         for record in records {
             if last.ticket().is_none() {
@@ -33,7 +39,8 @@ impl Store {
             }
             let record = record.copied();
             last = self.append(record.clone());
-            if last == Appended::Busy && self.flush().and_then(|ticket| self.wait_durable(ticket, REWRITE_WAIT)).is_ok() {
+            if last == Appended::Busy && self.flush().and_then(|ticket| self.wait_durable(ticket, REWRITE_WAIT)).is_ok()
+            {
                 last = self.append(record);
             }
         }

@@ -5,7 +5,8 @@
 use super::model::{self, Content, EpochFate, Model};
 use bytes::Bytes;
 use jet_hotstore::{
-    Base, Cadence, Contents, EpochId, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space, Store, StoreError, Version,
+    Base, Cadence, Contents, EpochId, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space, Store,
+    StoreError, Version,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,13 +40,81 @@ pub fn script() -> Vec<Step> {
     use Step::*;
     let mut steps = vec![OpenGeneration(1), Space];
     steps.extend([Put(0, 1, 1, 10), Put(1, 1, 1, 10), Flush, Put(0, 1, 2, 10), Remove(1, 1), Put(2, 9, 9, 300), Flush]);
-    steps.extend([Epoch(1), Put(0, 3, 3, 40), Epoch(2), DropEpoch(1), Flush, Transfer(3, false), Flush, Put(0, 4, 4, 10)]);
-    steps.extend([Transfer(3, true), Flush, Rewrite(0), Put(0, 5, 5, 10), Flush, Clear(2), Put(2, 1, 1, 10), Forget(1), Flush]);
-    steps.extend([Put(0, 6, 6, 10), Seal("stop-1"), Verify, Reopen, Verify, OpenGeneration(2), Put(0, 6, 7, 10), Put(4, 1, 1, 600)]);
-    steps.extend([Flush, Put(4, 2, 1, 900), Flush, Epoch(3), DropEpoch(2), Rewrite(0), Rewrite(2), Rewrite(3), Rewrite(4), Flush]);
-    steps.extend([Put(0, 8, 8, 10), Flush, Rewrite(0), Put(0, 9, 9, 700), Flush, Put(0, 9, 8, 700), Reopen, Resume, Put(0, 9, 1, 10)]);
-    steps.extend([Flush, Seal("stop-2"), Unseal, Put(0, 2, 2, 10), Flush, Seal("stop-3"), Reopen, Seal("stop-4"), OpenGeneration(3)]);
-    steps.extend([Put(0, 7, 7, 10), Transfer(1, true), Flush, Put(1, 2, 2, 10), Reopen, Resume, Flush, Put(3, 3, 3, 10)]);
+    steps.extend([
+        Epoch(1),
+        Put(0, 3, 3, 40),
+        Epoch(2),
+        DropEpoch(1),
+        Flush,
+        Transfer(3, false),
+        Flush,
+        Put(0, 4, 4, 10),
+    ]);
+    steps.extend([
+        Transfer(3, true),
+        Flush,
+        Rewrite(0),
+        Put(0, 5, 5, 10),
+        Flush,
+        Clear(2),
+        Put(2, 1, 1, 10),
+        Forget(1),
+        Flush,
+    ]);
+    steps.extend([
+        Put(0, 6, 6, 10),
+        Seal("stop-1"),
+        Verify,
+        Reopen,
+        Verify,
+        OpenGeneration(2),
+        Put(0, 6, 7, 10),
+        Put(4, 1, 1, 600),
+    ]);
+    steps.extend([
+        Flush,
+        Put(4, 2, 1, 900),
+        Flush,
+        Epoch(3),
+        DropEpoch(2),
+        Rewrite(0),
+        Rewrite(2),
+        Rewrite(3),
+        Rewrite(4),
+        Flush,
+    ]);
+    steps.extend([
+        Put(0, 8, 8, 10),
+        Flush,
+        Rewrite(0),
+        Put(0, 9, 9, 700),
+        Flush,
+        Put(0, 9, 8, 700),
+        Reopen,
+        Resume,
+        Put(0, 9, 1, 10),
+    ]);
+    steps.extend([
+        Flush,
+        Seal("stop-2"),
+        Unseal,
+        Put(0, 2, 2, 10),
+        Flush,
+        Seal("stop-3"),
+        Reopen,
+        Seal("stop-4"),
+        OpenGeneration(3),
+    ]);
+    steps.extend([
+        Put(0, 7, 7, 10),
+        Transfer(1, true),
+        Flush,
+        Put(1, 2, 2, 10),
+        Reopen,
+        Resume,
+        Flush,
+        Put(3, 3, 3, 10),
+    ]);
     steps
 }
 
@@ -146,7 +215,9 @@ impl Driver {
         let records: Vec<Record> = part
             .ram
             .iter()
-            .map(|((space, key), value)| Record::put(*space, p, part.version, Bytes::from(key.clone()), Bytes::from(value.clone())))
+            .map(|((space, key), value)| {
+                Record::put(*space, p, part.version, Bytes::from(key.clone()), Bytes::from(value.clone()))
+            })
             .collect();
         let version = part.version;
         part.counts = true;
@@ -253,9 +324,15 @@ impl Driver {
     fn seal(&mut self, operation: &str) -> Result<(), Wrong> {
         let generation = self.store().generation();
         self.attempt += 1;
-        let whole = self.model.parts.iter().filter(|(_, part)| part.counts && part.states.last().is_some_and(|s| s.complete));
+        let whole =
+            self.model.parts.iter().filter(|(_, part)| part.counts && part.states.last().is_some_and(|s| s.complete));
         let partitions = whole
-            .map(|(p, part)| PartitionContent { partition: *p, version: part.version, entries: part.ram.len() as u64, digest: String::new() })
+            .map(|(p, part)| PartitionContent {
+                partition: *p,
+                version: part.version,
+                entries: part.ram.len() as u64,
+                digest: String::new(),
+            })
             .collect();
         let request = SealRequest {
             operation: operation.to_owned(),

@@ -96,7 +96,11 @@ impl Model {
             Contents::Sealed(seal) => (seal.manifest.generation, Some(seal.manifest.operation.clone())),
             Contents::Founding(_) => return Err("founding".to_owned()),
         };
-        if self.allowed.contains(&found) { Ok(()) } else { Err(format!("stands at {found:?}, allowed {:?}", self.allowed)) }
+        if self.allowed.contains(&found) {
+            Ok(())
+        } else {
+            Err(format!("stands at {found:?}, allowed {:?}", self.allowed))
+        }
     }
 
     /// Compares what was loaded; on success the model goes on from it.
@@ -113,7 +117,10 @@ impl Model {
                 content,
             };
             let Some(at) = (part.acked..part.states.len()).find(|i| part.states[*i].same(&state)) else {
-                return Err(format!("partition {partition}: found {state:?}, allowed from {} of {:#?}", part.acked, part.states));
+                return Err(format!(
+                    "partition {partition}: found {state:?}, allowed from {} of {:#?}",
+                    part.acked, part.states
+                ));
             };
             part.states.truncate(at + 1);
             part.ram = state.content;

@@ -5,11 +5,16 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
-use super::op::{CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named};
+use super::op::{
+    CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
+};
 use super::query::{QueryReplyWire, QueryWire};
 use crate::op::Acknowledged;
 use crate::sink::Held;
-use crate::{CopyItem, Digest, JobId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, Sequenced, SnapshotId, TableVersion, Version};
+use crate::{
+    CopyItem, Digest, JobId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, Sequenced, SnapshotId,
+    TableVersion, Version,
+};
 
 /// A message that asks for something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,17 +254,25 @@ impl From<CopyItem> for ItemWire {
         use crate::SinkWrite;
         let item = match item {
             CopyItem::Entry { map, key, value } => Item::Entry(EntryItemWire { map, key, value }),
-            CopyItem::Part { id, at, bytes } => Item::Part(PartItemWire { id: Some(id.into()), vertex: at.0, part: at.1, bytes }),
+            CopyItem::Part { id, at, bytes } => {
+                Item::Part(PartItemWire { id: Some(id.into()), vertex: at.0, part: at.1, bytes })
+            }
             CopyItem::Commit(record) => Item::Commit(record.into()),
             CopyItem::Marker { job, point, on_disk } => {
                 Item::Marker(MarkerItemWire { job: job.0, point: Some(point.into()), on_disk: on_disk.map(Into::into) })
             }
             CopyItem::Held { map, key, held } => {
-                let write = |value: Option<Bytes>| SinkWriteWire::from(SinkWrite { map: map.clone(), key: key.clone(), value });
-                let writes = held.writes.into_iter().map(|(id, value)| HeldWriteWire { id: Some(id.into()), write: Some(write(value)) });
+                let write =
+                    |value: Option<Bytes>| SinkWriteWire::from(SinkWrite { map: map.clone(), key: key.clone(), value });
+                let writes = held
+                    .writes
+                    .into_iter()
+                    .map(|(id, value)| HeldWriteWire { id: Some(id.into()), write: Some(write(value)) });
                 Item::Held(HeldItemWire { writes: writes.collect(), before: Some(write(held.before)) })
             }
-            CopyItem::Floor { job, point } => Item::Floor(MarkerItemWire { job: job.0, point: Some(point.into()), on_disk: None }),
+            CopyItem::Floor { job, point } => {
+                Item::Floor(MarkerItemWire { job: job.0, point: Some(point.into()), on_disk: None })
+            }
         };
         ItemWire { item: Some(item) }
     }
@@ -286,7 +299,9 @@ impl ItemWire {
                 }
                 CopyItem::Held { map: before.map, key: before.key, held: Held { before: before.value, writes } }
             }
-            Item::Floor(w) => CopyItem::Floor { job: JobId(w.job), point: w.point.ok_or_else(|| missing("point"))?.into() },
+            Item::Floor(w) => {
+                CopyItem::Floor { job: JobId(w.job), point: w.point.ok_or_else(|| missing("point"))?.into() }
+            }
         })
     }
 }
@@ -350,7 +365,14 @@ impl Request {
             }
             Wanted::End(w) => {
                 let version = w.version.ok_or_else(|| missing("version"))?.into();
-                Request::CopyEnd { partition, changed, copy: w.copy, pieces: w.pieces, version, digest: Digest(w.digest) }
+                Request::CopyEnd {
+                    partition,
+                    changed,
+                    copy: w.copy,
+                    pieces: w.pieces,
+                    version,
+                    digest: Digest(w.digest),
+                }
             }
             Wanted::Fetch(w) => Request::FetchEpoch { partition, id: named(w.id)?, from: w.from },
         })
@@ -473,7 +495,8 @@ impl Response {
                 Response::Epoch { found: w.found, parts, more: w.more }
             }
             Said::Refused(bytes) => {
-                let refusal = serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;
+                let refusal =
+                    serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;
                 Response::Refused(refusal)
             }
         })

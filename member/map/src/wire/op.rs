@@ -5,7 +5,10 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
-use crate::{CommitRecord, Epoch, ExecutionId, JobId, Op, Point, Refusal, Sequenced, SinkWrite, SnapshotId, TableVersion, Version};
+use crate::{
+    CommitRecord, Epoch, ExecutionId, JobId, Op, Point, Refusal, Sequenced, SinkWrite, SnapshotId, TableVersion,
+    Version,
+};
 
 /// See [`Version`].
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -255,10 +258,14 @@ impl From<Op> for OpWire {
             }
             Op::Remove { map, key } => Kind::Remove(KeyedWire { map, key, value: Bytes::new() }),
             Op::ClearMap { map } => Kind::ClearMap(map),
-            Op::SnapshotPart { id, vertex, part, bytes } => Kind::Part(PartWire { id: Some(id.into()), vertex, part, bytes }),
+            Op::SnapshotPart { id, vertex, part, bytes } => {
+                Kind::Part(PartWire { id: Some(id.into()), vertex, part, bytes })
+            }
             Op::SnapshotCommit(record) => Kind::Commit(record.into()),
             Op::SnapshotDrop { job, before } => Kind::Drop(DropWire { job: job.0, before: Some(before.into()) }),
-            Op::SinkApply { id, vertices } => Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new() }),
+            Op::SinkApply { id, vertices } => {
+                Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new() })
+            }
             Op::SinkRestore { id, writes } => {
                 let writes = writes.into_iter().map(Into::into).collect();
                 Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes })
@@ -275,14 +282,20 @@ impl OpWire {
         Ok(match self.kind.ok_or_else(|| missing("kind of change"))? {
             Kind::Install(_) => Op::Install,
             Kind::Put(w) => Op::Put { map: w.map, key: w.key, value: w.value },
-            Kind::PutAll(w) => Op::PutAll { map: w.map, entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect() },
+            Kind::PutAll(w) => {
+                Op::PutAll { map: w.map, entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect() }
+            }
             Kind::Remove(w) => Op::Remove { map: w.map, key: w.key },
             Kind::ClearMap(map) => Op::ClearMap { map },
             Kind::Part(w) => Op::SnapshotPart { id: named(w.id)?, vertex: w.vertex, part: w.part, bytes: w.bytes },
             Kind::Commit(w) => Op::SnapshotCommit(w.read()?),
-            Kind::Drop(w) => Op::SnapshotDrop { job: JobId(w.job), before: w.before.ok_or_else(|| missing("point"))?.into() },
+            Kind::Drop(w) => {
+                Op::SnapshotDrop { job: JobId(w.job), before: w.before.ok_or_else(|| missing("point"))?.into() }
+            }
             Kind::SinkApply(w) => Op::SinkApply { id: named(w.id)?, vertices: w.vertices },
-            Kind::SinkRestore(w) => Op::SinkRestore { id: named(w.id)?, writes: w.writes.into_iter().map(Into::into).collect() },
+            Kind::SinkRestore(w) => {
+                Op::SinkRestore { id: named(w.id)?, writes: w.writes.into_iter().map(Into::into).collect() }
+            }
             Kind::CutBack(id) => Op::CutBack { id: id.into() },
         })
     }

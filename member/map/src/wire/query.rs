@@ -94,7 +94,9 @@ impl QueryWire {
             Asked::Size(map) => Query::Size { map },
             Asked::Scan(w) => Query::Scan { map: w.map, after: w.after, bytes: w.bytes },
             Asked::Maps(_) => Query::Maps,
-            Asked::Parts(w) => Query::SnapshotParts { id: named(w.id)?, after: w.after_vertex.zip(w.after_part), bytes: w.bytes },
+            Asked::Parts(w) => {
+                Query::SnapshotParts { id: named(w.id)?, after: w.after_vertex.zip(w.after_part), bytes: w.bytes }
+            }
             Asked::LastCommit(job) => Query::LastCommit { job: JobId(job) },
             Asked::Marker(job) => Query::Marker { job: JobId(job) },
         })
@@ -207,9 +209,10 @@ impl QueryReplyWire {
                 QueryReply::Page { entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(), more: w.more }
             }
             Answer::Names(w) => QueryReply::Names(w.names),
-            Answer::Parts(w) => {
-                QueryReply::Parts { parts: w.parts.into_iter().map(|p| (p.vertex, p.part, p.bytes)).collect(), more: w.more }
-            }
+            Answer::Parts(w) => QueryReply::Parts {
+                parts: w.parts.into_iter().map(|p| (p.vertex, p.part, p.bytes)).collect(),
+                more: w.more,
+            },
             Answer::Commit(w) => QueryReply::Commit(w.commit.map(CommitWire::read).transpose()?),
             Answer::Marker(w) => QueryReply::Marker(w.point.map(Into::into)),
         })

@@ -89,7 +89,11 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, mutant: Option<Mutant>) -> Self {
         let replica = |n| jet_core::Replica { member: member(n), boot: Boot(1), synced: true };
-        let entry = PartitionEntry { installed: TableVersion(1), changed: TableVersion(1), replicas: vec![replica(0), replica(1)] };
+        let entry = PartitionEntry {
+            installed: TableVersion(1),
+            changed: TableVersion(1),
+            replicas: vec![replica(0), replica(1)],
+        };
         let table = PartitionTable { version: TableVersion(1), partitions: vec![entry] };
         let nodes = (0..3).map(|n| Node::new(n, Boot(1), table.clone())).collect();
         World {
@@ -337,7 +341,11 @@ impl World {
         for (key, value) in &self.acknowledged {
             let held = node.value(*key);
             if held.is_none_or(|held| held < *value) {
-                return Err(format!("node {} at {} has {held:?} for key {key}, {value} was acknowledged", node.number, node.version()));
+                return Err(format!(
+                    "node {} at {} has {held:?} for key {key}, {value} was acknowledged",
+                    node.number,
+                    node.version()
+                ));
             }
         }
         Ok(())
@@ -383,13 +391,21 @@ impl World {
         let synced = self.entry().synced().count();
         let first = &self.nodes[0];
         for node in &self.nodes {
-            let same = digest_of(node.content(), None) == digest_of(first.content(), None) && node.version() == first.version();
+            let same = digest_of(node.content(), None) == digest_of(first.content(), None)
+                && node.version() == first.version();
             if !same || synced < 3 {
-                let leads = self.nodes.iter().map(|node| node.lead.as_ref().map(|lead| lead.followers().collect::<Vec<_>>()));
-                return Err(format!("{synced} synced, node {} at {} and 0 at {}; {:?} {:?}", node.number, node.version(), first.version(), self.entry(), leads.collect::<Vec<_>>()));
+                let leads =
+                    self.nodes.iter().map(|node| node.lead.as_ref().map(|lead| lead.followers().collect::<Vec<_>>()));
+                return Err(format!(
+                    "{synced} synced, node {} at {} and 0 at {}; {:?} {:?}",
+                    node.number,
+                    node.version(),
+                    first.version(),
+                    self.entry(),
+                    leads.collect::<Vec<_>>()
+                ));
             }
         }
         Ok(())
     }
 }
-

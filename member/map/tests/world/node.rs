@@ -7,7 +7,8 @@ use jet_map::fence::{Process, Sender, judge_follow, judge_primary};
 use jet_map::replica::no_sinks;
 use jet_map::wire::{Request, Response};
 use jet_map::{
-    Asked, Boot, Content, CopySource, Followed, Follower, Lead, MemberId, Next, Op, PartitionId, PartitionTable, Replica, TableVersion, Version,
+    Asked, Boot, Content, CopySource, Followed, Follower, Lead, MemberId, Next, Op, PartitionId, PartitionTable,
+    Replica, TableVersion, Version,
 };
 
 pub const P: PartitionId = PartitionId(0);
@@ -90,7 +91,9 @@ impl Node {
         self.table = table;
         match judge_primary(&self.table, self.me(), P) {
             Ok(entry) => match &mut self.lead {
-                Some(lead) if lead.installed == entry.installed => lead.follow_table(Process { member: member(self.number), boot: self.boot }, entry),
+                Some(lead) if lead.installed == entry.installed => {
+                    lead.follow_table(Process { member: member(self.number), boot: self.boot }, entry)
+                }
                 _ => {
                     self.waiting.clear();
                     self.reading.clear();
@@ -129,7 +132,8 @@ impl Node {
     pub fn write(&mut self, key: u8, value: u64, bare: bool) {
         self.install(bare);
         let Some(lead) = &mut self.lead else { return };
-        let op = Op::Put { map: "m".into(), key: Bytes::from(vec![key]), value: Bytes::from(value.to_le_bytes().to_vec()) };
+        let op =
+            Op::Put { map: "m".into(), key: Bytes::from(vec![key]), value: Bytes::from(value.to_le_bytes().to_vec()) };
         let size = op.size();
         let (version, ..) = match self.replica.sequence(lead.installed, op) {
             Ok(sequenced) => sequenced,
@@ -150,7 +154,10 @@ impl Node {
             Next::Nothing => None,
             Next::Batch { prev, changes } => {
                 self.busy.insert(to);
-                Some((vec![Request::Follow { partition: P, changed, prev, changes }.encode()], Sent { asked, copy: false }))
+                Some((
+                    vec![Request::Follow { partition: P, changed, prev, changes }.encode()],
+                    Sent { asked, copy: false },
+                ))
             }
             Next::Copy => {
                 self.busy.insert(to);
@@ -177,7 +184,9 @@ impl Node {
     /// As follower.
     pub fn serve(&mut self, from: MemberId, from_boot: Boot, request: Request, blind: bool) -> Option<Response> {
         let changed = match &request {
-            Request::Follow { changed, .. } | Request::CopyPiece { changed, .. } | Request::CopyEnd { changed, .. } => *changed,
+            Request::Follow { changed, .. } | Request::CopyPiece { changed, .. } | Request::CopyEnd { changed, .. } => {
+                *changed
+            }
             _ => return None,
         };
         let sender = Sender { process: Process { member: from, boot: from_boot }, changed };
@@ -237,4 +246,3 @@ impl Node {
         (written, read)
     }
 }
-

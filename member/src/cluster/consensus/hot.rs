@@ -14,13 +14,18 @@ impl From<StoreError> for DiskFailed {
 
 impl LogDisk for ConsensusLog {
     fn held(&mut self) -> Result<Held, DiskFailed> {
-        let entries = self.entries(0, u64::MAX).into_iter().map(|e| RawEntry { index: e.index, term: e.term, bytes: e.bytes }).collect();
+        let entries = self
+            .entries(0, u64::MAX)
+            .into_iter()
+            .map(|e| RawEntry { index: e.index, term: e.term, bytes: e.bytes })
+            .collect();
         let snapshot = self.snapshot().map(|s| (s.meta.clone(), s.bytes.clone()));
         Ok(Held { entries, mark: self.vote().map(<[u8]>::to_vec), snapshot })
     }
 
     fn append(&mut self, entries: &[RawEntry]) -> Result<(), DiskFailed> {
-        let entries: Vec<LogEntry> = entries.iter().map(|e| LogEntry { index: e.index, term: e.term, bytes: e.bytes.clone() }).collect();
+        let entries: Vec<LogEntry> =
+            entries.iter().map(|e| LogEntry { index: e.index, term: e.term, bytes: e.bytes.clone() }).collect();
         Ok(ConsensusLog::append(self, &entries)?)
     }
 

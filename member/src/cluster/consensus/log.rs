@@ -51,8 +51,10 @@ impl Log {
     /// Reads what the disk holds and starts the writing thread.
     pub fn open(mut disk: impl LogDisk) -> Result<Opened, DiskFailed> {
         let Held { entries, mark, snapshot } = disk.held()?;
-        let unreadable = |what: &str, e: serde_json::Error| DiskFailed(format!("the consensus log's {what} cannot be read: {e}"));
-        let mark: Mark = mark.map_or(Ok(Mark::default()), |m| serde_json::from_slice(&m)).map_err(|e| unreadable("vote", e))?;
+        let unreadable =
+            |what: &str, e: serde_json::Error| DiskFailed(format!("the consensus log's {what} cannot be read: {e}"));
+        let mark: Mark =
+            mark.map_or(Ok(Mark::default()), |m| serde_json::from_slice(&m)).map_err(|e| unreadable("vote", e))?;
         let purged = mark.purged.map_or(0, |id| id.index);
         let mut memory = Memory::default();
         let mut durable = purged;
@@ -96,7 +98,10 @@ impl Log {
 }
 
 impl RaftLogReader<Types> for Log {
-    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(&mut self, range: R) -> Result<Vec<Entry>, StorageError> {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Result<Vec<Entry>, StorageError> {
         let ends: (Bound<u64>, Bound<u64>) = (range.start_bound().cloned(), range.end_bound().cloned());
         Ok(self.memory().entries.range(ends).map(|(_, entry)| entry.clone()).collect())
     }
@@ -143,12 +148,14 @@ impl RaftLogStorage<Types> for Log {
         {
             let mut memory = self.memory();
             for entry in entries {
-                let bytes = serde_json::to_vec(&entry).map_err(|e| StorageIOError::write_log_entry(entry.log_id, &e))?;
+                let bytes =
+                    serde_json::to_vec(&entry).map_err(|e| StorageIOError::write_log_entry(entry.log_id, &e))?;
                 raw.push(RawEntry { index: entry.log_id.index, term: entry.log_id.leader_id.term, bytes });
                 memory.entries.insert(entry.log_id.index, entry);
             }
         }
-        self.writer.order(Order::Append(raw), move |result| callback.log_io_completed(result.map_err(std::io::Error::other)));
+        self.writer
+            .order(Order::Append(raw), move |result| callback.log_io_completed(result.map_err(std::io::Error::other)));
         Ok(())
     }
 
@@ -165,6 +172,9 @@ impl RaftLogStorage<Types> for Log {
             let mut memory = self.memory();
             memory.entries = memory.entries.split_off(&(id.index + 1));
         }
-        self.writer.carry_out(Order::Purge(id.index, id.leader_id.term)).await.map_err(|e| StorageIOError::write_logs(&e).into())
+        self.writer
+            .carry_out(Order::Purge(id.index, id.leader_id.term))
+            .await
+            .map_err(|e| StorageIOError::write_logs(&e).into())
     }
 }

@@ -67,17 +67,26 @@ impl MachineStore {
     }
 
     async fn keep(&self, meta: &Meta, data: Vec<u8>) -> Result<(), StorageError> {
-        let failed = |e: &(dyn std::error::Error + 'static)| StorageIOError::write_snapshot(Some(meta.signature()), openraft::AnyError::error(e.to_string()));
+        let failed = |e: &(dyn std::error::Error + 'static)| {
+            StorageIOError::write_snapshot(Some(meta.signature()), openraft::AnyError::error(e.to_string()))
+        };
         let bytes = serde_json::to_vec(meta).map_err(|e| failed(&e))?;
         let index = meta.last_log_id.map_or(0, |id| id.index);
-        self.writer.carry_out(Order::Snapshot { index, meta: bytes, data: data.clone() }).await.map_err(|e| failed(&e))?;
+        self.writer
+            .carry_out(Order::Snapshot { index, meta: bytes, data: data.clone() })
+            .await
+            .map_err(|e| failed(&e))?;
         self.state().snapshot = Some((meta.clone(), data));
         Ok(())
     }
 }
 
 fn restored(meta: &Meta, data: &[u8]) -> Result<Applied, serde_json::Error> {
-    Ok(Applied { last: meta.last_log_id, membership: meta.last_membership.clone(), machine: serde_json::from_slice(data)? })
+    Ok(Applied {
+        last: meta.last_log_id,
+        membership: meta.last_membership.clone(),
+        machine: serde_json::from_slice(data)?,
+    })
 }
 
 impl RaftSnapshotBuilder<Types> for MachineStore {
@@ -113,7 +122,9 @@ impl RaftStateMachine<Types> for MachineStore {
             for entry in entries {
                 state.applied.last = Some(entry.log_id);
                 replies.push(Reply(match entry.payload {
-                    EntryPayload::Normal(command) => Some(jet_core::apply(&mut state.applied.machine, entry.log_id.index, command)),
+                    EntryPayload::Normal(command) => {
+                        Some(jet_core::apply(&mut state.applied.machine, entry.log_id.index, command))
+                    }
                     EntryPayload::Membership(members) => {
                         state.applied.membership = Membership::new(Some(entry.log_id), members);
                         None

@@ -132,7 +132,8 @@ impl Consensus {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let leading = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
-        let failure = self.log.writer().failure().or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
+        let failure =
+            self.log.writer().failure().or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
         Standing {
             term: self.term.load(Ordering::Acquire),
             leader: metrics.current_leader.map(|voter| voter.member),
@@ -166,7 +167,9 @@ impl Consensus {
             Err(_) => Err(ProposeError::Unknown(format!("not committed within {time:?}"))),
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(ProposeError::NoLeader),
             Ok(Err(e)) => Err(ProposeError::Unknown(e.to_string())),
-            Ok(Ok(written)) => written.data.0.ok_or_else(|| ProposeError::Unknown("the entry was not a command".into())),
+            Ok(Ok(written)) => {
+                written.data.0.ok_or_else(|| ProposeError::Unknown("the entry was not a command".into()))
+            }
         }
     }
 

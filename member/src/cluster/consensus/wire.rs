@@ -9,7 +9,8 @@ use bytes::Bytes;
 use openraft::error::{InstallSnapshotError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
+    VoteResponse,
 };
 use openraft::{EmptyNode, Raft};
 use serde::de::DeserializeOwned;
@@ -85,7 +86,9 @@ impl Way {
         T: DeserializeOwned,
         E: std::error::Error + DeserializeOwned,
     {
-        let lost = |e: &(dyn std::error::Error + 'static)| RPCError::Unreachable(Unreachable::new(&std::io::Error::other(e.to_string())));
+        let lost = |e: &(dyn std::error::Error + 'static)| {
+            RPCError::Unreachable(Unreachable::new(&std::io::Error::other(e.to_string())))
+        };
         let letter = (self.envelope)(Letter { to: self.to, body }).map_err(|e| lost(&e))?;
         let answer = self.net.call(self.to.member.0, Lane::Control, letter, time).await.map_err(|e| lost(&e))?;
         let answered: Answered<T, E> = serde_json::from_slice(&answer).map_err(|e| lost(&e))?;
@@ -106,7 +109,8 @@ impl RaftNetwork<Types> for Way {
         &mut self,
         request: InstallSnapshotRequest<Types>,
         option: RPCOption,
-    ) -> Result<InstallSnapshotResponse<Voter>, RPCError<Voter, EmptyNode, RaftError<Voter, InstallSnapshotError>>> {
+    ) -> Result<InstallSnapshotResponse<Voter>, RPCError<Voter, EmptyNode, RaftError<Voter, InstallSnapshotError>>>
+    {
         self.ask(Body::Snapshot(request), option.hard_ttl()).await
     }
 

@@ -49,7 +49,9 @@ impl Writer {
         let (orders, given) = sync_channel(ORDERS);
         let writer = Self { orders, durable: Arc::new(AtomicU64::new(durable)), failed: Arc::default() };
         let (durable, failed) = (writer.durable.clone(), writer.failed.clone());
-        std::thread::Builder::new().name("consensus-log".into()).spawn(move || work(disk, &given, &durable, &failed))?;
+        std::thread::Builder::new()
+            .name("consensus-log".into())
+            .spawn(move || work(disk, &given, &durable, &failed))?;
         Ok(writer)
     }
 

@@ -30,7 +30,8 @@ const CHANGE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Opens the epoch everywhere, or goes on with it, and commits it.
 pub(super) async fn snapshot(shared: &Arc<Shared>, machine: &Machine, wanted: Wanted) -> Result<CommitRecord, String> {
-    let runtime = machine.runtime.as_ref().filter(|runtime| runtime.number == wanted.runtime).ok_or("the generation is over")?;
+    let runtime =
+        machine.runtime.as_ref().filter(|runtime| runtime.number == wanted.runtime).ok_or("the generation is over")?;
     let gathers = runtime.members.iter().map(|member| gather(shared, *member, wanted));
     let gathered = futures::future::try_join_all(gathers).await?;
     let mut marks: Vec<Mark> = gathered.iter().flat_map(|one| one.marks.iter().cloned()).collect();
@@ -72,7 +73,11 @@ fn whole(gathered: &[Gathered], marks: &[Mark], partitions: u16) -> Result<(), S
 }
 
 /// Writes the record. `tables`: under which tables parts were acknowledged.
-async fn commit(shared: &Shared, record: CommitRecord, mut tables: BTreeSet<TableVersion>) -> Result<CommitRecord, String> {
+async fn commit(
+    shared: &Shared,
+    record: CommitRecord,
+    mut tables: BTreeSet<TableVersion>,
+) -> Result<CommitRecord, String> {
     let home = home_of_job(record.id.job, shared.maps.partitions());
     let mut why = String::new();
     for _ in 0..COMMIT_TRIES {
@@ -86,7 +91,9 @@ async fn commit(shared: &Shared, record: CommitRecord, mut tables: BTreeSet<Tabl
         let record = CommitRecord { table_version: now, ..record.clone() };
         match shared.maps.invoke(home, Requester::Job, Op::SnapshotCommit(record.clone())).await {
             Ok(_) => return Ok(record),
-            Err(refusal @ (Refusal::OldExecution { .. } | Refusal::CommittedAlready { .. } | Refusal::NotNow { .. })) => return Err(refusal.to_string()),
+            Err(
+                refusal @ (Refusal::OldExecution { .. } | Refusal::CommittedAlready { .. } | Refusal::NotNow { .. }),
+            ) => return Err(refusal.to_string()),
             Err(refusal) => why = refusal.to_string(),
         }
         tokio::time::sleep(AGAIN).await;
@@ -102,8 +109,12 @@ async fn confirm(shared: &Shared, id: SnapshotId) -> Result<BTreeSet<TableVersio
 }
 
 /// One change of every partition; the tables under which they were acknowledged.
-pub(super) async fn everywhere(shared: &Shared, op: impl Fn(PartitionId) -> Op) -> Result<BTreeSet<TableVersion>, String> {
-    let changes = (0..shared.maps.partitions()).map(PartitionId).map(|partition| change(shared, partition, op(partition)));
+pub(super) async fn everywhere(
+    shared: &Shared,
+    op: impl Fn(PartitionId) -> Op,
+) -> Result<BTreeSet<TableVersion>, String> {
+    let changes =
+        (0..shared.maps.partitions()).map(PartitionId).map(|partition| change(shared, partition, op(partition)));
     let mut answers = futures::stream::iter(changes).buffer_unordered(AT_A_TIME);
     let mut tables = BTreeSet::new();
     while let Some(answer) = answers.next().await {
@@ -126,7 +137,11 @@ async fn change(shared: &Shared, partition: PartitionId, op: Op) -> Result<Table
 }
 
 /// Counts a committed snapshot again, part by part, from the primaries; answers the table that holds.
-pub(super) async fn count_again(shared: &Shared, machine: &Machine, record: &CommitRecord) -> Result<TableVersion, String> {
+pub(super) async fn count_again(
+    shared: &Shared,
+    machine: &Machine,
+    record: &CommitRecord,
+) -> Result<TableVersion, String> {
     let counts = (0..shared.maps.partitions()).map(PartitionId).map(|partition| async move {
         let found = shared.maps.snapshot_parts(partition, record.id).await.map_err(|refusal| refusal.to_string())?;
         let bytes: u64 = found.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();

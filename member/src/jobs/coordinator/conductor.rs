@@ -59,7 +59,8 @@ pub(super) async fn conduct(shared: Arc<Shared>, life: Life, mut looks: watch::R
                     break;
                 }
             }
-            let own_facts = Facts { members: facts.members.clone(), ..own.facts(&machine, &look).unwrap_or(facts.clone()) };
+            let own_facts =
+                Facts { members: facts.members.clone(), ..own.facts(&machine, &look).unwrap_or(facts.clone()) };
             step = match own.next(&own_facts) {
                 publish @ Step::Publish(_) if follows => publish,
                 _ => Step::Wait,
@@ -74,7 +75,10 @@ impl Conductor {
         let job = machine.jobs.get(&self.life.job).filter(|job| job.execution == self.life.execution)?;
         let run = machine.runtime.as_ref().and_then(|runtime| runtime.jobs.iter().find(|run| run.job == job.id));
         let said = look.standings.get(&job.id).filter(|_| look.complete && look.runtime == self.life.runtime);
-        let stop = match machine.open_operation().filter(|_| matches!(machine.state, jet_core::ClusterState::InTransition { .. })) {
+        let stop = match machine
+            .open_operation()
+            .filter(|_| matches!(machine.state, jet_core::ClusterState::InTransition { .. }))
+        {
             Some(operation) if job.has_terminal(&operation.id) => Stop::Recorded,
             Some(_) => Stop::Wanted,
             None => Stop::No,
@@ -130,7 +134,9 @@ impl Conductor {
             }
             Step::Terminal(point) => self.terminal(machine, point).await,
             Step::Complete => self.propose(Command::JobCompleted { job, execution }).await,
-            Step::Fail { cause, progressed } => self.propose(Command::JobFailed { job, execution, cause, progressed }).await,
+            Step::Fail { cause, progressed } => {
+                self.propose(Command::JobFailed { job, execution, cause, progressed }).await
+            }
             Step::GiveUp(cause) => {
                 let number = self.life.runtime.ok_or("the job does not run")?;
                 self.propose(Command::RuntimeLost { number, cause }).await
@@ -140,7 +146,9 @@ impl Conductor {
 
     async fn publish(&mut self, machine: &Machine, point: Point) -> Result<(), String> {
         let own = self.last.as_ref().and_then(Option::as_ref).filter(|record| record.id.point() == point);
-        if let (Some(record), Some(runtime)) = (own.filter(|record| record.id.execution == self.life.execution), self.life.runtime) {
+        if let (Some(record), Some(runtime)) =
+            (own.filter(|record| record.id.execution == self.life.execution), self.life.runtime)
+        {
             publish::tell(&self.shared, machine, runtime, record).await?;
         }
         let kept = self.disk.pinned().map_or(point, |pinned| pinned.min(point));
@@ -151,7 +159,12 @@ impl Conductor {
 
     async fn terminal(&mut self, machine: &Machine, point: Point) -> Result<(), String> {
         let operation = machine.open_operation().ok_or("the operation is over")?.id.clone();
-        let record = self.last.as_ref().and_then(Option::as_ref).filter(|record| record.id.point() == point).ok_or("its record is not known")?;
+        let record = self
+            .last
+            .as_ref()
+            .and_then(Option::as_ref)
+            .filter(|record| record.id.point() == point)
+            .ok_or("its record is not known")?;
         let table_version = commit::count_again(&self.shared, machine, record).await?;
         let record = SnapshotRecord {
             bytes: record.bytes,

@@ -60,7 +60,13 @@ impl Disk {
     }
 
     /// One look; begins at most one thing.
-    pub(super) fn step(&mut self, machine: &Machine, job: JobId, published: Option<Point>, last: Option<&CommitRecord>) {
+    pub(super) fn step(
+        &mut self,
+        machine: &Machine,
+        job: JobId,
+        published: Option<Point>,
+        last: Option<&CommitRecord>,
+    ) {
         if let Some(target) = &mut self.target {
             match target.state.end.load(Ordering::Acquire) {
                 WRITTEN => {
@@ -91,7 +97,10 @@ impl Disk {
 
     fn all_here(&self, machine: &Machine) -> bool {
         let peers = self.shared.net.peers(Lane::Jobs);
-        machine.roster.keys().all(|member| *member == self.shared.cluster.me() || peers.iter().any(|peer| peer.member == member.0))
+        machine
+            .roster
+            .keys()
+            .all(|member| *member == self.shared.cluster.me() || peers.iter().any(|peer| peer.member == member.0))
     }
 
     fn write(&mut self, machine: &Machine, point: Point, record: CommitRecord) {
@@ -112,7 +121,12 @@ impl Disk {
     }
 }
 
-async fn everybody(shared: &Arc<Shared>, members: Vec<MemberId>, record: &CommitRecord, state: &State) -> Result<(), String> {
+async fn everybody(
+    shared: &Arc<Shared>,
+    members: Vec<MemberId>,
+    record: &CommitRecord,
+    state: &State,
+) -> Result<(), String> {
     let taken: Arc<[AtomicBool]> = members.iter().map(|_| AtomicBool::new(false)).collect();
     let writes = members.iter().enumerate().map(|(place, member)| {
         let taken = taken.clone();

@@ -106,7 +106,8 @@ fn ended(machine: &Machine) -> Vec<JobId> {
 
 /// Jobs that have something to be coordinated.
 fn lives(machine: &Machine) -> BTreeSet<Life> {
-    let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some_and(|state| state.runs_jobs());
+    let runs = matches!(machine.state, ClusterState::InTransition { .. })
+        || machine.state.settled().is_some_and(|state| state.runs_jobs());
     if !runs {
         return BTreeSet::new();
     }
@@ -114,7 +115,10 @@ fn lives(machine: &Machine) -> BTreeSet<Life> {
 }
 
 fn life(machine: &Machine, job: &Job) -> Option<Life> {
-    let running = machine.runtime.as_ref().filter(|runtime| runtime.jobs.iter().any(|run| run.job == job.id && run.execution == job.execution));
+    let running = machine
+        .runtime
+        .as_ref()
+        .filter(|runtime| runtime.jobs.iter().any(|run| run.job == job.id && run.execution == job.execution));
     let runtime = match (job.status, running) {
         (JobStatus::Starting | JobStatus::Running, Some(runtime)) => Some(runtime.number),
         // After a return only the machine says what its snapshot is; there is nothing newer to be written.
@@ -131,12 +135,15 @@ fn returning(job: &Job) -> bool {
 async fn look(shared: &Arc<Shared>, machine: &Machine) -> Look {
     let begun = Some(Instant::now());
     let Some(runtime) = &machine.runtime else { return Look { begun, ..Look::default() } };
-    let asks = runtime.members.iter().map(|member| ask(shared, *member, Ask::Look { runtime: runtime.number }, LOOK_WITHIN));
+    let asks =
+        runtime.members.iter().map(|member| ask(shared, *member, Ask::Look { runtime: runtime.number }, LOOK_WITHIN));
     let answers = futures::future::join_all(asks).await;
     let mut look = Look { begun, runtime: Some(runtime.number), complete: true, standings: BTreeMap::new() };
     for answer in answers {
         match answer {
-            Ok(Answer::Stands(standings)) => standings.into_iter().for_each(|standing| look.standings.entry(standing.job).or_default().push(standing)),
+            Ok(Answer::Stands(standings)) => standings
+                .into_iter()
+                .for_each(|standing| look.standings.entry(standing.job).or_default().push(standing)),
             _ => look.complete = false,
         }
     }
@@ -149,6 +156,8 @@ async fn ask(shared: &Arc<Shared>, member: MemberId, ask: Ask, within: Duration)
         return Ok(answer(shared, ask).await);
     }
     let bytes = serde_json::to_vec(&ask).map_err(|error| error.to_string())?;
-    let answer = shared.net.call(member.0, Lane::Jobs, bytes.into(), within).await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&answer).map_err(|error| format!("member {member} gave an answer that cannot be read: {error}"))
+    let answer =
+        shared.net.call(member.0, Lane::Jobs, bytes.into(), within).await.map_err(|error| error.to_string())?;
+    serde_json::from_slice(&answer)
+        .map_err(|error| format!("member {member} gave an answer that cannot be read: {error}"))
 }

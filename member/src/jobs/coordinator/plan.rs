@@ -137,7 +137,9 @@ fn open(members: &[Standing]) -> Result<Option<(Epoch, bool)>, String> {
     let mut found = None;
     for open in members.iter().filter_map(|standing| standing.open) {
         match found {
-            Some(known) if known != open => return Err(format!("members have different epochs open: {known:?} and {open:?}")),
+            Some(known) if known != open => {
+                return Err(format!("members have different epochs open: {known:?} and {open:?}"));
+            }
             _ => found = Some(open),
         }
     }
@@ -202,7 +204,14 @@ mod tests {
 
     fn standing(open: Option<(u64, bool)>, committed: u64) -> Standing {
         let open = open.map(|(epoch, terminal)| (Epoch(epoch), terminal));
-        Standing { job: JobId(1), execution: ExecutionId(2), open, committed: Epoch(committed), exhausted: false, trouble: None }
+        Standing {
+            job: JobId(1),
+            execution: ExecutionId(2),
+            open,
+            committed: Epoch(committed),
+            exhausted: false,
+            trouble: None,
+        }
     }
 
     /// Runs in execution 2, restored from (1, 4), epoch 5 committed and published.
@@ -253,7 +262,8 @@ mod tests {
         };
         assert_eq!(with(fresh), Step::Snapshot { epoch: Epoch(1), terminal: false });
         let restored = |f: &mut Facts| {
-            (f.last, f.published, f.since_opened_ms) = (Some(Some(Last { point: point(1, 4), terminal: true })), Some(point(1, 4)), 1000);
+            (f.last, f.published, f.since_opened_ms) =
+                (Some(Some(Last { point: point(1, 4), terminal: true })), Some(point(1, 4)), 1000);
             f.members = Some(vec![standing(None, 4)]);
         };
         assert_eq!(with(restored), Step::Snapshot { epoch: Epoch(5), terminal: false });
@@ -289,7 +299,8 @@ mod tests {
             f.stop = Stop::Wanted;
         };
         assert_eq!(with(stop_in_the_middle), Step::Snapshot { epoch: Epoch(6), terminal: false });
-        let at_odds = |f: &mut Facts| f.members = Some(vec![standing(Some((6, false)), 5), standing(Some((6, true)), 5)]);
+        let at_odds =
+            |f: &mut Facts| f.members = Some(vec![standing(Some((6, false)), 5), standing(Some((6, true)), 5)]);
         assert!(matches!(with(at_odds), Step::GiveUp(_)));
     }
 
@@ -336,7 +347,9 @@ mod tests {
 
     #[test]
     fn a_failure_anywhere_fails_the_job_and_says_whether_it_had_progressed() {
-        let fail = |f: &mut Facts| f.members.iter_mut().flatten().skip(1).for_each(|standing| standing.trouble = Some("no such file".into()));
+        let fail = |f: &mut Facts| {
+            f.members.iter_mut().flatten().skip(1).for_each(|standing| standing.trouble = Some("no such file".into()))
+        };
         assert_eq!(with(fail), Step::Fail { cause: "no such file".into(), progressed: true });
         let at_once = |f: &mut Facts| {
             fail(f);

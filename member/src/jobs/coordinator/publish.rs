@@ -28,9 +28,16 @@ const LEAVE_TRIES: u32 = 10;
 const LEAVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells every member of the generation.
-pub(super) async fn tell(shared: &Arc<Shared>, machine: &Machine, runtime: RuntimeNumber, record: &CommitRecord) -> Result<(), String> {
-    let members = machine.runtime.as_ref().filter(|of| of.number == runtime).map(|of| of.members.clone()).unwrap_or_default();
-    let tells = members.into_iter().map(|member| tell_one(shared, member, Ask::Committed { runtime, record: record.clone() }));
+pub(super) async fn tell(
+    shared: &Arc<Shared>,
+    machine: &Machine,
+    runtime: RuntimeNumber,
+    record: &CommitRecord,
+) -> Result<(), String> {
+    let members =
+        machine.runtime.as_ref().filter(|of| of.number == runtime).map(|of| of.members.clone()).unwrap_or_default();
+    let tells =
+        members.into_iter().map(|member| tell_one(shared, member, Ask::Committed { runtime, record: record.clone() }));
     futures::future::try_join_all(tells).await.map(|_| ())
 }
 
@@ -62,7 +69,11 @@ pub(super) async fn leave(shared: Arc<Shared>, job: JobId) {
         }
         let dropped = match learn(&shared, job).await {
             Ok(None) => return,
-            Ok(Some(_)) => everywhere(&shared, |_| Op::SnapshotDrop { job, before: (ExecutionId(u64::MAX), Epoch(u64::MAX)) }).await.map(|_| ()),
+            Ok(Some(_)) => {
+                everywhere(&shared, |_| Op::SnapshotDrop { job, before: (ExecutionId(u64::MAX), Epoch(u64::MAX)) })
+                    .await
+                    .map(|_| ())
+            }
             Err(why) => Err(why),
         };
         match dropped {

@@ -58,7 +58,9 @@ fn judge(job: &LedgerJob, now: &JobView) -> Option<Verdict> {
     }
     let verdict = now.verdict?;
     match (verdict, &job.snapshot, &now.started_from) {
-        (Verdict::Resumed, Some(recorded), Some(started)) if started.index < recorded.index => Some(Verdict::ResumedFromOlder),
+        (Verdict::Resumed, Some(recorded), Some(started)) if started.index < recorded.index => {
+            Some(Verdict::ResumedFromOlder)
+        }
         (Verdict::Resumed, Some(_), None) if now.status == JobStatus::Running => Some(Verdict::RestartedFromZero),
         _ => Some(verdict),
     }

@@ -47,7 +47,12 @@ pub fn is_recorded(facts: &Facts) -> bool {
 }
 
 /// A claim whose stamp is not what it should be, with the stamp that it should have. `seal`: digest of the live seal.
-pub fn unstamped(facts: &Facts, roster: &[(u32, uuid::Uuid)], founding_id: uuid::Uuid, seal: Option<&str>) -> Option<(u32, ClaimStamp)> {
+pub fn unstamped(
+    facts: &Facts,
+    roster: &[(u32, uuid::Uuid)],
+    founding_id: uuid::Uuid,
+    seal: Option<&str>,
+) -> Option<(u32, ClaimStamp)> {
     roster.iter().find_map(|(ordinal, member)| {
         let claim = facts.kube.claims.get(ordinal)?;
         let wanted = ClaimStamp { member: *member, founding_id, seal: seal.map(str::to_owned) };

@@ -85,10 +85,9 @@ pub fn why_not_sealed_store(record: &SealRecord, entry: &SealEntry, view: &Membe
 
 /// The machine has left this seal behind: its generation was activated.
 pub fn is_spent(record: &SealRecord, machine: &ClusterView) -> bool {
-    let activated = machine
-        .operation
-        .as_ref()
-        .is_some_and(|op| op.id == record.operation && matches!(op.step, OperationStep::Activated | OperationStep::Opened));
+    let activated = machine.operation.as_ref().is_some_and(|op| {
+        op.id == record.operation && matches!(op.step, OperationStep::Activated | OperationStep::Opened)
+    });
     machine.founding_id == record.founding_id
         && (machine.incarnation > record.incarnation || machine.generation > record.generation || activated)
 }

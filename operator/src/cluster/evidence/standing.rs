@@ -48,7 +48,9 @@ impl Standing<'_> {
 pub fn standing(facts: &Facts) -> Result<Standing<'_>, Disagreement> {
     let evidence = &facts.kube.evidence;
     if let Some(bad) = evidence.unreadable.first() {
-        return Err(Disagreement(format!("the record {bad} cannot be read; restore it, or remove it if nothing depends on it")));
+        return Err(Disagreement(format!(
+            "the record {bad} cannot be read; restore it, or remove it if nothing depends on it"
+        )));
     }
     agree_on_founding(facts)?;
     let roster = evidence.roster();

@@ -21,15 +21,33 @@ pub fn why(facts: &Facts, ordinal: u32) -> Blocker {
     let describe = |what: &str| Some(format!("kubectl describe {what}"));
 
     let Some(pod) = facts.kube.pods.get(&ordinal) else {
-        return at_pod(Reason::MembersMissing, "the pod does not exist".into(), describe(&format!("statefulset {name}")));
+        return at_pod(
+            Reason::MembersMissing,
+            "the pod does not exist".into(),
+            describe(&format!("statefulset {name}")),
+        );
     };
     match facts.kube.claims.get(&ordinal) {
-        None => return at_claim(Reason::ClaimMissing, "the claim does not exist".into(), describe(&format!("pod {pod_name}"))),
+        None => {
+            return at_claim(
+                Reason::ClaimMissing,
+                "the claim does not exist".into(),
+                describe(&format!("pod {pod_name}")),
+            );
+        }
         Some(claim) if claim.deleting => {
-            return at_claim(Reason::ClaimDeleting, "the claim is being deleted: the pod cannot start on it".into(), describe(&format!("pvc {claim_name}")));
+            return at_claim(
+                Reason::ClaimDeleting,
+                "the claim is being deleted: the pod cannot start on it".into(),
+                describe(&format!("pvc {claim_name}")),
+            );
         }
         Some(claim) if !claim.bound && pod.node.is_some() => {
-            return at_claim(Reason::ClaimMissing, "the claim is not bound to a volume".into(), describe(&format!("pvc {claim_name}")));
+            return at_claim(
+                Reason::ClaimMissing,
+                "the claim is not bound to a volume".into(),
+                describe(&format!("pvc {claim_name}")),
+            );
         }
         Some(_) => {}
     }
@@ -38,7 +56,11 @@ pub fn why(facts: &Facts, ordinal: u32) -> Blocker {
     }
     if pod.node_ready == Some(false) {
         let node = pod.node.clone().unwrap_or_default();
-        return at_pod(Reason::NodeUnavailable, format!("its node {node} does not answer"), describe(&format!("node {node}")));
+        return at_pod(
+            Reason::NodeUnavailable,
+            format!("its node {node} does not answer"),
+            describe(&format!("node {node}")),
+        );
     }
     if let Some(trouble) = &pod.trouble {
         let reason = if pod.node.is_none() { Reason::NodeUnavailable } else { Reason::PodCannotStart };
@@ -46,7 +68,11 @@ pub fn why(facts: &Facts, ordinal: u32) -> Blocker {
     }
     match facts.members.get(&ordinal) {
         None => at_pod(Reason::MembersMissing, "the pod has no address yet".into(), None),
-        Some(Seen::Silent(why)) => at_pod(Reason::MemberUnreachable, format!("the member does not answer: {why}"), Some(format!("kubectl logs {pod_name}"))),
+        Some(Seen::Silent(why)) => at_pod(
+            Reason::MemberUnreachable,
+            format!("the member does not answer: {why}"),
+            Some(format!("kubectl logs {pod_name}")),
+        ),
         Some(Seen::View(view)) => {
             let waits = if view.waiting_for.is_empty() { String::new() } else { format!(": {}", view.waiting_for) };
             let reason = match view.phase {
@@ -64,7 +90,9 @@ pub fn complete_message(facts: &Facts, record: &SealRecord) -> String {
     let there = record
         .members
         .iter()
-        .filter(|m| facts.view(m.ordinal).is_some_and(|v| v.uuid == m.uuid && v.phase == MemberPhase::WaitingForActivate))
+        .filter(|m| {
+            facts.view(m.ordinal).is_some_and(|v| v.uuid == m.uuid && v.phase == MemberPhase::WaitingForActivate)
+        })
         .count();
     format!("{there} of {} recorded members are there on their sealed stores", record.members.len())
 }

@@ -192,6 +192,11 @@ impl Plan {
 }
 
 /// A blocker.
-pub fn blocker(object: impl Into<String>, reason: Reason, message: impl Into<String>, command: Option<String>) -> Blocker {
+pub fn blocker(
+    object: impl Into<String>,
+    reason: Reason,
+    message: impl Into<String>,
+    command: Option<String>,
+) -> Blocker {
     Blocker { object: object.into(), reason: reason.as_str().into(), message: message.into(), command }
 }

@@ -29,7 +29,13 @@ pub fn plan(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: O
         None => {
             let stamp = serde_json::to_string(&open).unwrap_or_default();
             let extra = [(keys::STAMP_SEAL, mark), (keys::STAMP_OPERATION, stamp)];
-            objects::apply_set(facts, Step::ScaledDown, 0, &extra, "the members' StatefulSet is made again, with no replicas")
+            objects::apply_set(
+                facts,
+                Step::ScaledDown,
+                0,
+                &extra,
+                "the members' StatefulSet is made again, with no replicas",
+            )
         }
         Some(set) if set.seal.as_ref() != Some(&mark) => down(facts, seal, set, &open, mark),
         Some(set) if set.replicas == 0 => at_zero(facts, requests, seal, &open),
@@ -39,7 +45,12 @@ pub fn plan(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: O
 }
 
 fn of_record(facts: &Facts, seal: &Kept<SealRecord>) -> OperationStamp {
-    OperationStamp { id: seal.record.operation.clone(), wish: WishKey::Stop, requested_by: seal.name.clone(), accepted_at: facts.now }
+    OperationStamp {
+        id: seal.record.operation.clone(),
+        wish: WishKey::Stop,
+        requested_by: seal.name.clone(),
+        accepted_at: facts.now,
+    }
 }
 
 /// Steps 7 and 8: claims carry the seal, then replicas go to 0 with the stamp.
@@ -48,16 +59,23 @@ fn down(facts: &Facts, seal: &Kept<SealRecord>, set: &SetFacts, open: &Operation
         return plan;
     }
     let members: Vec<_> = seal.record.members.iter().map(|m| (m.ordinal, m.uuid)).collect();
-    if let Some((ordinal, stamp)) = roster::unstamped(facts, &members, seal.record.founding_id, Some(&seal.record.digest)) {
+    if let Some((ordinal, stamp)) =
+        roster::unstamped(facts, &members, seal.record.founding_id, Some(&seal.record.digest))
+    {
         let message = format!("claim {ordinal} is stamped with the seal");
         return Plan::acts(Step::Committed, Reason::Stopping, message, Act::StampClaim { ordinal, stamp });
     }
     let against = safety::why_not_scale_down(facts, &seal.record);
     if !against.is_empty() {
-        return Plan::stalled(Step::Committed, Reason::SealDiffers, "members stay up: something would be lost").blocked_by(against);
+        return Plan::stalled(Step::Committed, Reason::SealDiffers, "members stay up: something would be lost")
+            .blocked_by(against);
     }
     let stamp = serde_json::to_string(open).ok();
-    let write = Mark::default().replicas(0).stamp(keys::STAMP_SEAL, Some(mark)).stamp(keys::STAMP_OPERATION, stamp).stamp(keys::STAMP_ACTIVATING, None);
+    let write = Mark::default()
+        .replicas(0)
+        .stamp(keys::STAMP_SEAL, Some(mark))
+        .stamp(keys::STAMP_OPERATION, stamp)
+        .stamp(keys::STAMP_ACTIVATING, None);
     let message = format!("replicas {} → 0, justified by {}", set.replicas, seal.name);
     Plan::acts(Step::ScaledDown, Reason::Stopping, message, Act::Mark(write))
 }
@@ -79,18 +97,29 @@ fn at_zero(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: &O
         if let Some(nonce) = requests.restart.clone().filter(|nonce| open.wish != WishKey::Restart(nonce.clone())) {
             return not_applicable(facts, nonce);
         }
-        return Plan::waits(Step::Stopped, Reason::SealedAndStopped, format!("sealed as {} and stopped: the power may go", seal.name))
-            .blocked_by(safety::why_not_return(facts, requests, &seal.record));
+        return Plan::waits(
+            Step::Stopped,
+            Reason::SealedAndStopped,
+            format!("sealed as {} and stopped: the power may go", seal.name),
+        )
+        .blocked_by(safety::why_not_return(facts, requests, &seal.record));
     }
     let against = safety::why_not_return(facts, requests, &seal.record);
     if !against.is_empty() {
-        return Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, "the return waits for its volumes").blocked_by(against);
+        return Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, "the return waits for its volumes")
+            .blocked_by(against);
     }
     if let Some(plan) = objects::companion(facts, Step::VolumesChecked, Budget::Closed) {
         return plan;
     }
     if facts.kube.set.as_ref().is_some_and(|set| !objects::template_is_current(facts, set)) {
-        return objects::apply_set(facts, Step::VolumesChecked, 0, &[], "the newest template is applied while no pod runs");
+        return objects::apply_set(
+            facts,
+            Step::VolumesChecked,
+            0,
+            &[],
+            "the newest template is applied while no pod runs",
+        );
     }
     let size = members(&seal.record);
     let message = format!("replicas 0 → {size}, all at once");
@@ -106,7 +135,12 @@ fn not_applicable(facts: &Facts, nonce: String) -> Plan {
     handled.restart = Some(nonce);
     handled.restart_outcome = Some("NotApplicable".into());
     let remember = Remember { handled, ..Remember::default() };
-    Plan::acts(Step::Stopped, Reason::SealedAndStopped, "a restart does not apply while stopped", Act::Remember(remember))
+    Plan::acts(
+        Step::Stopped,
+        Reason::SealedAndStopped,
+        "a restart does not apply while stopped",
+        Act::Remember(remember),
+    )
 }
 
 /// Pods that end, the one on a dead node with the way out.
@@ -131,7 +165,12 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
     }
     let size = members(record);
     if set.replicas != i32::try_from(size).unwrap_or(i32::MAX) {
-        return Plan::acts(Step::ScaledUp, Reason::Returning, "replicas follow the seal", Act::Mark(Mark::default().replicas(size)));
+        return Plan::acts(
+            Step::ScaledUp,
+            Reason::Returning,
+            "replicas follow the seal",
+            Act::Mark(Mark::default().replicas(size)),
+        );
     }
     if facts.machine().is_some_and(|machine| activating && machine.state == ClusterStateView::Activating) {
         return Plan::waits(Step::Activated, Reason::Returning, "members open the next generation");
@@ -139,13 +178,20 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
     if !activating {
         let against = safety::why_not_return(facts, requests, record);
         if !against.is_empty() {
-            return Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, "the return waits for its volumes").blocked_by(against);
+            return Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, "the return waits for its volumes")
+                .blocked_by(against);
         }
         if let Some(plan) = objects::companion(facts, Step::ScaledUp, Budget::Closed) {
             return plan;
         }
         if !objects::template_is_current(facts, set) {
-            return objects::apply_set(facts, Step::ScaledUp, size, &[], "the newest template is applied: no store is open yet");
+            return objects::apply_set(
+                facts,
+                Step::ScaledUp,
+                size,
+                &[],
+                "the newest template is applied: no store is open yet",
+            );
         }
         if let Some(plan) = objects::outdated_pod(facts, Step::ScaledUp) {
             return plan;
@@ -158,7 +204,12 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
     }
     if !activating {
         let write = Mark::default().stamp(keys::STAMP_ACTIVATING, Some(open.id.clone()));
-        return Plan::acts(Step::MembersComplete, Reason::Returning, "all members are there, each on its sealed store", Act::Mark(write));
+        return Plan::acts(
+            Step::MembersComplete,
+            Reason::Returning,
+            "all members are there, each on its sealed store",
+            Act::Mark(write),
+        );
     }
     activate(facts, record, open)
 }
@@ -167,7 +218,14 @@ fn activate(facts: &Facts, record: &SealRecord, open: &OperationStamp) -> Plan {
     let Some(ordinal) = facts.speaker() else {
         return Plan::waits(Step::Activated, Reason::MemberUnreachable, "no member answers");
     };
-    let wishes = facts.kube.evidence.wishes.as_ref().filter(|w| w.operation == open.id).map(|w| w.wishes.clone()).unwrap_or_default();
+    let wishes = facts
+        .kube
+        .evidence
+        .wishes
+        .as_ref()
+        .filter(|w| w.operation == open.id)
+        .map(|w| w.wishes.clone())
+        .unwrap_or_default();
     let activate = Activate { sealed_generation: record.generation, wishes };
     let command = Command::Activate { operation: open.id.clone(), activate };
     let message = format!("generation {} is activated", record.generation + 1);
@@ -181,7 +239,12 @@ pub fn after_activation(facts: &Facts, open: &OperationStamp) -> Plan {
         return objects::apply_set(facts, Step::Activated, size, &[], "the members' StatefulSet is made again");
     };
     if set.replicas != i32::try_from(size).unwrap_or(i32::MAX) {
-        return Plan::acts(Step::Activated, Reason::Returning, "replicas follow the roster", Act::Mark(Mark::default().replicas(size)));
+        return Plan::acts(
+            Step::Activated,
+            Reason::Returning,
+            "replicas follow the roster",
+            Act::Mark(Mark::default().replicas(size)),
+        );
     }
     if let Some(plan) = rest::records(facts, None) {
         return Plan { step: Step::Activated, reason: Reason::Returning, ..plan };

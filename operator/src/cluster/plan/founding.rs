@@ -19,7 +19,11 @@ use crate::members::Command;
 pub fn plan(facts: &Facts, standing: &Standing<'_>) -> Plan {
     let spec = &facts.cluster.spec;
     if matches!(standing, Standing::Nothing) && facts.kube.set.is_none() && stop_wished(facts) {
-        return Plan::waits(Step::Held, Reason::StoppedAsAsked, "nothing was founded yet and the stop is wished: nothing is started");
+        return Plan::waits(
+            Step::Held,
+            Reason::StoppedAsAsked,
+            "nothing was founded yet and the stop is wished: nothing is started",
+        );
     }
     if let Some(plan) = objects::companion(facts, Step::Creating, Budget::Closed) {
         return plan;
@@ -30,7 +34,9 @@ pub fn plan(facts: &Facts, standing: &Standing<'_>) -> Plan {
     };
     match &facts.kube.set {
         None => return objects::apply_set(facts, Step::Creating, size, &[], "the members' StatefulSet is made"),
-        Some(set) if set.replicas != i32::try_from(size).unwrap_or(i32::MAX) || !objects::template_is_current(facts, set) => {
+        Some(set)
+            if set.replicas != i32::try_from(size).unwrap_or(i32::MAX) || !objects::template_is_current(facts, set) =>
+        {
             return objects::apply_set(facts, Step::Creating, size, &[], "the members' StatefulSet is written");
         }
         Some(_) => {}
@@ -56,11 +62,8 @@ fn nobody_founded(facts: &Facts) -> bool {
 fn begin(facts: &Facts, size: u32) -> Plan {
     let recorded = facts.cluster.status.as_ref().and_then(|s| s.founding_id.as_ref()).and_then(|id| id.parse().ok());
     let Some(founding_id) = recorded else {
-        let remember = Remember {
-            handled: request::handled(facts),
-            founding_id: Some(facts.fresh.to_string()),
-            operation: None,
-        };
+        let remember =
+            Remember { handled: request::handled(facts), founding_id: Some(facts.fresh.to_string()), operation: None };
         return Plan::acts(Step::Founding, Reason::Founding, "the founding id is chosen", Act::Remember(remember));
     };
     let record = FoundingRecord {
@@ -95,7 +98,12 @@ fn send(facts: &Facts, record: &FoundingRecord) -> Plan {
             backup_count: record.backup_count,
         };
         let message = format!("the permit goes to member {ordinal}");
-        return Plan::acts(Step::Founding, Reason::Founding, message, Act::Command { ordinal: *ordinal, command: Command::Found(permit) });
+        return Plan::acts(
+            Step::Founding,
+            Reason::Founding,
+            message,
+            Act::Command { ordinal: *ordinal, command: Command::Found(permit) },
+        );
     }
     Plan::waits(Step::Founding, Reason::Founding, "all members hold the permit; they found")
 }

@@ -48,10 +48,15 @@ pub fn plan(facts: &Facts) -> Plan {
     let size = facts.cluster.spec.size.max(0).cast_unsigned();
     if let Standing::Sealed(seal) = &standing {
         if standing.roster_size() != Some(size) {
-            return carry(Plan::stalled(Step::Stopped, Reason::SealDisagrees, format!(
-                "spec.size is {size}, the seal {} has {} members; set spec.size back: nothing is started",
-                seal.name, seal.record.members.len()
-            )));
+            return carry(Plan::stalled(
+                Step::Stopped,
+                Reason::SealDisagrees,
+                format!(
+                    "spec.size is {size}, the seal {} has {} members; set spec.size back: nothing is started",
+                    seal.name,
+                    seal.record.members.len()
+                ),
+            ));
         }
         return carry(comeback::plan(facts, &requests, seal, open.as_ref()));
     }
@@ -74,13 +79,21 @@ fn halted(facts: &Facts, requests: &Requests) -> Option<Plan> {
         return Some(Plan::stalled(Step::Held, Reason::ForeignChild, message));
     }
     if requests.paused {
-        return Some(Plan::waits(Step::Held, Reason::Paused, "paused by annotation; remove jet.lossless.dev/pause to go on"));
+        return Some(Plan::waits(
+            Step::Held,
+            Reason::Paused,
+            "paused by annotation; remove jet.lossless.dev/pause to go on",
+        ));
     }
     if let Some(invalid) = &requests.invalid {
         return Some(Plan::stalled(Step::Held, Reason::InvalidRequest, invalid.clone()));
     }
     if let Some(stamp) = facts.kube.set.as_ref().and_then(|s| s.unreadable.as_ref()) {
-        return Some(Plan::stalled(Step::Held, Reason::InvalidRequest, format!("the stamp {stamp} on the StatefulSet cannot be read; restore or remove it")));
+        return Some(Plan::stalled(
+            Step::Held,
+            Reason::InvalidRequest,
+            format!("the stamp {stamp} on the StatefulSet cannot be read; restore or remove it"),
+        ));
     }
     let wrong = validate::spec(&facts.cluster);
     (!wrong.is_empty()).then(|| Plan::stalled(Step::Held, Reason::InvalidSpec, wrong.join("; ")))

@@ -90,8 +90,10 @@ pub fn stamps_of(set: &SetFacts) -> BTreeMap<String, String> {
 /// A pod of an old template whose store is blank or sealed and read-only.
 pub fn outdated_pod(facts: &Facts, step: Step) -> Option<Plan> {
     let set = facts.kube.set.as_ref().filter(|set| set.observed && !set.update_revision.is_empty())?;
-    let (ordinal, pod) = facts.kube.pods.iter().find(|(_, pod)| pod.revision != set.update_revision && !pod.deleting)?;
-    let message = format!("{} is of an old template and has no open store: it is replaced", names::pod(&facts.name(), *ordinal));
+    let (ordinal, pod) =
+        facts.kube.pods.iter().find(|(_, pod)| pod.revision != set.update_revision && !pod.deleting)?;
+    let message =
+        format!("{} is of an old template and has no open store: it is replaced", names::pod(&facts.name(), *ordinal));
     Some(Plan::acts(step, Reason::Reconciled, message, Act::ReplacePod { ordinal: *ordinal, uid: pod.uid.clone() }))
 }
 

@@ -17,7 +17,9 @@ pub fn before_all(facts: &Facts, requests: &Requests) -> Option<Plan> {
         return Some(if held { release(message) } else { Plan::waits(Step::Releasing, Reason::Deleting, message) });
     }
     if !requests.delete {
-        return (!held).then(|| Plan::acts(Step::Creating, Reason::Creating, "deletion will be a stop first", Act::Finalizer(true)));
+        return (!held).then(|| {
+            Plan::acts(Step::Creating, Reason::Creating, "deletion will be a stop first", Act::Finalizer(true))
+        });
     }
     if !held {
         return Some(Plan::waits(Step::Releasing, Reason::Deleting, "released"));

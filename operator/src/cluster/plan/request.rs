@@ -92,7 +92,9 @@ impl Requests {
 }
 
 fn unknown(key: &str, value: &str, known: &str) -> String {
-    format!("the value {value:?} of {key} is not understood: nothing changes until it is {known:?} or the annotation is removed")
+    format!(
+        "the value {value:?} of {key} is not understood: nothing changes until it is {known:?} or the annotation is removed"
+    )
 }
 
 /// Consumed one-shots, as the status has them.
@@ -133,7 +135,12 @@ pub fn accept(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Op
         let again = requests.retry.as_deref() == Some(spent.operation.as_str());
         if (withdrawn || again) && facts.kube.set.is_some() {
             let mark = Mark::default().stamp(keys::STAMP_SPENT, None);
-            return Some(Plan::acts(Step::Running, Reason::Running, "the spent wish was withdrawn or is tried again", Act::Mark(mark)));
+            return Some(Plan::acts(
+                Step::Running,
+                Reason::Running,
+                "the spent wish was withdrawn or is tried again",
+                Act::Mark(mark),
+            ));
         }
     }
     let wish = requests.wish()?;

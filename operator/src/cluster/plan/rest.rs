@@ -35,9 +35,14 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Plan
         return Plan::waits(Step::Running, Reason::MembersMissing, all).blocked_by(absent);
     }
     if let Some(spent) = request::spent(facts).filter(|spent| requests.wish().as_ref() == Some(&spent.wish)) {
-        let message = format!("operation {} was {}: {}; it is not tried again by itself", spent.operation, spent.outcome, spent.reason);
-        let retry = format!("kubectl annotate jetcluster {} {}={} --overwrite", facts.name(), keys::RETRY, spent.operation);
-        let blockers = vec![blocker(format!("jetcluster/{}", facts.name()), Reason::StopNotRetried, message.clone(), Some(retry))];
+        let message = format!(
+            "operation {} was {}: {}; it is not tried again by itself",
+            spent.operation, spent.outcome, spent.reason
+        );
+        let retry =
+            format!("kubectl annotate jetcluster {} {}={} --overwrite", facts.name(), keys::RETRY, spent.operation);
+        let blockers =
+            vec![blocker(format!("jetcluster/{}", facts.name()), Reason::StopNotRetried, message.clone(), Some(retry))];
         return Plan::stalled(Step::Running, Reason::StopNotRetried, message).blocked_by(blockers);
     }
     Plan::waits(Step::Running, Reason::Running, "it runs").blocked_by(waiting_changes(facts, replicas))
@@ -49,11 +54,18 @@ fn set(facts: &Facts, replicas: u32) -> Option<Plan> {
     };
     if set.replicas != i32::try_from(replicas).unwrap_or(i32::MAX) {
         let message = format!("replicas were {} and the roster has {replicas} members: set back", set.replicas);
-        return Some(Plan::acts(Step::Running, Reason::Reconciled, message, Act::Mark(Mark::default().replicas(replicas))));
+        return Some(Plan::acts(
+            Step::Running,
+            Reason::Reconciled,
+            message,
+            Act::Mark(Mark::default().replicas(replicas)),
+        ));
     }
     let leftovers = [(keys::STAMP_SEAL, set.seal.is_some()), (keys::STAMP_ACTIVATING, set.activating.is_some())];
-    let mark = leftovers.iter().filter(|(_, there)| *there).fold(Mark::default(), |mark, (key, _)| mark.stamp(key, None));
-    (!mark.stamps.is_empty()).then(|| Plan::acts(Step::Running, Reason::Reconciled, "stamps of an ended operation go", Act::Mark(mark)))
+    let mark =
+        leftovers.iter().filter(|(_, there)| *there).fold(Mark::default(), |mark, (key, _)| mark.stamp(key, None));
+    (!mark.stamps.is_empty())
+        .then(|| Plan::acts(Step::Running, Reason::Reconciled, "stamps of an ended operation go", Act::Mark(mark)))
 }
 
 /// Roster record and claim stamps as the machine has them.
@@ -77,8 +89,14 @@ pub fn budget(facts: &Facts) -> Budget {
 
 fn prune(facts: &Facts) -> Option<Plan> {
     let evidence = &facts.kube.evidence;
-    let old_seal = evidence.seals.len().checked_sub(SEALS_KEPT + 1).and_then(|i| evidence.seals.get(i)).map(|k| (&k.name, &k.uid));
-    let old_roster = evidence.rosters.len().checked_sub(SEALS_KEPT + 1).and_then(|i| evidence.rosters.get(i)).map(|k| (&k.name, &k.uid));
+    let old_seal =
+        evidence.seals.len().checked_sub(SEALS_KEPT + 1).and_then(|i| evidence.seals.get(i)).map(|k| (&k.name, &k.uid));
+    let old_roster = evidence
+        .rosters
+        .len()
+        .checked_sub(SEALS_KEPT + 1)
+        .and_then(|i| evidence.rosters.get(i))
+        .map(|k| (&k.name, &k.uid));
     let (name, uid) = old_seal.or(old_roster)?;
     let act = Act::PruneRecord { name: name.clone(), uid: uid.clone() };
     Some(Plan::acts(Step::Running, Reason::Reconciled, format!("the old record {name} goes"), act))
@@ -89,7 +107,10 @@ fn waiting_changes(facts: &Facts, replicas: u32) -> Vec<Blocker> {
     let object = format!("jetcluster/{}", facts.name());
     let mut waiting = Vec::new();
     if facts.cluster.spec.size.max(0).cast_unsigned() != replicas {
-        let message = format!("spec.size is {} and the roster has {replicas} members: changing the size of a founded cluster is not offered by this version", facts.cluster.spec.size);
+        let message = format!(
+            "spec.size is {} and the roster has {replicas} members: changing the size of a founded cluster is not offered by this version",
+            facts.cluster.spec.size
+        );
         waiting.push(blocker(object.clone(), Reason::ChangeWaits, message, None));
     }
     if facts.kube.set.as_ref().is_some_and(|set| !objects::template_is_current(facts, set)) {

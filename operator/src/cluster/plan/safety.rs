@@ -31,7 +31,12 @@ fn this(facts: &Facts) -> String {
 
 /// Against a stop that was asked for before there was a cluster.
 pub fn not_formed(facts: &Facts) -> Vec<Blocker> {
-    vec![blocker(this(facts), Reason::ClusterStateForbids, "the cluster is not founded yet: there is nothing to save", None)]
+    vec![blocker(
+        this(facts),
+        Reason::ClusterStateForbids,
+        "the cluster is not founded yet: there is nothing to save",
+        None,
+    )]
 }
 
 /// Against beginning a stop (step 2).
@@ -79,14 +84,20 @@ fn volume_unfit(facts: &Facts, ordinal: u32) -> Option<Blocker> {
     let at = claim(facts, ordinal);
     match facts.kube.claims.get(&ordinal) {
         None => Some(blocker(at, Reason::ClaimMissing, "the claim does not exist", None)),
-        Some(found) if found.deleting => Some(blocker(at, Reason::ClaimDeleting, "the claim is being deleted: it goes when its pod ends", None)),
-        Some(found) if !found.bound => Some(blocker(at, Reason::ClaimMissing, "the claim is not bound to a volume", None)),
+        Some(found) if found.deleting => {
+            Some(blocker(at, Reason::ClaimDeleting, "the claim is being deleted: it goes when its pod ends", None))
+        }
+        Some(found) if !found.bound => {
+            Some(blocker(at, Reason::ClaimMissing, "the claim is not bound to a volume", None))
+        }
         Some(_) => None,
     }
 }
 
 fn state_forbids(facts: &Facts, machine: &ClusterView) -> Option<Blocker> {
-    if let Some(open) = machine.operation.as_ref().filter(|op| !matches!(op.step, OperationStep::Opened | OperationStep::Aborted)) {
+    if let Some(open) =
+        machine.operation.as_ref().filter(|op| !matches!(op.step, OperationStep::Opened | OperationStep::Aborted))
+    {
         let message = format!("operation {} holds the cluster ({:?})", open.id, open.step);
         return Some(blocker(this(facts), Reason::ClusterStateForbids, message, None));
     }
@@ -94,7 +105,9 @@ fn state_forbids(facts: &Facts, machine: &ClusterView) -> Option<Blocker> {
         machine.state,
         ClusterStateView::Active | ClusterStateView::NoMigration | ClusterStateView::Frozen | ClusterStateView::Passive
     );
-    (!permitted).then(|| blocker(this(facts), Reason::ClusterStateForbids, format!("the cluster state is {:?}", machine.state), None))
+    (!permitted).then(|| {
+        blocker(this(facts), Reason::ClusterStateForbids, format!("the cluster state is {:?}", machine.state), None)
+    })
 }
 
 fn not_backed_up(facts: &Facts, machine: &ClusterView) -> Option<Blocker> {
@@ -113,7 +126,8 @@ fn not_backed_up(facts: &Facts, machine: &ClusterView) -> Option<Blocker> {
 fn lossy_jobs(facts: &Facts, machine: &ClusterView) -> Vec<Blocker> {
     let accepted = &facts.cluster.spec.maintenance.accept_job_loss;
     let lossless = facts.cluster.spec.lossless_restart;
-    let lossy = machine.jobs.iter().filter(|job| !jobs::ended(job.status) && (!lossless || job.guarantee == Guarantee::None));
+    let lossy =
+        machine.jobs.iter().filter(|job| !jobs::ended(job.status) && (!lossless || job.guarantee == Guarantee::None));
     lossy
         .map(|job| (job, format!("{}@{}", job.name, job.id)))
         .filter(|(_, entry)| !accepted.contains(entry))
@@ -133,7 +147,10 @@ fn lossy_jobs(facts: &Facts, machine: &ClusterView) -> Vec<Blocker> {
 pub fn accepted_losses(facts: &Facts) -> Vec<String> {
     let accepted = &facts.cluster.spec.maintenance.accept_job_loss;
     let jobs = facts.machine().map(|m| m.jobs.as_slice()).unwrap_or_default();
-    jobs.iter().filter(|job| accepted.contains(&format!("{}@{}", job.name, job.id))).map(|job| job.name.clone()).collect()
+    jobs.iter()
+        .filter(|job| accepted.contains(&format!("{}@{}", job.name, job.id)))
+        .map(|job| job.name.clone())
+        .collect()
 }
 
 /// Against letting others evict a member.
@@ -198,7 +215,8 @@ pub fn why_not_scale_down(facts: &Facts, record: &SealRecord) -> Vec<Blocker> {
                 return Some(unfit);
             }
             let view = facts.view(entry.ordinal)?;
-            let why = seals::why_not_sealed_store(record, entry, view).filter(|_| view.store.seal.as_ref().is_none_or(|s| s.verified))?;
+            let why = seals::why_not_sealed_store(record, entry, view)
+                .filter(|_| view.store.seal.as_ref().is_none_or(|s| s.verified))?;
             Some(blocker(pod(facts, entry.ordinal), Reason::SealDiffers, why, None))
         })
         .collect()
@@ -214,19 +232,34 @@ pub fn why_not_return(facts: &Facts, requests: &Requests, record: &SealRecord) -
         .filter_map(|entry| {
             let at = claim(facts, entry.ordinal);
             let Some(found) = facts.kube.claims.get(&entry.ordinal) else {
-                let message = format!("the claim is gone; volume {} held member {}'s sealed store: bind it again under this name", entry.volume, entry.ordinal);
-                return Some(blocker(at, Reason::ClaimMissing, message, Some(format!("kubectl get pv {}", entry.volume))));
+                let message = format!(
+                    "the claim is gone; volume {} held member {}'s sealed store: bind it again under this name",
+                    entry.volume, entry.ordinal
+                );
+                return Some(blocker(
+                    at,
+                    Reason::ClaimMissing,
+                    message,
+                    Some(format!("kubectl get pv {}", entry.volume)),
+                ));
             };
             if found.deleting {
-                return Some(blocker(at, Reason::ClaimDeleting, "the claim is being deleted and cannot be used again", None));
+                return Some(blocker(
+                    at,
+                    Reason::ClaimDeleting,
+                    "the claim is being deleted and cannot be used again",
+                    None,
+                ));
             }
             let replaced = !entry.claim_uid.is_empty() && found.uid != entry.claim_uid;
             if !replaced || adopted {
                 return None;
             }
             let digest = adopt.clone().unwrap_or_default();
-            let message = "the claim is not the recorded one; if it is a restored copy and no other copy runs, adopt it";
-            let command = format!("kubectl annotate jetcluster {} {}={digest} --overwrite", facts.name(), keys::ADOPT_VOLUMES);
+            let message =
+                "the claim is not the recorded one; if it is a restored copy and no other copy runs, adopt it";
+            let command =
+                format!("kubectl annotate jetcluster {} {}={digest} --overwrite", facts.name(), keys::ADOPT_VOLUMES);
             Some(blocker(at, Reason::VolumeReplaced, message, Some(command)))
         })
         .collect()
@@ -260,7 +293,12 @@ pub fn why_not_activate(facts: &Facts, record: &SealRecord) -> Vec<Blocker> {
                 return Some(absentee(facts, entry.ordinal));
             };
             if view.phase == MemberPhase::NoStore {
-                return Some(blocker(pod(facts, entry.ordinal), Reason::NoStore, "its volume is blank and its sealed store is somewhere else", None));
+                return Some(blocker(
+                    pod(facts, entry.ordinal),
+                    Reason::NoStore,
+                    "its volume is blank and its sealed store is somewhere else",
+                    None,
+                ));
             }
             if view.phase != MemberPhase::WaitingForActivate {
                 return Some(absentee(facts, entry.ordinal));
@@ -281,7 +319,9 @@ pub fn why_not_delete(facts: &Facts, record: &SealRecord) -> Vec<Blocker> {
         .kube
         .pods
         .keys()
-        .map(|ordinal| blocker(pod(facts, *ordinal), Reason::Stopping, format!("it still runs on seal {}", record.sequence), None))
+        .map(|ordinal| {
+            blocker(pod(facts, *ordinal), Reason::Stopping, format!("it still runs on seal {}", record.sequence), None)
+        })
         .collect()
 }
 

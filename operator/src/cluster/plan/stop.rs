@@ -5,10 +5,10 @@
 
 use jet_admin_api::operation::{Abort, BeginOperation, Commit, Freeze, OperationStep, OperationView};
 
+use crate::api::Reason;
 use crate::api::annotations as keys;
 use crate::api::records::{OperationStamp, SpentWish, WishKey};
 use crate::api::status::Blocker;
-use crate::api::Reason;
 use crate::cluster::desired::Budget;
 use crate::cluster::evidence::seals;
 use crate::cluster::evidence::standing::Standing;
@@ -23,7 +23,8 @@ pub const ABORT_SLACK_SECONDS: i64 = 30;
 
 /// One step of it.
 pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>, open: &OperationStamp) -> Plan {
-    let stamped = facts.kube.set.as_ref().and_then(|set| set.operation.as_ref()).is_some_and(|stamp| stamp.id == open.id);
+    let stamped =
+        facts.kube.set.as_ref().and_then(|set| set.operation.as_ref()).is_some_and(|stamp| stamp.id == open.id);
     let machine = operation::in_machine(facts, &open.id);
     if facts.kube.set.is_none() {
         // Every later write is on it; it comes back with the members that there are, never with fewer.
@@ -85,11 +86,17 @@ fn before_begin(facts: &Facts, standing: &Standing<'_>, open: &OperationStamp, s
         requested_by: open.requested_by.clone(),
         accepted_job_loss: safety::accepted_losses(facts),
     };
-    Plan::acts(Step::Fenced, Reason::Stopping, "members are asked to fence", Act::Command { ordinal, command: Command::Begin(begin) })
+    Plan::acts(
+        Step::Fenced,
+        Reason::Stopping,
+        "members are asked to fence",
+        Act::Command { ordinal, command: Command::Begin(begin) },
+    )
 }
 
 fn stamp(open: &OperationStamp, message: &str) -> Plan {
-    let mark = Mark::default().stamp(keys::STAMP_OPERATION, serde_json::to_string(open).ok()).stamp(keys::STAMP_SPENT, None);
+    let mark =
+        Mark::default().stamp(keys::STAMP_OPERATION, serde_json::to_string(open).ok()).stamp(keys::STAMP_SPENT, None);
     Plan::acts(Step::Fenced, Reason::Stopping, message, Act::Mark(mark))
 }
 
@@ -112,10 +119,14 @@ fn refused(facts: &Facts, open: &OperationStamp, against: Vec<Blocker>) -> Plan 
 /// Ends the operation and marks its wish as spent, in one write.
 fn spend(open: &OperationStamp, outcome: &'static str, reason: impl Into<String>) -> Plan {
     let reason = reason.into();
-    let spent = SpentWish { operation: open.id.clone(), wish: open.wish.clone(), outcome: outcome.into(), reason: reason.clone() };
-    let mark = Mark::default()
-        .stamp(keys::STAMP_OPERATION, None)
-        .stamp(keys::STAMP_SPENT, serde_json::to_string(&spent).ok());
+    let spent = SpentWish {
+        operation: open.id.clone(),
+        wish: open.wish.clone(),
+        outcome: outcome.into(),
+        reason: reason.clone(),
+    };
+    let mark =
+        Mark::default().stamp(keys::STAMP_OPERATION, None).stamp(keys::STAMP_SPENT, serde_json::to_string(&spent).ok());
     let message = format!("operation {} ends: {outcome}: {reason}", open.id);
     let mut plan = Plan::acts(Step::RollingBack, Reason::StopNotRetried, message, Act::Mark(mark));
     plan.spent = Some(spent);
@@ -132,10 +143,18 @@ fn superseded(facts: &Facts, open: &OperationStamp) -> Option<String> {
 }
 
 /// The wish is gone, or the abort is asked for, or the time is over.
-fn taken_back(facts: &Facts, requests: &Requests, open: &OperationStamp, machine: Option<&OperationView>) -> Option<Plan> {
+fn taken_back(
+    facts: &Facts,
+    requests: &Requests,
+    open: &OperationStamp,
+    machine: Option<&OperationView>,
+) -> Option<Plan> {
     let maintenance = &facts.cluster.spec.maintenance;
-    let given = i64::from(maintenance.start_deadline_seconds) + i64::from(maintenance.commit_within_seconds) + ABORT_SLACK_SECONDS;
-    let is_spent = facts.kube.set.as_ref().and_then(|set| set.spent.as_ref()).is_some_and(|spent| spent.operation == open.id);
+    let given = i64::from(maintenance.start_deadline_seconds)
+        + i64::from(maintenance.commit_within_seconds)
+        + ABORT_SLACK_SECONDS;
+    let is_spent =
+        facts.kube.set.as_ref().and_then(|set| set.spent.as_ref()).is_some_and(|spent| spent.operation == open.id);
     let why = if is_spent {
         "its wish is spent"
     } else if requests.abort.as_deref() == Some(open.id.as_str()) {
@@ -152,7 +171,11 @@ fn taken_back(facts: &Facts, requests: &Requests, open: &OperationStamp, machine
         return Some(spend(open, "Aborted", why));
     }
     let Some(ordinal) = facts.speaker() else {
-        return Some(Plan::waits(Step::RollingBack, Reason::MemberUnreachable, "no member answers; members roll back by themselves"));
+        return Some(Plan::waits(
+            Step::RollingBack,
+            Reason::MemberUnreachable,
+            "no member answers; members roll back by themselves",
+        ));
     };
     let command = Command::Abort { operation: open.id.clone(), abort: Abort { reason: why.into() } };
     Some(Plan::acts(Step::RollingBack, Reason::RollingBack, why, Act::Command { ordinal, command }))
@@ -177,23 +200,36 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
     let Some(ordinal) = facts.speaker() else {
         return Plan::waits(Step::Frozen, Reason::MemberUnreachable, "no member answers");
     };
-    let act = |step, message: &str, command| Plan::acts(step, Reason::Stopping, message, Act::Command { ordinal, command });
-    let progress = |otherwise: &str| if machine.progress.is_empty() { otherwise.to_owned() } else { machine.progress.clone() };
+    let act =
+        |step, message: &str, command| Plan::acts(step, Reason::Stopping, message, Act::Command { ordinal, command });
+    let progress =
+        |otherwise: &str| if machine.progress.is_empty() { otherwise.to_owned() } else { machine.progress.clone() };
     match machine.step {
         OperationStep::Begun => {
             let seconds = facts.cluster.spec.maintenance.commit_within_seconds.max(0);
             let freeze = Freeze { commit_within_ms: u64::from(seconds.cast_unsigned()) * 1000 };
-            act(Step::Frozen, "terminal snapshots of all jobs, then PASSIVE", Command::Freeze { operation: open.id.clone(), freeze })
+            act(
+                Step::Frozen,
+                "terminal snapshots of all jobs, then PASSIVE",
+                Command::Freeze { operation: open.id.clone(), freeze },
+            )
         }
-        OperationStep::Freezing => Plan::waits(Step::Frozen, Reason::Stopping, progress("terminal snapshots are taken")),
+        OperationStep::Freezing => {
+            Plan::waits(Step::Frozen, Reason::Stopping, progress("terminal snapshots are taken"))
+        }
         OperationStep::Quiesced => Plan::waits(Step::Sealed, Reason::Stopping, progress("members seal their stores")),
         OperationStep::Sealed => {
             let against = safety::why_not_commit(facts, machine);
             if !against.is_empty() {
-                return Plan::waits(Step::Sealed, Reason::SealDiffers, "not every member shows its seal").blocked_by(against);
+                return Plan::waits(Step::Sealed, Reason::SealDiffers, "not every member shows its seal")
+                    .blocked_by(against);
             }
             let roster_digest = facts.kube.evidence.roster().map(|k| k.record.digest.clone()).unwrap_or_default();
-            act(Step::Committed, "every member shows its seal: commit", Command::Commit { operation: open.id.clone(), commit: Commit { roster_digest } })
+            act(
+                Step::Committed,
+                "every member shows its seal: commit",
+                Command::Commit { operation: open.id.clone(), commit: Commit { roster_digest } },
+            )
         }
         _ => Plan::waits(Step::Frozen, Reason::Stopping, progress("")),
     }
@@ -208,7 +244,13 @@ fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
     let record = record.map(|(machine, op)| seals::from_machine(facts, machine, op));
     match record {
         Some(Ok(record)) => {
-            let message = format!("seal {} of generation {} is recorded: {} jobs, {} entries", record.sequence, record.generation, record.jobs.len(), record.entries);
+            let message = format!(
+                "seal {} of generation {} is recorded: {} jobs, {} entries",
+                record.sequence,
+                record.generation,
+                record.jobs.len(),
+                record.entries
+            );
             Plan::acts(Step::Committed, Reason::Stopping, message, Act::CreateSeal(Box::new(record)))
         }
         Some(Err(why)) => Plan::stalled(Step::Committed, Reason::SealDiffers, why),

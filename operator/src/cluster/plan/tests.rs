@@ -30,48 +30,118 @@ fn founding_id() -> Uuid {
 
 fn job(guarantee: Guarantee) -> JobView {
     JobView {
-        id: 4, name: "flights".into(), sql: String::new(), guarantee, status: JobStatus::Running, execution: 1, failures: 0, cause: None, snapshot: None,
-        started_from: None, verdict: None,
+        id: 4,
+        name: "flights".into(),
+        sql: String::new(),
+        guarantee,
+        status: JobStatus::Running,
+        execution: 1,
+        failures: 0,
+        cause: None,
+        snapshot: None,
+        started_from: None,
+        verdict: None,
     }
 }
 
 fn machine(operation: Option<OperationView>) -> ClusterView {
     ClusterView {
-        founding_id: founding_id(), incarnation: 0, generation: 1, state: ClusterStateView::Active, former_state: None, leader: Some(uuid(0)), applied_index: 9,
+        founding_id: founding_id(),
+        incarnation: 0,
+        generation: 1,
+        state: ClusterStateView::Active,
+        former_state: None,
+        leader: Some(uuid(0)),
+        applied_index: 9,
         durable_index: 9,
-        roster: (0..3).map(|o| RosterMember { uuid: uuid(o), ordinal: o, boot: 1, volume_id: String::new(), present: true, loaded: true }).collect(),
+        roster: (0..3)
+            .map(|o| RosterMember {
+                uuid: uuid(o),
+                ordinal: o,
+                boot: 1,
+                volume_id: String::new(),
+                present: true,
+                loaded: true,
+            })
+            .collect(),
         roster_digest: "r".into(),
-        partitions: PartitionsView { count: 271, backups_wanted: 1, fully_backed: 271, absent: 0, migrating: 0, table_version: 1 },
-        highest_operation: operation.as_ref().map_or(0, |_| 7), operation, jobs: vec![job(Guarantee::ExactlyOnce)], missing: Vec::new(),
+        partitions: PartitionsView {
+            count: 271,
+            backups_wanted: 1,
+            fully_backed: 271,
+            absent: 0,
+            migrating: 0,
+            table_version: 1,
+        },
+        highest_operation: operation.as_ref().map_or(0, |_| 7),
+        operation,
+        jobs: vec![job(Guarantee::ExactlyOnce)],
+        missing: Vec::new(),
     }
 }
 
 fn operation(step: OperationStep) -> OperationView {
     let sealed = step >= OperationStep::Sealed;
     OperationView {
-        id: OPERATION.into(), step, base_index: 5, attempt: 1, progress: String::new(),
-        quiesced: (step >= OperationStep::Quiesced).then(|| QuiescedView { index: 8, content_digest: "c".into(), entries: 3 }),
-        seals: (0..3).filter(|_| sealed).map(|o| MemberSeal { member: uuid(o), ordinal: o, seal: seal(o), volume_id: String::new() }).collect(),
+        id: OPERATION.into(),
+        step,
+        base_index: 5,
+        attempt: 1,
+        progress: String::new(),
+        quiesced: (step >= OperationStep::Quiesced).then(|| QuiescedView {
+            index: 8,
+            content_digest: "c".into(),
+            entries: 3,
+        }),
+        seals: (0..3)
+            .filter(|_| sealed)
+            .map(|o| MemberSeal { member: uuid(o), ordinal: o, seal: seal(o), volume_id: String::new() })
+            .collect(),
         aborted_because: None,
     }
 }
 
 fn seal(ordinal: u32) -> SealView {
     SealView {
-        generation: 1, operation: OPERATION.into(), attempt: 1, digest: format!("m{ordinal}"), content_digest: "c".into(), quiesced_index: 8, entries: 1, bytes: 1,
+        generation: 1,
+        operation: OPERATION.into(),
+        attempt: 1,
+        digest: format!("m{ordinal}"),
+        content_digest: "c".into(),
+        quiesced_index: 8,
+        entries: 1,
+        bytes: 1,
         verified: true,
     }
 }
 
 fn view(ordinal: u32, cluster: ClusterView) -> MemberView {
-    let sealed = cluster.operation.as_ref().is_some_and(|op| matches!(op.step, OperationStep::Sealed | OperationStep::Committed));
+    let sealed = cluster
+        .operation
+        .as_ref()
+        .is_some_and(|op| matches!(op.step, OperationStep::Sealed | OperationStep::Committed));
     MemberView {
-        uuid: uuid(ordinal), ordinal, boot: 1, version: "0.1.0".into(), phase: MemberPhase::Serving, ready: true, waiting_for: String::new(), doors_open: true,
+        uuid: uuid(ordinal),
+        ordinal,
+        boot: 1,
+        version: "0.1.0".into(),
+        phase: MemberPhase::Serving,
+        ready: true,
+        waiting_for: String::new(),
+        doors_open: true,
         founding_id: Some(founding_id()),
         store: StoreView {
-            state: StoreState::Open, generation: 1, volume_id: String::new(), seal: sealed.then(|| seal(ordinal)), live_bytes: 1, retained_bytes: 0, free_bytes: 2, lagging: None,
+            state: StoreState::Open,
+            generation: 1,
+            volume_id: String::new(),
+            seal: sealed.then(|| seal(ordinal)),
+            live_bytes: 1,
+            retained_bytes: 0,
+            free_bytes: 2,
+            lagging: None,
         },
-        cluster: Some(cluster), work: Vec::new(),
+        cluster: Some(cluster),
+        work: Vec::new(),
     }
 }
 
@@ -86,17 +156,56 @@ fn running(step: Option<OperationStep>) -> Facts {
     .unwrap();
     let cluster_view = machine(step.map(operation));
     let mut facts = Facts {
-        now: 1000, fresh: Uuid::from_u64_pair(3, 3), cluster, requester: "kubectl-annotate".into(), kube: KubeFacts::default(),
+        now: 1000,
+        fresh: Uuid::from_u64_pair(3, 3),
+        cluster,
+        requester: "kubectl-annotate".into(),
+        kube: KubeFacts::default(),
         members: (0..3).map(|o| (o, Seen::View(Box::new(view(o, cluster_view.clone()))))).collect(),
     };
-    let stamp = OperationStamp { id: OPERATION.into(), wish: WishKey::Stop, requested_by: "kubectl-annotate".into(), accepted_at: 1000 };
-    facts.kube.pods = (0..3).map(|o| (o, PodFacts { uid: format!("p{o}"), ip: Some("10.0.0.1".into()), ready: true, revision: "rev".into(), ..PodFacts::default() })).collect();
+    let stamp = OperationStamp {
+        id: OPERATION.into(),
+        wish: WishKey::Stop,
+        requested_by: "kubectl-annotate".into(),
+        accepted_at: 1000,
+    };
+    facts.kube.pods = (0..3)
+        .map(|o| {
+            (
+                o,
+                PodFacts {
+                    uid: format!("p{o}"),
+                    ip: Some("10.0.0.1".into()),
+                    ready: true,
+                    revision: "rev".into(),
+                    ..PodFacts::default()
+                },
+            )
+        })
+        .collect();
     facts.kube.claims = (0..3)
-        .map(|o| (o, ClaimFacts { uid: format!("c{o}"), resource_version: "1".into(), bound: true, volume: format!("pv{o}"), ..ClaimFacts::default() }))
+        .map(|o| {
+            (
+                o,
+                ClaimFacts {
+                    uid: format!("c{o}"),
+                    resource_version: "1".into(),
+                    bound: true,
+                    volume: format!("pv{o}"),
+                    ..ClaimFacts::default()
+                },
+            )
+        })
         .collect();
     facts.kube.set = Some(SetFacts {
-        uid: "s".into(), resource_version: "1".into(), replicas: 3, update_revision: "rev".into(), observed: true, applied: objects::template_digest(&facts).unwrap(),
-        operation: step.map(|_| stamp), ..SetFacts::default()
+        uid: "s".into(),
+        resource_version: "1".into(),
+        replicas: 3,
+        update_revision: "rev".into(),
+        observed: true,
+        applied: objects::template_digest(&facts).unwrap(),
+        operation: step.map(|_| stamp),
+        ..SetFacts::default()
     });
     let budget = if step.is_some() { Budget::Closed } else { Budget::One };
     apply_companions(&mut facts, budget);
@@ -113,7 +222,11 @@ fn apply_companions(facts: &mut Facts, budget: Budget) {
 
 fn stamp_claims(facts: &mut Facts, seal: Option<String>) {
     for (ordinal, claim) in &mut facts.kube.claims {
-        claim.stamp = Some(crate::api::records::ClaimStamp { member: uuid(*ordinal), founding_id: founding_id(), seal: seal.clone() });
+        claim.stamp = Some(crate::api::records::ClaimStamp {
+            member: uuid(*ordinal),
+            founding_id: founding_id(),
+            seal: seal.clone(),
+        });
     }
 }
 
@@ -163,10 +276,20 @@ fn word(act: &Option<Act>) -> String {
         None => "-".into(),
         Some(Act::Command { command, .. }) => command.name().into(),
         Some(Act::Mark(mark)) => {
-            let keys: Vec<_> = mark.stamps.iter().map(|(k, v)| format!("{}{}", if v.is_some() { "+" } else { "-" }, k.rsplit('/').next().unwrap())).collect();
+            let keys: Vec<_> = mark
+                .stamps
+                .iter()
+                .map(|(k, v)| format!("{}{}", if v.is_some() { "+" } else { "-" }, k.rsplit('/').next().unwrap()))
+                .collect();
             format!("mark {} {}", mark.replicas.map_or("=".into(), |r| r.to_string()), keys.join(" "))
         }
-        Some(Act::Remember(r)) => if r.operation.is_some() { "accept".into() } else { "remember".into() },
+        Some(Act::Remember(r)) => {
+            if r.operation.is_some() {
+                "accept".into()
+            } else {
+                "remember".into()
+            }
+        }
         Some(Act::ApplySet(o)) => format!("set {}", o.body["spec"]["replicas"]),
         Some(Act::Apply(o)) => format!("apply {}", o.api.kind),
         Some(other) => format!("{other:?}").split(['(', ' ']).next().unwrap().to_owned(),
@@ -184,8 +307,16 @@ fn next(change: impl Fn(&mut Facts), from: Facts) -> String {
 fn at_rest_nothing_is_done() {
     assert_eq!(next(|_| {}, running(None)), "Running/-");
     assert_eq!(next(|f| f.kube.set.as_mut().unwrap().replicas = 1, running(None)), "Running/mark 3 ");
-    assert_eq!(next(|f| f.cluster.spec.image = "other".into(), running(None)), "Running/-", "an open store is not restarted by a template");
-    assert_eq!(next(|f| f.cluster.spec.size = 5, running(None)), "Running/-", "replicas come from the roster, never from size");
+    assert_eq!(
+        next(|f| f.cluster.spec.image = "other".into(), running(None)),
+        "Running/-",
+        "an open store is not restarted by a template"
+    );
+    assert_eq!(
+        next(|f| f.cluster.spec.size = 5, running(None)),
+        "Running/-",
+        "replicas come from the roster, never from size"
+    );
 }
 
 #[test]
@@ -195,7 +326,12 @@ fn each_step_of_the_stop_is_known_from_facts() {
     let open = |f: &mut Facts| {
         wish(f);
         let status = f.cluster.status.as_mut().unwrap();
-        status.operation = Some(crate::api::status::OperationStatus { id: OPERATION.into(), kind: "Stop".into(), accepted_at: "1970-01-01T00:16:40Z".into(), ..Default::default() });
+        status.operation = Some(crate::api::status::OperationStatus {
+            id: OPERATION.into(),
+            kind: "Stop".into(),
+            accepted_at: "1970-01-01T00:16:40Z".into(),
+            ..Default::default()
+        });
     };
     assert_eq!(next(open, running(None)), "Fenced/mark = +operation -spent");
     let stamped = |f: &mut Facts| {
@@ -203,11 +339,33 @@ fn each_step_of_the_stop_is_known_from_facts() {
         f.kube.set.as_mut().unwrap().operation = running(Some(Begun)).kube.set.unwrap().operation;
     };
     assert_eq!(next(stamped, running(None)), "Fenced/apply PodDisruptionBudget");
-    assert_eq!(next(|f| { stamped(f); apply_companions(f, Budget::Closed) }, running(None)), "Fenced/begin");
-    for (step, wanted) in [(Begun, "Frozen/freeze"), (Freezing, "Frozen/-"), (Quiesced, "Sealed/-"), (Sealed, "Committed/commit"), (Committed, "Committed/CreateSeal")] {
+    assert_eq!(
+        next(
+            |f| {
+                stamped(f);
+                apply_companions(f, Budget::Closed)
+            },
+            running(None)
+        ),
+        "Fenced/begin"
+    );
+    for (step, wanted) in [
+        (Begun, "Frozen/freeze"),
+        (Freezing, "Frozen/-"),
+        (Quiesced, "Sealed/-"),
+        (Sealed, "Committed/commit"),
+        (Committed, "Committed/CreateSeal"),
+    ] {
         assert_eq!(next(wish, running(Some(step))), wanted, "{step:?}");
     }
-    assert_eq!(next(|f| f.kube.evidence.rosters.clear(), { let mut f = running(Some(Begun)); wish(&mut f); f }), "RosterRecorded/CreateRoster");
+    assert_eq!(
+        next(|f| f.kube.evidence.rosters.clear(), {
+            let mut f = running(Some(Begun));
+            wish(&mut f);
+            f
+        }),
+        "RosterRecorded/CreateRoster"
+    );
     assert_eq!(next(wish, running(Some(Aborted))), "RollingBack/apply PodDisruptionBudget");
 }
 
@@ -216,29 +374,105 @@ fn before_the_commit_it_can_be_taken_back_and_after_it_not() {
     use OperationStep::*;
     for step in [Begun, Freezing, Quiesced, Sealed] {
         assert_eq!(next(|_| {}, running(Some(step))), "RollingBack/abort", "{step:?}, withdrawn");
-        assert_eq!(next(|f| { wish(f); annotate(f, keys::ABORT, OPERATION) }, running(Some(step))), "RollingBack/abort", "{step:?}, by annotation");
-        assert_eq!(next(|f| { wish(f); f.now += 1231 }, running(Some(step))), "RollingBack/abort", "{step:?}, too late");
-        assert_eq!(next(|f| { wish(f); annotate(f, keys::ABORT, "6-other") }, running(Some(step))) == "RollingBack/abort", false, "{step:?}, another's id");
+        assert_eq!(
+            next(
+                |f| {
+                    wish(f);
+                    annotate(f, keys::ABORT, OPERATION)
+                },
+                running(Some(step))
+            ),
+            "RollingBack/abort",
+            "{step:?}, by annotation"
+        );
+        assert_eq!(
+            next(
+                |f| {
+                    wish(f);
+                    f.now += 1231
+                },
+                running(Some(step))
+            ),
+            "RollingBack/abort",
+            "{step:?}, too late"
+        );
+        assert_eq!(
+            next(
+                |f| {
+                    wish(f);
+                    annotate(f, keys::ABORT, "6-other")
+                },
+                running(Some(step))
+            ) == "RollingBack/abort",
+            false,
+            "{step:?}, another's id"
+        );
     }
     assert_eq!(next(|f| annotate(f, keys::ABORT, OPERATION), running(Some(Committed))), "Committed/CreateSeal");
 }
 
 #[test]
 fn at_the_seal_the_wish_decides_the_direction() {
-    let sealed_up = || { let mut f = stopped(); let up = running(Some(OperationStep::Committed)); f.kube.pods = up.kube.pods; f.members = up.members; let set = f.kube.set.as_mut().unwrap(); (set.replicas, set.seal) = (3, None); f };
+    let sealed_up = || {
+        let mut f = stopped();
+        let up = running(Some(OperationStep::Committed));
+        f.kube.pods = up.kube.pods;
+        f.members = up.members;
+        let set = f.kube.set.as_mut().unwrap();
+        (set.replicas, set.seal) = (3, None);
+        f
+    };
     assert_eq!(next(wish, sealed_up()), "ScaledDown/mark 0 -activating +operation +seal");
-    assert_eq!(next(|f| { wish(f); stamp_claims(f, None) }, sealed_up()), "Committed/StampClaim", "claims carry the seal before a pod ends");
-    assert_eq!(next(|f| { wish(f); f.kube.claims.get_mut(&1).unwrap().deleting = true }, sealed_up()), "Committed/-", "a claim that would go with its pod holds the pod");
+    assert_eq!(
+        next(
+            |f| {
+                wish(f);
+                stamp_claims(f, None)
+            },
+            sealed_up()
+        ),
+        "Committed/StampClaim",
+        "claims carry the seal before a pod ends"
+    );
+    assert_eq!(
+        next(
+            |f| {
+                wish(f);
+                f.kube.claims.get_mut(&1).unwrap().deleting = true
+            },
+            sealed_up()
+        ),
+        "Committed/-",
+        "a claim that would go with its pod holds the pod"
+    );
     assert_eq!(next(wish, stopped()), "Stopped/-");
     assert_eq!(next(|_| {}, stopped()), "ScaledUp/mark 3 ");
-    assert_eq!(next(|f| f.kube.set = None, stopped()), "ScaledDown/set 0", "a lost StatefulSet is made again without replicas");
+    assert_eq!(
+        next(|f| f.kube.set = None, stopped()),
+        "ScaledDown/set 0",
+        "a lost StatefulSet is made again without replicas"
+    );
     assert_eq!(next(|f| f.cluster.spec.image = "fixed".into(), stopped()), "VolumesChecked/set 0");
-    assert_eq!(next(|f| f.cluster.status = None, stopped()), "Creating/remember", "a lost status is first sight, nothing starts");
+    assert_eq!(
+        next(|f| f.cluster.status = None, stopped()),
+        "Creating/remember",
+        "a lost status is first sight, nothing starts"
+    );
     for value in ["shutdwon", ""] {
         assert_eq!(next(|f| annotate(f, keys::MAINTENANCE, value), stopped()), "Held/-", "{value:?}");
     }
     assert_eq!(next(|f| f.cluster.spec.size = 2, stopped()), "Stopped/-", "the seal disagrees: nothing is started");
-    assert_eq!(next(|f| { wish(f); annotate(f, keys::RESTART, "n") }, stopped()), "Stopped/remember", "a restart does not apply and is not kept");
+    assert_eq!(
+        next(
+            |f| {
+                wish(f);
+                annotate(f, keys::RESTART, "n")
+            },
+            stopped()
+        ),
+        "Stopped/remember",
+        "a restart does not apply and is not kept"
+    );
 }
 
 #[test]
@@ -247,7 +481,17 @@ fn only_the_sealed_roster_is_activated() {
     let activating = |f: &mut Facts| f.kube.set.as_mut().unwrap().activating = Some(OPERATION.into());
     assert_eq!(next(activating, returned()), "Activated/activate");
     assert_eq!(next(wish, returned()), "ScaledDown/mark 0 ", "taken back");
-    assert_eq!(next(|f| { wish(f); activating(f) }, returned()), "Activated/activate", "only forward once the activation may have been sent");
+    assert_eq!(
+        next(
+            |f| {
+                wish(f);
+                activating(f)
+            },
+            returned()
+        ),
+        "Activated/activate",
+        "only forward once the activation may have been sent"
+    );
     type Change = fn(&mut MemberView);
     let wrong: [(&str, Change); 8] = [
         ("blank", |v| v.phase = MemberPhase::NoStore),
@@ -268,16 +512,35 @@ fn only_the_sealed_roster_is_activated() {
         };
         assert_eq!(next(one, returned()), "MembersComplete/-", "{what}");
     }
-    assert_eq!(next(|f| { activating(f); f.members.insert(1, Seen::Silent("refused".into())); }, returned()), "MembersComplete/-", "silent");
+    assert_eq!(
+        next(
+            |f| {
+                activating(f);
+                f.members.insert(1, Seen::Silent("refused".into()));
+            },
+            returned()
+        ),
+        "MembersComplete/-",
+        "silent"
+    );
 }
 
 #[test]
 fn a_stop_is_refused_for_each_thing_that_could_be_lost() {
     type Change = fn(&mut Facts);
     let rows: [(Reason, Change); 11] = [
-        (Reason::MemberUnreachable, |f| { f.members.insert(1, Seen::Silent("refused".into())); }),
-        (Reason::MembersMissing, |f| { f.kube.pods.remove(&1); f.members.remove(&1); }),
-        (Reason::MembersRecovering, |f| { if let Some(Seen::View(v)) = f.members.get_mut(&1) { v.phase = MemberPhase::Recovering } }),
+        (Reason::MemberUnreachable, |f| {
+            f.members.insert(1, Seen::Silent("refused".into()));
+        }),
+        (Reason::MembersMissing, |f| {
+            f.kube.pods.remove(&1);
+            f.members.remove(&1);
+        }),
+        (Reason::MembersRecovering, |f| {
+            if let Some(Seen::View(v)) = f.members.get_mut(&1) {
+                v.phase = MemberPhase::Recovering
+            }
+        }),
         (Reason::NotBackedUp, |f| each(f, |v| v.cluster.as_mut().unwrap().partitions.fully_backed = 270)),
         (Reason::NotBackedUp, |f| each(f, |v| v.cluster.as_mut().unwrap().partitions.migrating = 1)),
         (Reason::JobWithoutGuarantee, |f| each(f, |v| v.cluster.as_mut().unwrap().jobs = vec![job(Guarantee::None)])),
@@ -285,7 +548,9 @@ fn a_stop_is_refused_for_each_thing_that_could_be_lost() {
         (Reason::NoRoom, |f| each(f, |v| v.store.free_bytes = 0)),
         (Reason::ClaimDeleting, |f| f.kube.claims.get_mut(&0).unwrap().deleting = true),
         (Reason::ClaimMissing, |f| f.kube.claims.get_mut(&0).unwrap().bound = false),
-        (Reason::ClusterStateForbids, |f| each(f, |v| v.cluster.as_mut().unwrap().state = ClusterStateView::InTransition)),
+        (Reason::ClusterStateForbids, |f| {
+            each(f, |v| v.cluster.as_mut().unwrap().state = ClusterStateView::InTransition)
+        }),
     ];
     assert!(safety::why_not_stop(&running(None)).is_empty());
     for (reason, change) in rows {
@@ -310,7 +575,8 @@ fn a_loss_is_accepted_by_name_and_number_only() {
 #[test]
 fn a_member_that_shows_another_seal_prevents_the_commit() {
     type Change = fn(&mut SealView);
-    let rows: [Change; 4] = [|s| s.digest = "x".into(), |s| s.attempt = 9, |s| s.quiesced_index = 7, |s| s.operation = "6-x".into()];
+    let rows: [Change; 4] =
+        [|s| s.digest = "x".into(), |s| s.attempt = 9, |s| s.quiesced_index = 7, |s| s.operation = "6-x".into()];
     for change in rows {
         let mut facts = running(Some(OperationStep::Sealed));
         wish(&mut facts);
@@ -323,18 +589,57 @@ fn a_member_that_shows_another_seal_prevents_the_commit() {
 
 #[test]
 fn deletion_is_a_stop_and_what_never_formed_goes_at_once() {
-    let delete = |f: &mut Facts| f.cluster.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    let delete = |f: &mut Facts| {
+        f.cluster.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap()
+    };
     assert_eq!(next(delete, running(None)), "Preflight/accept");
     assert_eq!(next(delete, stopped()), "Releasing/Finalizer");
-    assert_eq!(next(|f| { delete(f); annotate(f, keys::DELETE, keys::DELETE_ABANDON) }, running(None)), "Releasing/Finalizer");
-    assert_eq!(next(|f| { delete(f); f.kube.namespace_terminating = true }, running(None)), "Releasing/Finalizer");
-    let blank = |f: &mut Facts| { f.kube = KubeFacts::default(); f.members.clear(); };
-    assert_eq!(next(|f| { blank(f); delete(f) }, running(None)), "Releasing/Finalizer");
+    assert_eq!(
+        next(
+            |f| {
+                delete(f);
+                annotate(f, keys::DELETE, keys::DELETE_ABANDON)
+            },
+            running(None)
+        ),
+        "Releasing/Finalizer"
+    );
+    assert_eq!(
+        next(
+            |f| {
+                delete(f);
+                f.kube.namespace_terminating = true
+            },
+            running(None)
+        ),
+        "Releasing/Finalizer"
+    );
+    let blank = |f: &mut Facts| {
+        f.kube = KubeFacts::default();
+        f.members.clear();
+    };
+    assert_eq!(
+        next(
+            |f| {
+                blank(f);
+                delete(f)
+            },
+            running(None)
+        ),
+        "Releasing/Finalizer"
+    );
 }
 
 #[test]
 fn nothing_is_founded_where_something_was() {
-    let blank = |f: &mut Facts| each(f, |v| { v.phase = MemberPhase::NoStore; v.cluster = None; v.founding_id = None; v.store.seal = None });
+    let blank = |f: &mut Facts| {
+        each(f, |v| {
+            v.phase = MemberPhase::NoStore;
+            v.cluster = None;
+            v.founding_id = None;
+            v.store.seal = None
+        })
+    };
     let found = |f: &mut Facts| {
         let plan = plan(f);
         matches!(plan.act, Some(Act::Command { command: Command::Found(_), .. } | Act::CreateFounding(_)))
@@ -343,7 +648,9 @@ fn nothing_is_founded_where_something_was() {
     let rows: [(&str, Change); 3] = [
         ("a roster", |_| {}),
         ("stamped claims", |f| f.kube.evidence.rosters.clear()),
-        ("a seal", |f| { f.kube.evidence = stopped().kube.evidence; }),
+        ("a seal", |f| {
+            f.kube.evidence = stopped().kube.evidence;
+        }),
     ];
     for (what, change) in rows {
         let mut facts = running(None);

@@ -76,7 +76,8 @@ fn judge(type_: ConditionType, facts: &Facts, plan: &Plan, requests: &Requests) 
         ConditionType::Ready => ready(facts, plan, stopped),
         ConditionType::Reconciling => {
             let resting = matches!(plan.step, Step::Running | Step::Stopped | Step::Held) && plan.act.is_none();
-            return (!resting && !plan.stalled && !matches!(plan.step, Step::Releasing)).then(|| judged(true, plan.reason, plan.message.clone()));
+            return (!resting && !plan.stalled && !matches!(plan.step, Step::Releasing))
+                .then(|| judged(true, plan.reason, plan.message.clone()));
         }
         ConditionType::Stalled => return plan.stalled.then(|| judged(true, plan.reason, plan.message.clone())),
         ConditionType::Stopped => stopped_condition(facts, plan, stopped),
@@ -86,7 +87,11 @@ fn judge(type_: ConditionType, facts: &Facts, plan: &Plan, requests: &Requests) 
         ConditionType::JobsPreserved => jobs_preserved(facts),
         ConditionType::DoorsOpen => {
             let open = doors_open(facts);
-            judged(open, if open { Reason::DoorsOpen } else { Reason::DoorsClosed }, if open { "clients are served" } else { "no client is served" })
+            judged(
+                open,
+                if open { Reason::DoorsOpen } else { Reason::DoorsClosed },
+                if open { "clients are served" } else { "no client is served" },
+            )
         }
     })
 }
@@ -120,12 +125,18 @@ fn members_complete(facts: &Facts, stopped: bool) -> Judged {
         return judged(false, Reason::StoppedAsAsked, "no member runs");
     }
     match standing(facts) {
-        Ok(Standing::Sealed(seal)) => {
-            against(&safety::why_not_activate(facts, &seal.record), Reason::AllPresent, Reason::MembersMissing, "the recorded members are there on their sealed stores")
-        }
-        Ok(Standing::Running(_) | Standing::Unrecorded { .. }) => {
-            against(&safety::absentees(facts), Reason::AllPresent, Reason::MembersMissing, "the recorded members are there")
-        }
+        Ok(Standing::Sealed(seal)) => against(
+            &safety::why_not_activate(facts, &seal.record),
+            Reason::AllPresent,
+            Reason::MembersMissing,
+            "the recorded members are there on their sealed stores",
+        ),
+        Ok(Standing::Running(_) | Standing::Unrecorded { .. }) => against(
+            &safety::absentees(facts),
+            Reason::AllPresent,
+            Reason::MembersMissing,
+            "the recorded members are there",
+        ),
         _ => judged(false, Reason::Founding, "the cluster is not founded yet"),
     }
 }
@@ -137,18 +148,30 @@ fn stop_ready(facts: &Facts, plan: &Plan) -> Judged {
     if facts.machine().is_none() {
         return unknown("no member answers");
     }
-    against(&safety::why_not_stop(facts), Reason::PreflightPassed, Reason::PreflightRefused, "a stop asked for now would pass preflight")
+    against(
+        &safety::why_not_stop(facts),
+        Reason::PreflightPassed,
+        Reason::PreflightRefused,
+        "a stop asked for now would pass preflight",
+    )
 }
 
 fn volumes_intact(facts: &Facts, requests: &Requests) -> Judged {
     match standing(facts) {
         Ok(Standing::Sealed(seal)) => {
             let wrong = safety::why_not_return(facts, requests, &seal.record);
-            let reason = wrong.first().map_or(Reason::VolumeReplaced, |b| if b.reason == Reason::VolumeReplaced.as_str() { Reason::VolumeReplaced } else { Reason::ClaimMissing });
+            let reason = wrong.first().map_or(Reason::VolumeReplaced, |b| {
+                if b.reason == Reason::VolumeReplaced.as_str() { Reason::VolumeReplaced } else { Reason::ClaimMissing }
+            });
             against(&wrong, Reason::VolumesAsRecorded, reason, "each claim is the recorded one")
         }
         Ok(Standing::Running(kept)) => {
-            let wrong = kept.record.members.iter().filter(|m| !facts.kube.claims.get(&m.ordinal).is_some_and(|c| c.bound && !c.deleting)).count();
+            let wrong = kept
+                .record
+                .members
+                .iter()
+                .filter(|m| !facts.kube.claims.get(&m.ordinal).is_some_and(|c| c.bound && !c.deleting))
+                .count();
             if wrong == 0 {
                 judged(true, Reason::VolumesAsRecorded, "each claim is there and bound")
             } else {
@@ -160,7 +183,11 @@ fn volumes_intact(facts: &Facts, requests: &Requests) -> Judged {
 }
 
 fn jobs_preserved(facts: &Facts) -> Judged {
-    let old = facts.cluster.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::JobsPreserved.as_str()));
+    let old = facts
+        .cluster
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::JobsPreserved.as_str()));
     let (Some(seal), Some(machine)) = (facts.kube.evidence.seal(), facts.machine()) else {
         return unknown("no stop was recorded yet");
     };
@@ -168,7 +195,9 @@ fn jobs_preserved(facts: &Facts) -> Judged {
         return unknown("decided when the members are activated");
     }
     // A ledger speaks about one return; jobs that came and went later are no concern of it.
-    if let Some(known) = old.filter(|c| c.status != "Unknown" && machine.operation.as_ref().is_none_or(|op| op.id != seal.record.operation)) {
+    if let Some(known) = old
+        .filter(|c| c.status != "Unknown" && machine.operation.as_ref().is_none_or(|op| op.id != seal.record.operation))
+    {
         return Judged {
             status: if known.status == "True" { "True" } else { "False" },
             reason: if known.status == "True" { Reason::AllResumed } else { Reason::JobNotResumed },
@@ -179,10 +208,15 @@ fn jobs_preserved(facts: &Facts) -> Judged {
     let bad: Vec<_> = outcomes.iter().filter(|o| o.verdict.is_some_and(|v| v != Verdict::Resumed)).collect();
     let open = outcomes.iter().filter(|o| o.verdict.is_none()).count();
     match (bad.is_empty(), open) {
-        (true, 0) => judged(true, Reason::AllResumed, format!("all {} jobs went on from the snapshots of {}", outcomes.len(), seal.name)),
+        (true, 0) => judged(
+            true,
+            Reason::AllResumed,
+            format!("all {} jobs went on from the snapshots of {}", outcomes.len(), seal.name),
+        ),
         (true, _) => unknown("jobs are starting"),
         (false, _) => {
-            let said: Vec<_> = bad.iter().map(|o| format!("{}: {:?}", o.name, o.verdict.unwrap_or(Verdict::Failed))).collect();
+            let said: Vec<_> =
+                bad.iter().map(|o| format!("{}: {:?}", o.name, o.verdict.unwrap_or(Verdict::Failed))).collect();
             judged(false, Reason::JobNotResumed, said.join("; "))
         }
     }

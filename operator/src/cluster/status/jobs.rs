@@ -11,7 +11,8 @@ use crate::cluster::facts::Facts;
 /// Jobs that did not end.
 pub fn jobs(facts: &Facts) -> Option<JobsStatus> {
     let machine = facts.machine()?;
-    let mut alive: Vec<&JobView> = machine.jobs.iter().filter(|job| !ended(job.status) || job.status == JobStatus::Failed).collect();
+    let mut alive: Vec<&JobView> =
+        machine.jobs.iter().filter(|job| !ended(job.status) || job.status == JobStatus::Failed).collect();
     alive.sort_by_key(|job| (rank(job), job.id));
     let running = alive.iter().filter(|job| job.status == JobStatus::Running).count();
     Some(JobsStatus {
