@@ -115,6 +115,10 @@ pub struct Job {
     pub snapshot: Option<SnapshotRef>,
     /// Newest one that is durable on every replica.
     pub durable: Option<SnapshotRef>,
+    /// Executions up to this one are closed: a crash or a seal took the RAM that they committed in. Of theirs only
+    /// `snapshot` counts, whatever files or replicas still show of them. Never taken back.
+    #[serde(default)]
+    pub closed_up_to: Option<ExecutionId>,
     /// What the current execution started from.
     pub started_from: Option<SnapshotRef>,
     /// Set when the cluster returns, judged when the job runs again.
@@ -139,6 +143,22 @@ impl Job {
     /// Runs no more and never will.
     pub fn ended(&self) -> bool {
         matches!(self.status, JobStatus::Completed | JobStatus::Cancelled)
+    }
+
+    /// A snapshot of this execution may be committed that no fact names yet.
+    pub fn is_open(&self, execution: ExecutionId) -> bool {
+        self.closed_up_to.is_none_or(|closed| execution > closed)
+    }
+
+    /// Of an execution that is not closed, or what the recovery that closed it found whole.
+    pub fn counts(&self, (execution, epoch): (ExecutionId, Epoch)) -> bool {
+        self.is_open(execution) || self.snapshot.as_ref().is_some_and(|known| known.position() == (execution, epoch))
+    }
+
+    /// Newer than any fact, and not of a closed execution.
+    pub fn exceeds_facts(&self, (execution, epoch): (ExecutionId, Epoch)) -> bool {
+        let known = self.snapshot.as_ref().map(SnapshotRef::position);
+        self.is_open(execution) && Some((execution, epoch)) > known
     }
 
     /// Has work to do whenever the cluster lets it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::ids::{ExecutionId, MemberId, PartitionId};
-use crate::job::{Guarantee, Job, Returning, SnapshotRef};
+use crate::job::{Guarantee, Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::Operation;
 
@@ -160,8 +160,7 @@ pub fn why_not_restore(job: &Job, restore: Option<&SnapshotRef>) -> Option<Reaso
         Some(Reason::Restore { job: job.name.clone(), given, why: why.into() })
     };
     let (given, known) = (restore.map(SnapshotRef::position), job.snapshot.as_ref().map(SnapshotRef::position));
-    let exactly = matches!(job.returning, Some(Returning::FromCrash))
-        || job.snapshot.as_ref().is_some_and(|s| s.terminal.is_some());
+    let exactly = job.snapshot.as_ref().is_some_and(|s| s.terminal.is_some());
     if job.guarantee == Guarantee::None {
         return if restore.is_some() { refuse("it keeps no snapshots") } else { None };
     }
@@ -171,8 +170,8 @@ pub fn why_not_restore(job: &Job, restore: Option<&SnapshotRef>) -> Option<Reaso
     match (given, known) {
         (None, Some(_)) => refuse("it has a committed snapshot"),
         (Some(given), Some(known)) if given < known => refuse("a newer one is committed"),
-        (given, known) if matches!(job.returning, Some(Returning::FromCrash)) && given != known => {
-            refuse("only what the crash left whole counts")
+        (Some(given), known) if Some(given) != known && !job.is_open(given.0) => {
+            refuse("its execution was closed by a recovery, and only what that found whole counts")
         }
         (Some((execution, _)), Some(known)) if exactly && given != Some(known) && execution <= known.0 => {
             refuse("the terminal snapshot is the last of its execution")

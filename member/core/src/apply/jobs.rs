@@ -62,6 +62,7 @@ pub(super) fn submit(machine: &mut Machine, definition: Definition) -> Answer {
             cause: None,
             snapshot: None,
             durable: None,
+            closed_up_to: None,
             started_from: None,
             returning: None,
             verdict: None,
@@ -245,6 +246,12 @@ pub(super) fn durable(machine: &mut Machine, index: LogIndex, taken: Taken) -> A
     }
     if job.durable.as_ref().is_some_and(|known| known.position() >= position) {
         return already();
+    }
+    if !job.counts(position) {
+        return Err(Refused::BadSnapshot {
+            name: job.name.clone(),
+            why: format!("execution {} was closed by a recovery that did not choose it", taken.execution),
+        });
     }
     let known = job.snapshot.as_ref().filter(|known| known.position() >= position);
     let terminal = known.filter(|known| known.position() == position).and_then(|known| known.terminal.clone());

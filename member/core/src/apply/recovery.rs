@@ -255,6 +255,7 @@ fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, wish: &
 
 /// A job goes on from the newest snapshot that is whole on every store.
 fn fall_back(job: &mut Job, rejoined: &BTreeMap<MemberId, Rejoin>) {
+    job.closed_up_to = Some(job.execution);
     let whole = |snapshot: &&SnapshotRef| {
         let held = HeldEpoch { job: job.id, execution: snapshot.execution, epoch: snapshot.epoch };
         rejoined.values().all(|rejoin| rejoin.store.epochs.contains(&held))

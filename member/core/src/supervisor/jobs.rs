@@ -6,7 +6,7 @@
 use super::presence::Roll;
 use crate::command::{Command, RuntimeWish};
 use crate::ids::MemberId;
-use crate::job::{Guarantee, Job, JobStatus, Returning, SnapshotRef};
+use crate::job::{Guarantee, Job, JobStatus, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::OperationStep;
 use crate::report::{EpochReport, MemberReport, Observations};
@@ -92,41 +92,26 @@ fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<
     (!jobs.is_empty()).then_some(Command::Runtime { fence: machine.fence, members, jobs })
 }
 
-/// The newest snapshot that is committed; after a crash only what the machine found whole.
+/// The newest snapshot that is committed; of executions before a recovery only what the machine found whole.
 fn restore(job: &Job, observations: &Observations, roll: &Roll) -> Option<SnapshotRef> {
     if job.guarantee == Guarantee::None {
         return None;
     }
-    if matches!(job.returning, Some(Returning::FromCrash)) {
-        return job.snapshot.clone();
-    }
     let here = observations.members.iter().filter(|(member, _)| roll.is_here(**member));
     let told = here
         .flat_map(|(_, observed)| &observed.report.committed)
-        .filter(|epoch| epoch.job == job.id)
+        .filter(|epoch| epoch.job == job.id && job.exceeds_facts((epoch.execution, epoch.epoch)))
         .map(EpochReport::to_ref);
-    let newest = told.max_by_key(SnapshotRef::position);
-    match (&job.snapshot, newest) {
-        (Some(fact), Some(told)) if told.position() > fact.position() => Some(told),
-        (None, told) => told,
-        (fact, _) => fact.clone(),
-    }
+    told.max_by_key(SnapshotRef::position).or_else(|| job.snapshot.clone())
 }
 
 /// A suspended job of which more was published than any fact says: a seal would not have it.
 pub(super) fn unwritten<'a>(machine: &'a Machine, observations: &Observations) -> Option<&'a Job> {
     let newer = |job: &&Job| {
-        let told = observations
-            .members
-            .values()
-            .flat_map(|observed| &observed.report.committed)
-            .filter(|epoch| epoch.job == job.id);
-        let newest = told.map(|epoch| (epoch.execution, epoch.epoch)).max();
-        newest > job.snapshot.as_ref().map(SnapshotRef::position)
+        let mut told = observations.members.values().flat_map(|observed| &observed.report.committed);
+        told.any(|epoch| epoch.job == job.id && job.exceeds_facts((epoch.execution, epoch.epoch)))
     };
-    // After a return only the machine says what a job goes on from.
-    let suspended = |job: &&Job| job.status == JobStatus::Suspended && job.returning.is_none();
-    machine.jobs.values().filter(suspended).find(newer)
+    machine.jobs.values().filter(|job| job.status == JobStatus::Suspended).find(newer)
 }
 
 /// Snapshots that every member has on disk.
@@ -141,7 +126,8 @@ pub(super) fn durable(machine: &Machine, observations: &Observations, roll: &Rol
             let same = |other: &EpochReport| {
                 (other.job, other.execution, other.epoch) == (epoch.job, epoch.execution, epoch.epoch)
             };
-            epoch.job == job.id && machine.roster.keys().all(|member| flushed(member).iter().any(same))
+            let counts = epoch.job == job.id && job.counts((epoch.execution, epoch.epoch));
+            counts && machine.roster.keys().all(|member| flushed(member).iter().any(same))
         };
         let first = machine.roster.keys().next()?;
         let epoch = flushed(first).iter().filter(everywhere).max_by_key(|epoch| (epoch.execution, epoch.epoch))?;

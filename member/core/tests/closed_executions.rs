@@ -1,0 +1,288 @@
+//! A crash or a seal closes executions: what a disk or a replica still shows of them is no snapshot to go on from.
+//!
+//! Law: EXACT: the choice of a recovery is final, also when the first engine after it falls before anything was cut back.
+//! Must not know: the map.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use jet_core::command::RuntimeWish;
+use jet_core::recovery::HeldEpoch;
+use jet_core::report::{EpochReport, MemberReport, Observations, Observed};
+use jet_core::roster::{Founder, RosterEntry};
+use jet_core::{
+    Boot, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, Job, JobId, Machine, MemberId,
+    Outcome, SnapshotRecord, SnapshotRef, StoreReport, TableVersion, Version, apply, supervisor,
+};
+
+const PARTITIONS: u16 = 3;
+const MEMBERS: u128 = 2;
+
+fn member(n: u128) -> MemberId {
+    MemberId(uuid::Uuid::from_u128(n))
+}
+
+struct World {
+    machine: Machine,
+    index: u64,
+    boot: Boot,
+}
+
+impl World {
+    /// Two members, one job in its first execution, epoch 56 durable everywhere.
+    fn with_durable_56() -> Self {
+        let mut world = World { machine: Machine::default(), index: 0, boot: Boot(1) };
+        let founder = |n: u128| Founder {
+            member: member(n),
+            entry: RosterEntry { ordinal: n as u32, boot: Boot(1), volume_id: format!("v{n}"), log_line: 1 },
+        };
+        world.does(Command::Found {
+            id: FoundingId::default(),
+            members: (0..MEMBERS).map(founder).collect(),
+            partition_count: PARTITIONS,
+            backup_count: 1,
+            permit_digest: Digest::default(),
+        });
+        world.opens(1);
+        world.does(Command::Submit {
+            name: "j".into(),
+            sql: String::new(),
+            guarantee: Guarantee::ExactlyOnce,
+            interval_ms: 1,
+            plan: String::new(),
+            fingerprint: String::new(),
+        });
+        world.runs(None);
+        world.does(durable(1, 56));
+        world
+    }
+
+    fn try_(&mut self, command: Command) -> Outcome {
+        self.index += 1;
+        apply(&mut self.machine, self.index, command)
+    }
+
+    fn does(&mut self, command: Command) {
+        match self.try_(command.clone()) {
+            Outcome::Done { .. } => {}
+            Outcome::Refused(refused) => panic!("{command:?}: {refused}"),
+        }
+    }
+
+    fn refuses(&mut self, command: Command) {
+        assert!(matches!(self.try_(command.clone()), Outcome::Refused(_)), "{command:?} is not refused");
+    }
+
+    fn opens(&mut self, generation: u64) {
+        for n in 0..MEMBERS {
+            self.does(Command::Opened { member: member(n), boot: self.boot, generation: Generation(generation) });
+        }
+    }
+
+    fn job(&self) -> &Job {
+        &self.machine.jobs[&JobId(1)]
+    }
+
+    fn runtime(&self, restore: Option<SnapshotRef>) -> Command {
+        Command::Runtime {
+            fence: self.machine.fence,
+            members: (0..MEMBERS).map(member).collect(),
+            jobs: vec![RuntimeWish { job: JobId(1), restore }],
+        }
+    }
+
+    fn runs(&mut self, restore: Option<SnapshotRef>) {
+        self.does(self.runtime(restore));
+    }
+
+    fn falls(&mut self) {
+        self.does(Command::RuntimeLost { number: self.machine.last_runtime, cause: "t".into() });
+    }
+
+    /// Power loss of all; member 0 has a file of epoch 57 beside that of 56.
+    fn crashes(&mut self) {
+        self.boot = Boot(2);
+        self.does(Command::Recover { observed: (0..MEMBERS).map(|n| (member(n), Boot(2))).collect() });
+        for n in 0..MEMBERS {
+            let held = |epoch| HeldEpoch { job: JobId(1), execution: ExecutionId(1), epoch: Epoch(epoch) };
+            let store = StoreReport {
+                generation: Generation(1),
+                seal: None,
+                partitions: vec![Some(Version { installed: TableVersion(1), seq: 7 }); usize::from(PARTITIONS)],
+                epochs: if n == 0 { vec![held(56), held(57)] } else { vec![held(56)] },
+            };
+            self.does(Command::Rejoined { member: member(n), boot: Boot(2), volume_id: format!("v{n}"), store });
+            self.does(Command::Loaded { member: member(n), boot: Boot(2), content_digest: Digest::default() });
+        }
+        self.does(Command::RecoverTable {});
+        let unsynced: Vec<_> = self
+            .machine
+            .table
+            .entries()
+            .flat_map(|(p, e)| e.replicas.iter().filter(|r| !r.synced).map(move |r| (p, r.member, e.changed)))
+            .collect();
+        for (partition, member, table_version) in unsynced {
+            self.does(Command::Synced { partition, member, boot: Boot(2), table_version });
+        }
+        self.does(Command::SelfActivate {});
+        self.opens(2);
+    }
+
+    /// Everybody is here, final as of now; member 0 tells of these commits.
+    fn observed(&self, committed: &[(u64, u64)], flushed: &[(u64, u64)]) -> Observations {
+        let told = |points: &[(u64, u64)]| points.iter().map(|(execution, epoch)| report(*execution, *epoch)).collect();
+        let observed = |n: u128| Observed {
+            heard_ms_ago: 0,
+            boot: self.boot,
+            volume_id: format!("v{n}"),
+            report: MemberReport {
+                committed_at: self.machine.applied,
+                committed: if n == 0 { told(committed) } else { Vec::new() },
+                flushed: told(flushed),
+                ..MemberReport::default()
+            },
+        };
+        Observations {
+            members: (0..MEMBERS).map(|n| (member(n), observed(n))).collect(),
+            leader_for_ms: 60_000,
+            operation_for_ms: None,
+        }
+    }
+
+    /// What the next engine would go on from.
+    fn planned(&self, committed: &[(u64, u64)]) -> Option<(u64, u64)> {
+        let commands = supervisor::plan(&self.machine, &self.observed(committed, &[]));
+        let wishes = commands.iter().find_map(|command| match command {
+            Command::Runtime { jobs, .. } => Some(jobs),
+            _ => None,
+        });
+        wishes.expect("a runtime is planned")[0].restore.as_ref().map(|r| (r.execution.0, r.epoch.0))
+    }
+}
+
+fn record() -> SnapshotRecord {
+    SnapshotRecord { bytes: 1, rows_read: 1, digest: Digest("d".into()), table_version: TableVersion(1) }
+}
+
+fn report(execution: u64, epoch: u64) -> EpochReport {
+    EpochReport { job: JobId(1), execution: ExecutionId(execution), epoch: Epoch(epoch), record: record() }
+}
+
+fn durable(execution: u64, epoch: u64) -> Command {
+    Command::Durable { job: JobId(1), execution: ExecutionId(execution), epoch: Epoch(epoch), record: record() }
+}
+
+#[test]
+fn an_epoch_that_a_crash_left_half_is_not_gone_on_from_after_the_first_engine_fell() {
+    let mut world = World::with_durable_56();
+    world.crashes();
+    assert_eq!(world.planned(&[(1, 57)]), Some((1, 56)));
+    world.runs(world.job().snapshot.clone());
+    world.falls();
+    // Nothing was cut back yet: the home of the job still tells of 57.
+    assert_eq!(world.planned(&[(1, 57)]), Some((1, 56)));
+    world.refuses(world.runtime(Some(report(1, 57).to_ref())));
+    // What the new execution commits counts, beside the leftover.
+    assert_eq!(world.planned(&[(1, 57), (2, 57)]), Some((2, 57)));
+    world.runs(Some(report(2, 57).to_ref()));
+}
+
+#[test]
+fn a_leftover_of_a_closed_execution_never_becomes_durable() {
+    let mut world = World::with_durable_56();
+    world.crashes();
+    world.runs(world.job().snapshot.clone());
+    let planned = supervisor::plan(&world.machine, &world.observed(&[], &[(1, 57)]));
+    assert!(!planned.iter().any(|command| matches!(command, Command::Durable { .. })), "{planned:?}");
+    world.refuses(durable(1, 57));
+    world.does(durable(2, 57));
+    assert_eq!(world.job().durable.as_ref().map(SnapshotRef::position), Some((ExecutionId(2), Epoch(57))));
+}
+
+#[test]
+fn a_suspended_job_with_a_leftover_holds_no_stop() {
+    let mut world = World::with_durable_56();
+    world.crashes();
+    world.runs(world.job().snapshot.clone());
+    world.falls();
+    world.does(Command::Suspend { name: "j".into() });
+    let op = jet_core::OperationId { seq: 1, random: "x".into() };
+    world.does(Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false });
+    world.does(Command::Freeze { op: op.clone(), commit_within_ms: 1_000 });
+    let mut observations = world.observed(&[(1, 57)], &[]);
+    let counted = jet_core::view::counted_snapshots(&world.machine);
+    for (member, observed) in &mut observations.members {
+        let content = |partition: jet_core::PartitionId| jet_core::PartitionContent {
+            partition,
+            version: Version { installed: TableVersion(1), seq: 9 },
+            entries: 1,
+            digest: Digest::default(),
+        };
+        observed.report.contents = Some(jet_core::report::ContentsReport {
+            op: op.clone(),
+            attempt: world.machine.operation(&op).unwrap().attempt,
+            table_version: world.machine.table.version,
+            counted: counted.clone(),
+            contents: world.machine.table.held_by(*member).into_iter().map(content).collect(),
+        });
+    }
+    let planned = supervisor::plan(&world.machine, &observations);
+    assert!(planned.iter().any(|command| matches!(command, Command::Quiesced { .. })), "{planned:?}");
+}
+
+#[test]
+fn a_return_closes_what_was_sealed() {
+    let mut world = World::with_durable_56();
+    let op = jet_core::OperationId { seq: 1, random: "x".into() };
+    world.falls();
+    world.does(Command::Suspend { name: "j".into() });
+    world.does(Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false });
+    world.does(Command::Freeze { op: op.clone(), commit_within_ms: 1_000 });
+    let content = |p| jet_core::PartitionContent {
+        partition: jet_core::PartitionId(p),
+        version: Version { installed: TableVersion(1), seq: 9 },
+        entries: 1,
+        digest: Digest::default(),
+    };
+    world.does(Command::Quiesced { op: op.clone(), attempt: 1, contents: (0..PARTITIONS).map(content).collect() });
+    let quiesced = world.machine.operation(&op).unwrap().quiesced.clone().unwrap();
+    let seal = |n: u128| jet_core::SealRecord {
+        boot: Boot(1),
+        volume_id: format!("v{n}"),
+        generation: Generation(1),
+        digest: Digest(format!("d{n}")),
+        content_digest: quiesced.members[&member(n)].clone(),
+        quiesced_index: quiesced.index,
+        entries: 1,
+        bytes: 1,
+    };
+    for n in 0..MEMBERS {
+        world.does(Command::Sealed { op: op.clone(), attempt: 1, member: member(n), seal: seal(n) });
+    }
+    world.does(Command::Commit { op: op.clone(), roster_digest: jet_core::view::roster_digest(&world.machine) });
+    world.boot = Boot(2);
+    world.does(Command::Recover { observed: BTreeMap::from([(member(0), Boot(2))]) });
+    for n in 0..MEMBERS {
+        let sealed = seal(n);
+        let seal = jet_core::recovery::StoreSeal {
+            generation: Generation(1),
+            operation: op.clone(),
+            attempt: 1,
+            digest: sealed.digest.clone(),
+            content_digest: sealed.content_digest.clone(),
+        };
+        let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
+        world.does(Command::Rejoined { member: member(n), boot: Boot(2), volume_id: format!("v{n}"), store });
+        world.does(Command::Loaded { member: member(n), boot: Boot(2), content_digest: sealed.content_digest });
+    }
+    world.does(Command::Activate { op: op.clone(), sealed_generation: Generation(1), wishes: vec![] });
+    world.opens(2);
+    world.does(Command::Open { op });
+    world.does(Command::Resume { name: "j".into() });
+    assert_eq!(world.planned(&[(1, 57)]), Some((1, 56)));
+    world.runs(world.job().snapshot.clone());
+    world.falls();
+    assert_eq!(world.planned(&[(1, 57)]), Some((1, 56)));
+    world.refuses(world.runtime(Some(report(1, 57).to_ref())));
+}
