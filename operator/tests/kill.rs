@@ -3,6 +3,8 @@
 //!
 //! Laws: STOP HOLD RESUME CRASH. Runs against a small in-memory Kubernetes with its preconditions, and scripted members.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use jet_operator::api::annotations as keys;

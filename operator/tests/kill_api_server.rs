@@ -3,6 +3,8 @@
 //! Laws: STOP RESUME CRASH. StatefulSet controller, kubelet and members are scripted. Where no API server can be had the
 //! test says so in one line and runs nothing; CI has one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[allow(dead_code)]
 mod server;
 mod world;

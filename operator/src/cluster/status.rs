@@ -3,6 +3,8 @@
 //! Law: no sentence carries a time or a counter that moves by itself; `lastTransitionTime` moves only with the status;
 //! `Reconciling` and `Stalled` are absent when they do not hold. Must not know: how it is written.
 
+use jet_admin_api::member::MemberPhase;
+
 use crate::api::records::{OperationStamp, SpentWish};
 use crate::api::status::{
     BLOCKERS_LISTED, Blocker, HISTORY_KEPT, HistoryEntry, OperationStatus, RosterMemberStatus, RosterStatus,
@@ -114,14 +116,20 @@ fn held_phase(facts: &Facts) -> &'static str {
     if conditions::is_stopped(facts) { "Stopped" } else { "Held" }
 }
 
+/// Recorded members that are there / recorded members, as the members tell it: a pod's readiness comes later.
 fn members(facts: &Facts) -> String {
-    let wanted = match standing(facts) {
-        Ok(standing) => standing.roster_size(),
-        Err(_) => None,
-    };
+    let standing = standing(facts);
+    let wanted = standing.as_ref().ok().and_then(Standing::roster_size);
     let wanted = wanted.unwrap_or(facts.cluster.spec.size.max(0).cast_unsigned());
-    let ready = facts.kube.pods.values().filter(|pod| pod.ready).count();
-    format!("{ready}/{wanted}")
+    let there = facts.members.values().filter_map(|seen| match seen {
+        Seen::View(view) => Some(view.phase),
+        Seen::Silent(_) => None,
+    });
+    let there = there.filter(|phase| match standing {
+        Ok(Standing::Sealed(_)) => matches!(phase, MemberPhase::WaitingForActivate | MemberPhase::Serving),
+        _ => matches!(phase, MemberPhase::Serving | MemberPhase::Sealed),
+    });
+    format!("{}/{wanted}", there.count())
 }
 
 fn selector(facts: &Facts) -> String {

@@ -3,7 +3,8 @@
 //! Law: an event for each done step and for each change of standing, none for a pass that changed nothing. Must not
 //! know: how events are published.
 
-use crate::api::{ConditionType, JetClusterStatus};
+use crate::api::status::Blocker;
+use crate::api::{ConditionType, JetClusterStatus, Reason};
 use crate::cluster::pass::Outcome;
 use crate::cluster::plan::{Act, Plan, Step};
 
@@ -14,7 +15,7 @@ pub struct Line {
     pub warning: bool,
     /// CamelCase.
     pub reason: String,
-    /// What was tried.
+    /// What was tried, on what: events that share reason and action are counted as one, and only the first note stays.
     pub action: String,
     /// One sentence.
     pub note: String,
@@ -25,20 +26,23 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     let mut lines = Vec::new();
     let operation = plan.operation.as_ref().or(plan.ended.as_ref().map(|(op, _)| op));
     let tail = operation.map(|op| format!(" (operation {})", op.id)).unwrap_or_default();
-    let line = |warning: bool, reason: String, note: String| Line {
+    let about = |warning: bool, reason: String, action: String, note: String| Line {
         warning,
         reason,
-        action: format!("{:?}", plan.step),
+        action,
         note: format!("{note}{tail}"),
     };
+    let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
     match outcome {
-        Outcome::Done(_) if tells(plan) => lines.push(line(plan.spent.is_some(), reason(plan), plan.message.clone())),
+        Outcome::Done(_) if tells(plan) => {
+            lines.push(about(plan.spent.is_some(), reason(plan), deed(plan), plan.message.clone()));
+        }
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
         _ => {}
     }
     let standing = |s: Option<&JetClusterStatus>| s.and_then(|s| s.phase.clone()).unwrap_or_default();
     if standing(old) != standing(Some(new)) && matches!(plan.step, Step::Stopped | Step::Running) {
-        lines.push(line(false, format!("{:?}", plan.step), plan.message.clone()));
+        lines.push(line(false, standing(Some(new)), rest(plan, new)));
     }
     let stalled = |s: Option<&JetClusterStatus>| {
         let stalled =
@@ -50,9 +54,39 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     }
     let known = old.map(|s| s.blockers.as_slice()).unwrap_or_default();
     for blocker in new.blockers.iter().filter(|b| !known.iter().any(|k| k.object == b.object && k.reason == b.reason)) {
-        lines.push(line(true, blocker.reason.clone(), format!("{}: {}", blocker.object, blocker.message)));
+        if !is_on_its_way(plan, blocker) {
+            let note = format!("{}: {}", blocker.object, blocker.message);
+            lines.push(about(true, blocker.reason.clone(), format!("Await {}", blocker.object), note));
+        }
     }
     lines
+}
+
+/// A member that is only on its way is no warning: the status names it meanwhile, and what keeps it away is told.
+fn is_on_its_way(plan: &Plan, blocker: &Blocker) -> bool {
+    let starting =
+        matches!(plan.step, Step::Creating | Step::Founding | Step::ScaledUp | Step::MembersComplete | Step::Activated);
+    let moving = [Reason::MembersMissing, Reason::MembersRecovering].map(Reason::as_str);
+    starting && blocker.command.is_none() && moving.contains(&blocker.reason.as_str())
+}
+
+/// What is true now that it rests.
+fn rest(plan: &Plan, new: &JetClusterStatus) -> String {
+    let ready = new.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+    match (plan.step, ready) {
+        (Step::Running, Some(ready)) => ready.message.clone(),
+        _ => plan.message.clone(),
+    }
+}
+
+fn deed(plan: &Plan) -> String {
+    match &plan.act {
+        Some(Act::Command { ordinal, command }) => format!("{} {ordinal}", command.name()),
+        Some(Act::CreateFounding(_)) => "CreateFounding".into(),
+        Some(Act::CreateRoster(record)) => format!("CreateRoster {}", record.sequence),
+        Some(Act::CreateSeal(record)) => format!("CreateSeal {}", record.sequence),
+        _ => format!("{:?}", plan.step),
+    }
 }
 
 fn was_said(old: Option<&JetClusterStatus>, why: &str) -> bool {
@@ -71,5 +105,38 @@ fn reason(plan: &Plan) -> String {
     match (&plan.ended, plan.step) {
         (Some((_, outcome)), _) => format!("Stop{outcome}").replace("StopReturned", "Returned"),
         (None, step) => format!("{step:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::plan::act::blocker;
+
+    fn waiting(step: Step, reason: Reason, command: Option<String>) -> Vec<Line> {
+        let absent = blocker("pod/orders-2", reason, "it is not there", command);
+        let plan = Plan::waits(step, reason, "waits").blocked_by(vec![absent]);
+        let new = JetClusterStatus { blockers: plan.blockers.clone(), ..JetClusterStatus::default() };
+        lines(None, &new, &plan, &Outcome::Nothing)
+    }
+
+    #[test]
+    fn a_member_that_only_starts_is_no_warning_and_one_that_cannot_is() {
+        assert_eq!(waiting(Step::ScaledUp, Reason::MembersMissing, None), []);
+        let stuck = waiting(Step::ScaledUp, Reason::NodeUnavailable, Some("kubectl describe pod orders-2".into()));
+        assert!(stuck.first().is_some_and(|line| line.warning && line.note.contains("orders-2")), "{stuck:?}");
+        assert_eq!(waiting(Step::Running, Reason::MembersMissing, None).len(), 1, "one that runs no more is told");
+    }
+
+    #[test]
+    fn two_things_are_never_counted_as_one() {
+        let absent = |ordinal: u32| {
+            blocker(format!("pod/orders-{ordinal}"), Reason::NodeUnavailable, "its node does not answer", None)
+        };
+        let plan = Plan::waits(Step::Running, Reason::MembersMissing, "waits").blocked_by(vec![absent(1), absent(2)]);
+        let new = JetClusterStatus { blockers: plan.blockers.clone(), ..JetClusterStatus::default() };
+        let told = lines(None, &new, &plan, &Outcome::Nothing);
+        let keys: std::collections::BTreeSet<_> = told.iter().map(|line| (&line.reason, &line.action)).collect();
+        assert_eq!(keys.len(), 2, "{told:?}");
     }
 }

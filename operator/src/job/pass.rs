@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jet_admin_api::client::CallError;
+use jet_admin_api::job::SnapshotView;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -19,6 +20,7 @@ use super::plan::{ClusterFacts, Facts, Step, plan};
 use super::report::report;
 use super::resource::{JetJob, JetJobStatus};
 use super::wishes::{self, WishesError};
+use crate::api::records::{KEY, SealRecord};
 use crate::api::{FIELD_MANAGER, JetCluster};
 
 /// Look again after this while something moves.
@@ -107,6 +109,10 @@ async fn observe(
 ) -> Result<Facts, JobError> {
     let namespace = job.namespace().unwrap_or_default();
     let kept = wishes::read(client, &namespace, &job.spec.cluster).await?;
+    let sealed = match cluster.filter(|cluster| sealed_by(cluster).is_some()) {
+        Some(cluster) => sealed_snapshot(client, &namespace, cluster, job).await?,
+        None => None,
+    };
     let deleting = job.metadata.deletion_timestamp.is_some();
     Ok(Facts {
         name: job.name_any(),
@@ -115,6 +121,7 @@ async fn observe(
         namespace_terminating: deleting && is_terminating(client, &namespace).await,
         cluster: look(cluster, door).await,
         kept: kept.record.wishes,
+        sealed,
         object: job.clone(),
     })
 }
@@ -159,6 +166,27 @@ fn sealed_by(cluster: &JetCluster) -> Option<String> {
     let seal = status.seal.as_ref().filter(|seal| seal.live)?;
     let asleep = status.operation.as_ref().is_none_or(|operation| ASLEEP.contains(&operation.step_number));
     asleep.then(|| seal.operation.clone())
+}
+
+/// What the live seal keeps for this job. A record that cannot be read is the cluster's to tell.
+async fn sealed_snapshot(
+    client: &Client,
+    namespace: &str,
+    cluster: &JetCluster,
+    job: &JetJob,
+) -> Result<Option<SnapshotView>, JobError> {
+    let seal = cluster.status.as_ref().and_then(|status| status.seal.as_ref());
+    let number = job.status.as_ref().and_then(|status| status.job_id).and_then(|id| u64::try_from(id).ok());
+    let (Some(seal), Some(number)) = (seal, number) else { return Ok(None) };
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let record = api.get_opt(&seal.record).await.map_err(|source| JobError::Api {
+        verb: "read",
+        object: format!("ConfigMap {}", seal.record),
+        source: Box::new(source),
+    })?;
+    let text = record.and_then(|map| map.data?.remove(KEY));
+    let record: Option<SealRecord> = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(record.and_then(|record| record.jobs.into_iter().find(|job| job.id == number)?.snapshot))
 }
 
 /// Carries out one step; `Some`: the members' refusal of a submission, which is an answer and not a failure.

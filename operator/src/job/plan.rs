@@ -4,7 +4,7 @@
 //! A submitted job that is not found is lost and stays so: submitting it again would start it from nothing.
 //! Must not know: how anything is carried out.
 
-use jet_admin_api::job::{JobStatus, JobView, SubmitJob};
+use jet_admin_api::job::{JobStatus, JobView, SnapshotView, SubmitJob};
 use jet_admin_api::operation::JobWish;
 
 use super::resource::{JetJob, JobState};
@@ -52,6 +52,8 @@ pub struct Facts {
     pub cluster: ClusterFacts,
     /// Wishes that are kept for the activation of that seal.
     pub kept: Vec<JobWish>,
+    /// The snapshot in the seal that the job will go on from, while its cluster is stopped.
+    pub sealed: Option<SnapshotView>,
 }
 
 /// One step.
@@ -258,6 +260,7 @@ mod tests {
             namespace_terminating: false,
             cluster,
             kept: Vec::new(),
+            sealed: None,
         }
     }
 

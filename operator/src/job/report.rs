@@ -49,6 +49,8 @@ pub fn report(facts: &Facts, refusal: Option<&str>, now: &str) -> JetJobStatus {
     };
     if let Some(job) = job {
         take_over(&mut status, job, facts);
+    } else if let Some(sealed) = &facts.sealed {
+        status.snapshot = Some(snapshot(sealed));
     }
     let seen = look(facts, job, refusal);
     conditions(&mut status, &seen, generation.unwrap_or(0), now);

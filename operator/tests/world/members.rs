@@ -288,6 +288,7 @@ impl State {
                 lagging: None,
             },
             cluster: knows.then(|| self.cluster_view()).flatten(),
+            primaries: 90,
             work: Vec::new(),
         })
     }

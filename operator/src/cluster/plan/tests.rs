@@ -141,6 +141,7 @@ fn view(ordinal: u32, cluster: ClusterView) -> MemberView {
             lagging: None,
         },
         cluster: Some(cluster),
+        primaries: 90,
         work: Vec::new(),
     }
 }

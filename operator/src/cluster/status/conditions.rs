@@ -188,12 +188,15 @@ fn jobs_preserved(facts: &Facts) -> Judged {
         .status
         .as_ref()
         .and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::JobsPreserved.as_str()));
-    let (Some(seal), Some(machine)) = (facts.kube.evidence.seal(), facts.machine()) else {
+    let Some(seal) = facts.kube.evidence.seal() else {
         return unknown("no stop was recorded yet");
     };
     if matches!(standing(facts), Ok(Standing::Sealed(_))) {
         return unknown("decided when the members are activated");
     }
+    let Some(machine) = facts.machine() else {
+        return unknown("no member answers");
+    };
     // A ledger speaks about one return; jobs that came and went later are no concern of it.
     if let Some(known) = old
         .filter(|c| c.status != "Unknown" && machine.operation.as_ref().is_none_or(|op| op.id != seal.record.operation))
