@@ -36,6 +36,9 @@ pub struct MemberView {
     /// What this member knows to be committed, once it has a cluster.
     #[serde(default)]
     pub cluster: Option<ClusterView>,
+    /// Partitions of which this member is the primary, as far as it knows.
+    #[serde(default)]
+    pub primaries: u32,
     /// Job work of this member since its execution began.
     #[serde(default)]
     pub work: Vec<JobWork>,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jet_admin_api::job::JobView;
 use serde_json::Value;
 
 use crate::members::Members;
@@ -148,6 +149,37 @@ impl<'a> Jet<'a> {
         let object = self.object();
         let members = object.pointer("/status/roster/members").and_then(Value::as_array).cloned().unwrap_or_default();
         members.iter().filter_map(|m| m.get("uuid").and_then(Value::as_str)).map(str::to_owned).collect()
+    }
+
+    /// Ordinal of the Raft leader.
+    pub fn leader(&self) -> u32 {
+        let cluster = self.members().view(0).expect("member 0 answers").cluster.expect("a cluster");
+        let leader = cluster.roster.iter().find(|member| Some(member.uuid) == cluster.leader);
+        leader.map(|member| member.ordinal).expect("a leader")
+    }
+
+    /// A job as the members tell it, whichever of them answers.
+    pub fn job(&self, name: &str) -> Result<JobView, String> {
+        let members = self.members();
+        let mut last = String::from("no member");
+        for ordinal in 0..3 {
+            match members.view(ordinal).map(|view| view.cluster.map(|cluster| cluster.jobs).unwrap_or_default()) {
+                Ok(jobs) if !jobs.is_empty() => {
+                    let found = jobs.into_iter().find(|job| job.name == name);
+                    return found.ok_or_else(|| format!("no job {name}"));
+                }
+                Ok(_) => last = format!("member {ordinal} knows no job"),
+                Err(said) => last = said,
+            }
+        }
+        Err(last)
+    }
+
+    /// Rows that the job's current execution has read over all members.
+    pub fn rows_read(&self, job: &str) -> u64 {
+        let members = self.members();
+        let views = (0..3).map(|ordinal| members.view(ordinal).unwrap_or_else(|said| panic!("{said}")));
+        views.flat_map(|view| view.work).filter(|work| work.job == job).map(|work| work.rows_in).sum()
     }
 
     /// Waits until more than `events` are counted, and checks that each number was counted exactly once.

@@ -5,11 +5,12 @@
 //!
 //! - [`shell`]: commands and bounded waiting · [`world`]: the installed operator and one namespace a test
 //! - [`jet`]: one JetCluster under test · [`members`]: its members' admin API · [`faults`]: what is done to it
-//! - [`readme`]: the blocks that users copy
+//! - [`readme`]: the blocks that users copy · [`figure`]: what was measured
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod faults;
+pub mod figure;
 pub mod jet;
 pub mod members;
 pub mod readme;

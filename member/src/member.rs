@@ -193,6 +193,7 @@ impl Member {
             founding_id: running.node.keeper().founded(),
             store,
             cluster,
+            primaries: u32::try_from(machine.table.primaries_of(running.node.me())).unwrap_or(u32::MAX),
             work: running.jobs.work(),
         }
     }
@@ -210,6 +211,7 @@ impl Member {
             founding_id: None,
             store: StoreView { lagging: Some(why.into()), ..refused_store(StoreState::Refused) },
             cluster: None,
+            primaries: 0,
             work: Vec::new(),
         }
     }

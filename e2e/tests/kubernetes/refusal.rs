@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use jet_e2e::faults::empty_volume;
-use jet_e2e::jet::Jet;
+use jet_e2e::faults::{crash_node, empty_volume, operator_pod, start_node};
+use jet_e2e::jet::{Jet, OPERATION};
 use jet_e2e::shell::{attempt, holds_for, run, wait_for};
 use jet_e2e::world::World;
 
@@ -14,18 +14,37 @@ fn stop_refused_while_a_member_is_down() {
     let world = World::new("stop_refused_while_a_member_is_down");
     let jet = Jet::ready(&world, "orders", 3);
     jet.ledger(10, 500, 0);
-    let node = world.kubectl(&["get", "pod", "orders-2", "-o", "jsonpath={.spec.nodeName}"]);
-    run("kubectl", &["cordon", &node]);
-    world.kubectl(&["delete", "pod", "orders-2", "--grace-period=0", "--force"]);
-    jet.wait("MembersComplete", "False");
-    jet.ask_stop();
-    let why = jet.wait("StopReady", "False");
-    assert!(why.contains("orders-2") || why.contains("member"), "the reason names the member: {why}");
-    holds_for("nothing is changed", Duration::from_secs(5), || {
-        let pods = jet.pods();
-        if pods.iter().filter(|p| p.as_str() != "orders-2").count() == 2 { Ok(()) } else { Err(format!("{pods:?}")) }
+    let counted = jet.counted_beyond(1_000);
+    let node_of = |namespace: &str, pod: &str| {
+        run("kubectl", &["-n", namespace, "get", "pod", pod, "-o", "jsonpath={.spec.nodeName}"])
+    };
+    let operator = operator_pod().expect("a lease holder");
+    let elsewhere = node_of("jet-system", &operator);
+    let pod = jet.pods().into_iter().find(|pod| node_of(&world.namespace, pod) != elsewhere).expect("another node");
+    let node = node_of(&world.namespace, &pod);
+    crash_node(&node);
+    wait_for("the members miss it", OPERATION, || match jet.condition("MembersComplete") {
+        (status, why) if status == "False" && why.contains(&pod) => Ok(()),
+        (status, why) => Err(format!("{status} {why}")),
     });
-    run("kubectl", &["uncordon", &node]);
+    jet.ask_stop();
+    let why = wait_for("the refusal names the member", OPERATION, || match jet.condition("StopReady") {
+        (status, why) if status == "False" && why.contains(&pod) => Ok(why),
+        (status, why) => Err(format!("{status} {why}")),
+    });
+    println!("{why}");
+    holds_for("nothing is changed", Duration::from_secs(5), || {
+        let (pods, object) = (jet.pods(), jet.object());
+        let replicas = object.pointer("/status/replicas").cloned().unwrap_or_default();
+        let step = object.pointer("/status/operation/step").and_then(|s| s.as_str()).unwrap_or("none").to_owned();
+        let asleep = ["none", "Preflight"].contains(&step.as_str());
+        if pods.len() == 3 && asleep { Ok(()) } else { Err(format!("{pods:?}, replicas {replicas}, step {step}")) }
+    });
+    jet.ask_return();
+    start_node(&node);
+    jet.wait("MembersComplete", "True");
+    jet.wait("Ready", "True");
+    jet.counted_beyond(counted);
 }
 
 #[test]

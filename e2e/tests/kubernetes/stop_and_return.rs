@@ -77,9 +77,11 @@ fn return_waits_for_a_missing_member() {
     run("kubectl", &["cordon", &node]);
     jet.ask_return();
     jet.wait_reason("MembersComplete", "orders-2");
-    holds_for("no client is served while orders-2 is missing", Duration::from_secs(8), || {
+    holds_for("no client is served and no job runs while orders-2 is missing", Duration::from_secs(8), || {
+        let work = jet.members().view(0)?.work;
         match jet.members().get(0, "notes", "x") {
-            Err(_) => Ok(()),
+            Err(_) if work.is_empty() => Ok(()),
+            Err(_) => Err(format!("member 0 works: {work:?}")),
             Ok(value) => Err(format!("member 0 served {value:?}")),
         }
     });
@@ -117,12 +119,16 @@ fn delete_keeps_volumes() {
     let jet = Jet::ready(&world, "orders", 3);
     jet.ledger(10, 500, 0);
     let counted = jet.counted_beyond(1_000);
-    world.kubectl(&["delete", "jetjob", "ledger", "--cascade=orphan", "--wait=false"]);
+    let uuids = jet.uuids();
+    jet.members().put(0, "notes", "before", "the deletion").unwrap();
     world.kubectl(&["delete", "jetcluster", "orders", "--timeout=240s"]);
     let claims = world.kubectl(&["get", "pvc", "-o", "name"]);
     assert_eq!(claims.lines().count(), 3, "deleting keeps the volumes: {claims}");
+    assert_eq!(jet.pods(), Vec::<String>::new(), "deletion is a stop");
     world.apply(&jet.manifest(3)).unwrap();
     jet.wait("DoorsOpen", "True");
     jet.wait("Ready", "True");
-    let _ = counted;
+    assert_eq!(jet.uuids(), uuids, "the original members are back");
+    assert_eq!(jet.members().get(1, "notes", "before").unwrap().as_deref(), Some("the deletion"));
+    jet.counted_beyond(counted);
 }

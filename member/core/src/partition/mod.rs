@@ -73,6 +73,11 @@ impl PartitionTable {
         self.entries().filter(|(_, entry)| entry.replicas.is_empty()).map(|(partition, _)| partition).collect()
     }
 
+    /// How many partitions `member` is the primary of.
+    pub fn primaries_of(&self, member: MemberId) -> usize {
+        self.partitions.iter().filter_map(PartitionEntry::primary).filter(|primary| primary.member == member).count()
+    }
+
     /// Partitions of which `member` holds a copy that counts, in order.
     pub fn held_by(&self, member: MemberId) -> Vec<PartitionId> {
         self.entries()
