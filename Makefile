@@ -14,7 +14,7 @@ demo: ## Everything from nothing: cluster, chart, job over real input, stop, ret
 clean-demo: ## Take the demo and its Kubernetes away without a trace
 	@demo/clean
 
-test: ## Tests of the workspace: units, crash, simulation, processes, a real API server
+test: ## All tests: units, crash, simulation, processes, a real API server, a real Kubernetes, the demo
 	@dev/check-host
 	@dev/test
 
@@ -24,8 +24,9 @@ unit: ## Tests that need no Kubernetes
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked
 
-e2e: images kube ## End-to-end tests on a real Kubernetes (TEST=name for one of them)
-	cargo test --workspace --locked --features jet-e2e/kube --test kubernetes -- --test-threads=1 $(TEST)
+e2e: build ## End-to-end tests on the local Kubernetes (TEST=name for one of them)
+	@e2e/kube/setup
+	@dev/e2e $(TEST)
 
 bars: ## Figures that are promised, one line each: id, value, bar, holds or short (AREA=... for one area)
 	@dev/bars $(AREA)
@@ -45,7 +46,7 @@ kube: ## Start the local Kubernetes (or use that of KUBECONFIG)
 lint: ## Formatting, clippy, shellcheck, helm lint, licences and advisories
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	shellcheck dev/check-host dev/test dev/images dev/kube-up demo/run demo/clean demo/fresh demo/input e2e/kube/kube
+	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/images dev/kube-up demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
 	helm lint charts/jet --set image.repository=example
 	cargo deny check
 
