@@ -94,6 +94,9 @@ def main(directory, flights, stop_from, stop_to, return_from, return_to):
 
     stop_s, return_s = float(stop_to) - float(stop_from), float(return_to) - float(return_from)
     line("seconds", f"stop {stop_s:.1f}", f"return {return_s:.1f}")
+    bounds = [os.path.join(directory, f"bound-{what}") for what in ("stop", "return")]
+    if all(os.path.exists(path) for path in bounds):
+        line("of it in Kubernetes alone", *(f"{what} {open(path).read().strip()}" for what, path in zip(("pods gone in", "containers up in"), bounds)))
     for why in wrong:
         print(f"\n  WRONG: {why}")
     equal = "equal" if not (verdicts["delays"] or verdicts["hours"]) else "different"

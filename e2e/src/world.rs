@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::readme::{block, root};
 use crate::shell::{attempt, bash, run, wait_for};
 
+/// With this variable set a failed test's namespace stays, for a person to look at.
+const KEEP: &str = "JET_E2E_KEEP";
+
 /// Namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "jet-system";
 
@@ -74,16 +77,14 @@ impl Drop for World {
                 attempt("kubectl", &["-n", OPERATOR_NAMESPACE, "logs", "deployment/jet-operator", "--tail=40"], None)
                     .unwrap_or_else(|e| e);
             eprintln!("--- {} as the test left it\n{story}\n{status}\n--- operator\n{operator}", self.namespace);
-        } else {
-            let _ = self.try_kubectl(&[
-                "annotate",
-                "jetcluster",
-                "--all",
-                "jet.lossless.dev/delete=abandon",
-                "--overwrite",
-            ]);
-            let _ = attempt("kubectl", &["delete", "namespace", &self.namespace, "--wait=false"], None);
+            if std::env::var_os(KEEP).is_some() {
+                return;
+            }
         }
+        // Also after a failure: what still runs would take the cores from the tests that follow.
+        let _ =
+            self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+        let _ = attempt("kubectl", &["delete", "namespace", &self.namespace, "--wait=false"], None);
     }
 }
 
