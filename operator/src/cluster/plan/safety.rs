@@ -340,5 +340,6 @@ pub fn absentees(facts: &Facts) -> Vec<Blocker> {
 pub fn incomplete_message(facts: &Facts) -> String {
     let absent = absentees(facts);
     let first = absent.first().map(|b| format!("{}: {}", b.object, b.message)).unwrap_or_default();
-    format!("{} members are not there; {first}", absent.len())
+    let are = if absent.len() == 1 { "member is" } else { "members are" };
+    format!("{} {are} not there; {first}", absent.len())
 }

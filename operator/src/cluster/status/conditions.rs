@@ -108,6 +108,9 @@ fn ready(facts: &Facts, plan: &Plan, stopped: bool) -> Judged {
     if all && doors_open(facts) {
         return judged(true, Reason::Running, "all members are there and clients are served");
     }
+    if !all && facts.machine().is_some() && plan.operation.is_none() {
+        return judged(false, Reason::MembersMissing, safety::incomplete_message(facts));
+    }
     judged(false, plan.reason, plan.message.clone())
 }
 
