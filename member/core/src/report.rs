@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, RuntimeNumber, TableVersion};
+use crate::ids::{
+    Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, RuntimeNumber, TableVersion, Version,
+};
 use crate::job::{SnapshotRecord, SnapshotRef};
+use crate::machine::Machine;
 use crate::operation::PartitionContent;
 use crate::recovery::HeldEpoch;
+use crate::view;
 
 /// A lease lasts so long from the sending of the request that was answered.
 pub const LEASE_MS: u64 = 2_000;
@@ -77,6 +81,16 @@ pub struct ContentsReport {
     pub contents: Vec<PartitionContent>,
 }
 
+impl ContentsReport {
+    /// It says what is held now: nothing moved since the count. `held`: by partition, the version here.
+    pub fn is_still_true(&self, machine: &Machine, held: &[Option<Version>]) -> bool {
+        let same = |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
+        self.table_version == machine.table.version
+            && self.counted == view::counted_snapshots(machine)
+            && self.contents.iter().all(same)
+    }
+}
+
 /// A snapshot of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -123,4 +137,40 @@ pub struct Observations {
     pub leader_for_ms: u64,
     /// How long this leader has seen which operation open; [`crate::supervisor::Watch`] keeps it.
     pub operation_for_ms: Option<(OperationId, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Digest, PartitionId};
+
+    #[test]
+    fn contents_are_counted_anew_when_anything_moved_behind_the_count() {
+        let at = |seq| Version { installed: TableVersion(1), seq };
+        let content = |partition, seq| PartitionContent {
+            partition: PartitionId(partition),
+            version: at(seq),
+            entries: 1,
+            digest: Digest::default(),
+        };
+        let mut machine = Machine::default();
+        machine.table.version = TableVersion(4);
+        let report = ContentsReport {
+            op: OperationId { seq: 1, random: "x".into() },
+            attempt: 1,
+            table_version: TableVersion(4),
+            counted: Vec::new(),
+            contents: vec![content(0, 7), content(2, 9)],
+        };
+        let held = [Some(at(7)), None, Some(at(9))];
+        assert!(report.is_still_true(&machine, &held));
+        for moved in [[Some(at(8)), None, Some(at(9))], [Some(at(7)), None, Some(at(10))], [Some(at(7)), None, None]] {
+            assert!(!report.is_still_true(&machine, &moved), "{moved:?}");
+        }
+        assert!(!report.is_still_true(&machine, &[]));
+        let other = vec![HeldEpoch { job: JobId(1), execution: ExecutionId(1), epoch: Epoch(1) }];
+        assert!(!ContentsReport { counted: other, ..report.clone() }.is_still_true(&machine, &held));
+        machine.table.version = TableVersion(5);
+        assert!(!report.is_still_true(&machine, &held));
+    }
 }

@@ -105,13 +105,13 @@ fn restore(job: &Job, observations: &Observations, roll: &Roll) -> Option<Snapsh
     told.max_by_key(SnapshotRef::position).or_else(|| job.snapshot.clone())
 }
 
-/// A suspended job of which more was published than any fact says: a seal would not have it.
+/// A job that does not run, of which more was published than any fact says: a seal would not have it.
 pub(super) fn unwritten<'a>(machine: &'a Machine, observations: &Observations) -> Option<&'a Job> {
     let newer = |job: &&Job| {
         let mut told = observations.members.values().flat_map(|observed| &observed.report.committed);
         told.any(|epoch| epoch.job == job.id && job.exceeds_facts((epoch.execution, epoch.epoch)))
     };
-    machine.jobs.values().filter(|job| job.status == JobStatus::Suspended).find(newer)
+    machine.jobs.values().filter(|job| !job.ended() && !job.needs_terminal()).find(newer)
 }
 
 /// Snapshots that every member has on disk.

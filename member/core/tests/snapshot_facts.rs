@@ -1,7 +1,8 @@
-//! A crash or a seal closes executions: what a disk or a replica still shows of them is no snapshot to go on from.
+//! Which snapshots count, and which are waited for.
 //!
-//! Law: EXACT: the choice of a recovery is final, also when the first engine after it falls before anything was cut back.
-//! Must not know: the map.
+//! Law: EXACT: a crash or a seal closes executions, and the choice of a recovery is final, also when the first engine
+//! after it falls before anything was cut back. STOP: what a job published is under a fact before it is sealed. Must not
+//! know: the map.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,11 +10,12 @@ use std::collections::BTreeMap;
 
 use jet_core::command::RuntimeWish;
 use jet_core::recovery::HeldEpoch;
-use jet_core::report::{EpochReport, MemberReport, Observations, Observed};
+use jet_core::report::{ContentsReport, EpochReport, MemberReport, Observations, Observed};
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
     Boot, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, Job, JobId, Machine, MemberId,
-    Outcome, SnapshotRecord, SnapshotRef, StoreReport, TableVersion, Version, apply, supervisor,
+    OperationId, Outcome, PartitionContent, PartitionId, SnapshotRecord, SnapshotRef, StoreReport, TableVersion,
+    Version, apply, supervisor,
 };
 
 const PARTITIONS: u16 = 3;
@@ -150,6 +152,35 @@ impl World {
         }
     }
 
+    fn freezes(&mut self) -> OperationId {
+        let op = OperationId { seq: 1, random: "x".into() };
+        self.does(Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false });
+        self.does(Command::Freeze { op: op.clone(), commit_within_ms: 1_000 });
+        op
+    }
+
+    /// The same, with equal contents of everybody.
+    fn still(&self, op: &OperationId, committed: &[(u64, u64)], flushed: &[(u64, u64)]) -> Observations {
+        let mut observations = self.observed(committed, flushed);
+        let counted = jet_core::view::counted_snapshots(&self.machine);
+        for (member, observed) in &mut observations.members {
+            let content = |partition: PartitionId| PartitionContent {
+                partition,
+                version: Version { installed: TableVersion(1), seq: 9 },
+                entries: 1,
+                digest: Digest::default(),
+            };
+            observed.report.contents = Some(ContentsReport {
+                op: op.clone(),
+                attempt: self.machine.operation(op).unwrap().attempt,
+                table_version: self.machine.table.version,
+                counted: counted.clone(),
+                contents: self.machine.table.held_by(*member).into_iter().map(content).collect(),
+            });
+        }
+        observations
+    }
+
     /// What the next engine would go on from.
     fn planned(&self, committed: &[(u64, u64)]) -> Option<(u64, u64)> {
         let commands = supervisor::plan(&self.machine, &self.observed(committed, &[]));
@@ -207,40 +238,36 @@ fn a_suspended_job_with_a_leftover_holds_no_stop() {
     world.runs(world.job().snapshot.clone());
     world.falls();
     world.does(Command::Suspend { name: "j".into() });
-    let op = jet_core::OperationId { seq: 1, random: "x".into() };
-    world.does(Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false });
-    world.does(Command::Freeze { op: op.clone(), commit_within_ms: 1_000 });
-    let mut observations = world.observed(&[(1, 57)], &[]);
-    let counted = jet_core::view::counted_snapshots(&world.machine);
-    for (member, observed) in &mut observations.members {
-        let content = |partition: jet_core::PartitionId| jet_core::PartitionContent {
-            partition,
-            version: Version { installed: TableVersion(1), seq: 9 },
-            entries: 1,
-            digest: Digest::default(),
-        };
-        observed.report.contents = Some(jet_core::report::ContentsReport {
-            op: op.clone(),
-            attempt: world.machine.operation(&op).unwrap().attempt,
-            table_version: world.machine.table.version,
-            counted: counted.clone(),
-            contents: world.machine.table.held_by(*member).into_iter().map(content).collect(),
-        });
-    }
-    let planned = supervisor::plan(&world.machine, &observations);
+    let op = world.freezes();
+    let planned = supervisor::plan(&world.machine, &world.still(&op, &[(1, 57)], &[]));
     assert!(planned.iter().any(|command| matches!(command, Command::Quiesced { .. })), "{planned:?}");
+}
+
+#[test]
+fn what_a_job_published_before_the_cluster_was_frozen_is_durable_before_a_stop_is_sealed() {
+    for state in [jet_core::Settled::Frozen, jet_core::Settled::Passive] {
+        let mut world = World::with_durable_56();
+        world.does(Command::SetState { state, absent: vec![] });
+        assert_eq!(world.job().status, jet_core::JobStatus::Waiting);
+        let op = world.freezes();
+        let planned = supervisor::plan(&world.machine, &world.still(&op, &[(1, 60)], &[(1, 56)]));
+        assert_eq!(planned, [], "60 was published and only 56 is on the disks");
+        let planned = supervisor::plan(&world.machine, &world.still(&op, &[(1, 60)], &[(1, 56), (1, 60)]));
+        assert_eq!(planned, [durable(1, 60)]);
+        world.does(durable(1, 60));
+        let planned = supervisor::plan(&world.machine, &world.still(&op, &[(1, 60)], &[(1, 56), (1, 60)]));
+        assert!(planned.iter().any(|command| matches!(command, Command::Quiesced { .. })), "{planned:?}");
+    }
 }
 
 #[test]
 fn a_return_closes_what_was_sealed() {
     let mut world = World::with_durable_56();
-    let op = jet_core::OperationId { seq: 1, random: "x".into() };
     world.falls();
     world.does(Command::Suspend { name: "j".into() });
-    world.does(Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false });
-    world.does(Command::Freeze { op: op.clone(), commit_within_ms: 1_000 });
-    let content = |p| jet_core::PartitionContent {
-        partition: jet_core::PartitionId(p),
+    let op = world.freezes();
+    let content = |p| PartitionContent {
+        partition: PartitionId(p),
         version: Version { installed: TableVersion(1), seq: 9 },
         entries: 1,
         digest: Digest::default(),
