@@ -100,9 +100,10 @@ impl Presence {
         self.deposed.extend(members);
     }
 
-    /// As leader: a command of ours was applied, and with it every one before it.
-    pub fn outcome_known(&mut self) {
-        self.deposed.clear();
+    /// As leader: a command of ours was applied, and with it every one before it; these are deposed by what is still to
+    /// be written.
+    pub fn outcome_known(&mut self, still: BTreeSet<MemberId>) {
+        self.deposed = still;
     }
 
     /// We lead this term (or none); tells since when.
@@ -255,7 +256,7 @@ mod tests {
         presence.depose(BTreeSet::from([voters[2]]));
         assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
         assert!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)).is_some());
-        presence.outcome_known();
+        presence.outcome_known(BTreeSet::new());
         assert!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)).is_some());
     }
 

@@ -3,16 +3,17 @@
 //! Law: only the leader plans, by the machine that it has applied; its clock is monotonic and begins anew with each
 //! leadership. A refusal is no error: the machine knew better. Must not know: why a command is planned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jet_core::report::Observations;
 use jet_core::supervisor::{self, Watch};
-use jet_core::{Command, MemberId, Outcome};
+use jet_core::{Command, Machine, MemberId, Outcome};
 use tracing::{debug, info, warn};
 
 use super::node::Node;
+use super::presence::Presence;
 use crate::clock::Moment;
 
 /// Pause between two looks when nothing was applied meanwhile.
@@ -43,47 +44,62 @@ pub async fn run(node: Arc<Node>) {
         if known != term {
             own = Watch::default();
         }
-        let commands = look(&node, &mut own, term);
+        let machine = node.machines().borrow().clone();
+        let mut planned = look(&mut node.presence(), &machine, &mut own, term, Moment::now());
         watch = Some((term, own));
-        for command in commands {
-            write(&node, command, &mut said).await;
+        while let Some(next) = planned.pop_front() {
+            let known = write(&node, next.command, &mut said).await;
+            // Without an outcome they stay without a lease until another command of ours has one, or another leads.
+            if known {
+                node.presence().outcome_known(deposed(&planned));
+            }
         }
     }
 }
 
-fn look(node: &Node, watch: &mut Watch, term: u64) -> Vec<Command> {
-    let machine = node.machines().borrow().clone();
-    let now = Moment::now();
-    let mut presence = node.presence();
-    let Some(since) = presence.lead(Some(term), now) else { return Vec::new() };
+/// A command, and whom it deposes.
+#[derive(Debug)]
+struct Planned {
+    command: Command,
+    deposes: BTreeSet<MemberId>,
+}
+
+/// Plans, and in the same moment takes away the leases of those that the plan deposes: who is heard again before the
+/// plan is written must not be granted one, and serve beside its successor.
+fn look(presence: &mut Presence, machine: &Machine, watch: &mut Watch, term: u64, now: Moment) -> VecDeque<Planned> {
+    let Some(since) = presence.lead(Some(term), now) else { return VecDeque::new() };
     let mut members = presence.observed(now);
-    drop(presence);
     members.retain(|member, _| machine.roster.contains_key(member));
     let observations = Observations {
         members,
         leader_for_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
-        operation_for_ms: watch.observe(&machine, now.millis()),
+        operation_for_ms: watch.observe(machine, now.millis()),
     };
-    supervisor::plan(&machine, &observations)
+    let planned: VecDeque<_> = supervisor::plan(machine, &observations)
+        .into_iter()
+        .map(|command| Planned { deposes: supervisor::deposed(machine, &command), command })
+        .collect();
+    presence.depose(deposed(&planned));
+    planned
+}
+
+fn deposed(planned: &VecDeque<Planned>) -> BTreeSet<MemberId> {
+    planned.iter().flat_map(|planned| planned.deposes.iter().copied()).collect()
 }
 
 /// What was said last about each kind of command, so that a repeated refusal is one line.
 type Said = BTreeMap<String, String>;
 
-async fn write(node: &Node, command: Command, said: &mut Said) {
+/// Whether its outcome is known.
+async fn write(node: &Node, command: Command, said: &mut Said) -> bool {
     let kind = kind(&command);
-    let machine = node.machines().borrow().clone();
-    node.presence().depose(supervisor::deposed(&machine, &command));
     let written = node.write(command.clone(), COMMAND).await;
-    // Without an outcome they stay without a lease until another command of ours has one, or another leads.
-    if written.is_ok() {
-        node.presence().outcome_known();
-    }
+    let known = written.is_ok();
     let words = match written {
         Ok(Outcome::Done { index, what }) => {
             info!(index, command = %kind, %what, "supervisor");
             said.remove(&kind);
-            return;
+            return known;
         }
         Ok(Outcome::Refused(refused)) => refused.to_string(),
         Err(error) => error.to_string(),
@@ -92,6 +108,7 @@ async fn write(node: &Node, command: Command, said: &mut Said) {
     if said.insert(kind.clone(), words.clone()).as_ref() != Some(&words) {
         warn!(command = %kind, why = %words, "supervisor: not done");
     }
+    known
 }
 
 /// The command's name, for people.
@@ -106,4 +123,82 @@ pub fn unheard(node: &Node) -> Vec<MemberId> {
     let machine = node.machines().borrow().clone();
     let presence = node.presence();
     machine.roster.keys().filter(|member| !presence.present(**member, now)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jet_core::machine::{Founding, RuntimeGeneration};
+    use jet_core::report::{DRIFT_MS, LEASE_MS};
+    use jet_core::roster::RosterEntry;
+    use jet_core::{Boot, ClusterState, PartitionEntry, Replica, RuntimeNumber, TableVersion};
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    const TERM: u64 = 7;
+
+    fn member(n: u128) -> MemberId {
+        MemberId(Uuid::from_u128(n))
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::default().plus(Duration::from_millis(ms))
+    }
+
+    /// Three members; the third leads the one partition and runs in the engine.
+    fn machine() -> Machine {
+        let entry = |n: u32| RosterEntry { ordinal: n, boot: Boot(1), volume_id: "v".into(), log_line: 1 };
+        let replica = |n| Replica { member: member(n), boot: Boot(1), synced: true };
+        let mut machine = Machine { state: ClusterState::Active, ..Machine::default() };
+        machine.founding = Some(Founding {
+            id: jet_core::FoundingId::default(),
+            incarnation: 0,
+            cluster_version: 1,
+            partition_count: 1,
+            backup_count: 1,
+            permit_digest: jet_core::Digest::default(),
+        });
+        machine.roster = (1..4).map(|n| (member(u128::from(n)), entry(n))).collect();
+        machine.table.version = TableVersion(3);
+        let replicas = vec![replica(3), replica(1)];
+        machine.table.partitions =
+            vec![PartitionEntry { installed: TableVersion(1), changed: TableVersion(1), replicas }];
+        machine.runtime = Some(RuntimeGeneration {
+            number: RuntimeNumber(1),
+            index: 1,
+            members: (1..4).map(member).collect(),
+            owners: vec![2],
+            jobs: Vec::new(),
+        });
+        machine
+    }
+
+    #[test]
+    fn who_is_heard_again_between_plan_and_outcome_of_its_deposition_is_granted_nothing() {
+        let (machine, mut presence) = (machine(), Presence::default());
+        let voters: Vec<_> = (1..4).map(member).collect();
+        presence.lead(Some(TERM), at(0));
+        let silent = LEASE_MS + DRIFT_MS + 1;
+        for voter in &voters {
+            presence.hear(*voter, Boot(1), "v".into(), None, at(0));
+        }
+        for n in [1, 2] {
+            presence.hear(member(n), Boot(1), "v".into(), None, at(silent));
+            presence.answered(member(n), TERM, at(silent));
+        }
+        let mut planned = look(&mut presence, &machine, &mut Watch::default(), TERM, at(silent));
+        let kinds: Vec<_> = planned.iter().map(|planned| kind(&planned.command)).collect();
+        assert_eq!(kinds, ["RuntimeLost", "Table"]);
+        // Heard again before anything is written, and while the first of the two is.
+        let granted = |presence: &mut Presence, n: u128| {
+            presence.hear(member(n), Boot(1), "v".into(), None, at(silent + 1));
+            presence.grant(member(1), member(n), TERM, &voters, at(silent + 1)).is_some()
+        };
+        assert!(!granted(&mut presence, 3) && granted(&mut presence, 2));
+        planned.pop_front();
+        presence.outcome_known(deposed(&planned));
+        assert!(!granted(&mut presence, 3), "its successor is not installed yet");
+        presence.outcome_known(BTreeSet::new());
+        assert!(granted(&mut presence, 3));
+    }
 }
