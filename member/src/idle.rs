@@ -16,7 +16,8 @@ use jet_core::agent::{Copying, Doors};
 use jet_core::machine::RuntimeGeneration;
 use jet_core::report::EpochReport;
 use jet_core::{
-    Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version,
+    Boot, Command, Digest, LogIndex, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion,
+    Version,
 };
 use jet_hotstore::{Record, Store};
 
@@ -107,8 +108,8 @@ impl Maps for NoMaps {
         }
     }
 
-    fn in_step(&self) -> bool {
-        true
+    fn final_at(&self, applied: LogIndex) -> LogIndex {
+        applied
     }
 
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {

@@ -16,7 +16,8 @@ use jet_core::agent::{Copying, Doors};
 use jet_core::machine::RuntimeGeneration;
 use jet_core::report::EpochReport;
 use jet_core::{
-    Boot, Command, Digest, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion, Version,
+    Boot, Command, Digest, LogIndex, Machine, MemberId, PartitionContent, PartitionId, RuntimeNumber, TableVersion,
+    Version,
 };
 
 /// Partitions of this member in RAM, and the way to those of others. The implementation is handed the network's data
@@ -42,9 +43,10 @@ pub trait Maps: Send + Sync + 'static {
     /// The operation was aborted or a generation opened: the store takes records again; partitions that are behind are
     /// written whole.
     fn store_open(&self);
-    /// Everything that was written to partitions led here is on all copies that count.
-    fn in_step(&self) -> bool;
-    /// Newest committed snapshots of jobs whose home partition is led here, and newest ones whose parts are durable here.
+    /// The entry up to which, of all that were applied up to `applied`, what was written to partitions led here before
+    /// is on all copies that count.
+    fn final_at(&self, applied: LogIndex) -> LogIndex;
+    /// Newest committed snapshots of jobs whose home partition is led here, and all whose parts are durable here.
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>);
     /// Value of a key for a client.
     fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, Refusal>>;

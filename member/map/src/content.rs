@@ -85,8 +85,8 @@ impl Content {
                 Ok(Applied::silent(Reply::Done))
             }
             Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode),
-            Op::SinkRestore { id, writes } => Ok(self.sink_restore(*id, writes)),
-            Op::CutBack { id } => Ok(self.cut_back(*id)),
+            Op::SinkRestore { id, by, writes } => self.sink_restore(*id, *by, writes),
+            Op::CutBack { id, by } => self.cut_back(*id, *by),
         }
     }
 
@@ -132,6 +132,15 @@ impl Content {
             Some(known) if known > id.execution => {
                 Err(Refusal::OldExecution { job: id.job, given: id.execution, known })
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// An execution begins with what it takes back. Once it, or a later one, has left anything here, what comes late must
+    /// not destroy that.
+    fn refuse_begun_execution(&self, job: JobId, by: ExecutionId) -> Result<(), Refusal> {
+        match self.newest_execution(job) {
+            Some(known) if known >= by => Err(Refusal::BegunExecution { job, given: by, known }),
             _ => Ok(()),
         }
     }
@@ -192,7 +201,12 @@ impl Content {
         Ok(Applied::silent(Reply::Done))
     }
 
-    fn sink_restore(&mut self, id: SnapshotId, writes: &[SinkWrite]) -> Applied {
+    fn sink_restore(&mut self, id: SnapshotId, by: ExecutionId, writes: &[SinkWrite]) -> Result<Applied, Refusal> {
+        self.refuse_begun_execution(id.job, by)?;
+        // Whoever wrote the same keys since then is later than the file.
+        if self.markers.get(&id.job).is_some_and(|marker| *marker >= id.point()) {
+            return Ok(Applied::silent(Reply::AlreadySo));
+        }
         let mut log = Vec::new();
         for write in writes {
             self.pending.superseded(&write.map, &write.key);
@@ -202,10 +216,11 @@ impl Content {
         self.markers.insert(id.job, id.point());
         self.markers_on_disk.insert(id.job, id.point());
         log.push(LogRecord::Marker { job: id.job, point: id.point() });
-        Applied { reply: Reply::Done, log }
+        Ok(Applied { reply: Reply::Done, log })
     }
 
-    fn cut_back(&mut self, id: SnapshotId) -> Applied {
+    fn cut_back(&mut self, id: SnapshotId, by: ExecutionId) -> Result<Applied, Refusal> {
+        self.refuse_begun_execution(id.job, by)?;
         for write in self.pending.cut_back(id) {
             self.set(&write.map, &write.key, write.value);
         }
@@ -215,7 +230,7 @@ impl Content {
         let stays = |of: &SnapshotId| of.job != id.job || of.point() <= id.point();
         self.snapshots.retain(|of, _| stays(of));
         self.commits.retain(|of, _| stays(of));
-        Applied::silent(Reply::Done)
+        Ok(Applied::silent(Reply::Done))
     }
 
     /// An epoch is durable on every replica: gives what the log gets now. Local, not a replicated change.

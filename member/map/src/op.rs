@@ -118,10 +118,12 @@ pub enum Op {
         /// Sink vertices.
         vertices: Vec<u32>,
     },
-    /// Sets what an epoch file held of sink writes up to its epoch; these are durable.
+    /// Sets what an epoch file held of sink writes up to its epoch, unless they are there; these are durable.
     SinkRestore {
         /// Which snapshot.
         id: SnapshotId,
+        /// The execution that goes on from it.
+        by: ExecutionId,
         /// Last write of each key.
         writes: Vec<SinkWrite>,
     },
@@ -129,6 +131,8 @@ pub enum Op {
     CutBack {
         /// Last snapshot that stays.
         id: SnapshotId,
+        /// The execution that goes on from it.
+        by: ExecutionId,
     },
 }
 

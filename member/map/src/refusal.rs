@@ -123,6 +123,16 @@ pub enum Refusal {
         /// Known.
         known: ExecutionId,
     },
+    /// Something would be taken back for an execution that has begun, or is over.
+    #[error("job {job:?}: nothing is taken back for execution {given:?} any more, {known:?} has begun here")]
+    BegunExecution {
+        /// Job.
+        job: JobId,
+        /// Given.
+        given: ExecutionId,
+        /// Newest that left anything here.
+        known: ExecutionId,
+    },
     /// A commit behind a newer one.
     #[error("job {job:?}: snapshot {given:?} is not after the committed {committed:?}")]
     CommittedAlready {

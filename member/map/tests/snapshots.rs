@@ -7,7 +7,7 @@ use jet_map::digest::{content_of, differences};
 use jet_map::journal::Logged;
 use jet_map::{
     CommitRecord, CopySource, Epoch, ExecutionId, JobId, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Replica,
-    Reply, SinkDelta, SnapshotId, TableVersion,
+    Reply, SinkDelta, SinkWrite, SnapshotId, TableVersion,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,52 @@ fn parts_of_replaced_executions_and_of_committed_snapshots_are_refused() {
     assert!(matches!(replica.sequence(T, part(second, b"y")), Err(Refusal::CommittedPart { .. })));
     let older = CommitRecord { id: SnapshotId { epoch: Epoch(4), ..second }, ..record };
     assert!(matches!(replica.sequence(T, Op::SnapshotCommit(older)), Err(Refusal::CommittedAlready { .. })));
+}
+
+fn sink_write(key: &'static [u8], value: &'static [u8]) -> SinkWrite {
+    SinkWrite { map: "out".into(), key: Bytes::from_static(key), value: Some(Bytes::from_static(value)) }
+}
+
+#[test]
+fn what_is_taken_back_late_destroys_nothing_of_an_execution_that_has_begun() {
+    let (mut replica, mut disk) = (Replica::empty(P, decode), Disk(BTreeMap::new(), None));
+    run_epoch(&mut replica, &mut disk, 1, b"a\x01");
+    let cut = |by| Op::CutBack { id: id(1), by: ExecutionId(by) };
+    let restore = |by| Op::SinkRestore { id: id(1), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")] };
+    replica.sequence(T, cut(2)).unwrap();
+    // Execution 2 begins: a part, a commit record, then its sink writes.
+    let of_2 = SnapshotId { execution: ExecutionId(2), ..id(2) };
+    let part = Op::SnapshotPart { id: of_2, vertex: SINK, part: 0, bytes: Bytes::from_static(b"a\x02") };
+    replica.sequence(T, part).unwrap();
+    let steps = [None, Some(Op::SinkApply { id: of_2, vertices: vec![SINK] })];
+    for step in steps {
+        step.into_iter().for_each(|op| drop(replica.sequence(T, op).unwrap()));
+        let (before, version) = (replica.content().clone(), replica.version());
+        for late in [cut(1), cut(2), restore(1), restore(2)] {
+            let refused = replica.sequence(T, late.clone());
+            assert!(matches!(refused, Err(Refusal::BegunExecution { .. })), "{late:?}: {refused:?}");
+        }
+        assert_eq!((replica.content(), replica.version()), (&before, version));
+    }
+    replica.sequence(T, cut(3)).unwrap();
+    assert_eq!(ram(&replica)[&b"a"[..]], b"\x01"[..]);
+}
+
+#[test]
+fn a_file_gives_its_sink_writes_once_and_never_over_what_clients_wrote_since() {
+    let mut replica = Replica::empty(P, decode);
+    let restore = |by| Op::SinkRestore { id: id(5), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")] };
+    assert_eq!(replica.sequence(T, restore(2)).unwrap().1, Reply::Done);
+    assert_eq!(ram(&replica)[&b"a"[..]], b"\x01"[..]);
+    let put = Op::Put { map: "out".into(), key: Bytes::from_static(b"a"), value: Bytes::from_static(b"\x09") };
+    replica.sequence(T, put).unwrap();
+    // The engine fell before it left anything; the next goes on from the same snapshot, perhaps at another primary.
+    for by in [2, 3] {
+        replica.sequence(T, Op::CutBack { id: id(5), by: ExecutionId(by) }).unwrap();
+        let (_, reply, log) = replica.sequence(T, restore(by)).unwrap();
+        assert_eq!((reply, log.as_slice()), (Reply::AlreadySo, &[][..]));
+    }
+    assert_eq!(ram(&replica)[&b"a"[..]], b"\x09"[..], "an acknowledged write of a client is gone");
 }
 
 #[test]
@@ -256,7 +302,7 @@ proptest! {
             at.push(ram(&replica));
         }
         let back = back.min(deltas.len() as u64);
-        replica.sequence(T, Op::CutBack { id: id(back) }).unwrap();
+        replica.sequence(T, Op::CutBack { id: id(back), by: ExecutionId(2) }).unwrap();
         prop_assert_eq!(ram(&replica), at[back as usize].clone());
     }
 }

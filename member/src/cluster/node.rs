@@ -11,9 +11,7 @@ use jet_admin_api::founding::{FoundingPermit, FoundingPromise};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::roster::{Founder, RosterEntry};
-use jet_core::{
-    Boot, Command, Digest, FoundingId, Machine, MemberId, OperationId, Outcome, PartitionContent, TableVersion, Version,
-};
+use jet_core::{Boot, Command, Digest, FoundingId, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
 use jet_hotstore::Founding;
 use tokio::sync::watch;
 
@@ -182,14 +180,7 @@ impl Node {
     /// withdrawn.
     pub fn reported_contents(&self, machine: &Machine, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
         let mut contents = lock(&self.contents);
-        let current = contents.as_ref().filter(|report| {
-            let same =
-                |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
-            let counted = jet_core::view::counted_snapshots(machine);
-            report.table_version == machine.table.version
-                && report.counted == counted
-                && report.contents.iter().all(same)
-        });
+        let current = contents.as_ref().filter(|report| report.is_still_true(machine, held));
         let told = current.map(|report| (report.op.clone(), report.attempt));
         if told.is_none() {
             *contents = None;
@@ -208,11 +199,9 @@ impl Node {
             ..MemberReport::default()
         };
         if let Some((maps, jobs)) = self.ports.get() {
-            // In this order: what was applied, then that all copies have it, then what is there.
+            // In this order: what was applied, then that all copies have what was written before, then what is there.
             let applied = self.machine.borrow().applied;
-            if maps.in_step() {
-                report.committed_at = applied;
-            }
+            report.committed_at = maps.final_at(applied);
             report.runtime = jobs.built();
             report.runtime_lost = jobs.lost();
             (report.committed, report.flushed) = maps.epochs();

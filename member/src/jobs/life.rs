@@ -1,9 +1,10 @@
 //! Building a runtime generation on this member, and ending it.
 //!
-//! Law: one generation at a time; the next is built only when the threads of the one before are gone; whatever goes
-//! wrong while building is the cause of its fall, told by reports. Must not know: when a generation is wanted.
+//! Law: one generation at a time; the next is built only when the one before is built or given up and its threads are
+//! gone; whatever goes wrong while building is the cause of its fall, told by reports. Must not know: when a generation
+//! is wanted.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use jet_core::machine::{RuntimeGeneration, RuntimeJob};
 use jet_core::{Command, Machine};
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 
 use super::export::ToMap;
 use super::stage::{Listener, Stage};
-use super::{Shared, restore, streams};
+use super::{Shared, count, restore, streams};
 
 /// Tries to bring one snapshot to its places.
 const RESTORE_TRIES: u32 = 40;
@@ -30,15 +31,13 @@ pub fn start(shared: &Arc<Shared>, generation: RuntimeGeneration, machine: Arc<M
     let stage = Stage::new(generation, shared.workers, shared.news.clone());
     *shared.slot() = Some(stage.clone());
     let (owner, building) = (shared.clone(), stage.clone());
-    let thread = std::thread::Builder::new().name("jet:build".into()).spawn(move || {
-        // Waits for the threads of the generation before.
-        drop(owner.tearing.lock().unwrap_or_else(PoisonError::into_inner));
+    let begun = shared.turns.take("jet:build", move || {
         if let Err(cause) = build(&owner, &building, &machine) {
             warn!(generation = %building.number(), %cause, "the runtime generation is not built");
             building.fall(cause);
         }
     });
-    if let Err(error) = thread {
+    if let Err(error) = begun {
         stage.fall(format!("no thread to build it: {error}"));
     }
 }
@@ -48,9 +47,7 @@ pub fn stop(shared: &Arc<Shared>) {
     let Some(stage) = shared.slot().take() else { return };
     let number = stage.number();
     let Some(handle) = stage.stop() else { return };
-    let tearing = shared.tearing.clone();
-    let torn = std::thread::Builder::new().name("jet:end".into()).spawn(move || {
-        let _held = tearing.lock().unwrap_or_else(PoisonError::into_inner);
+    let torn = shared.turns.take("jet:end", move || {
         handle.join();
         info!(generation = %number, "the runtime generation is gone");
     });
@@ -66,14 +63,18 @@ fn build(shared: &Arc<Shared>, stage: &Arc<Stage>, machine: &Arc<Machine>) -> Re
         .iter()
         .position(|member| *member == shared.cluster.me())
         .ok_or("this member is not in it")?;
+    if stage.ended() {
+        return Err("it was ended before it was built".into());
+    }
     let begun = std::time::Instant::now();
     let jobs = generation.jobs.iter().map(|job| prepare(shared, machine, job)).collect::<Result<Vec<_>, _>>()?;
     for job in &generation.jobs {
         bring_back(shared, stage, job)?;
     }
     let sockets = shared.handle.block_on(async {
+        let verified = count::verify(shared, generation);
         tokio::select! {
-            sockets = streams::form(&shared.net, &shared.desk, generation, machine, me) => sockets,
+            sockets = streams::form(&shared.net, &shared.desk, generation, machine, me, verified) => sockets,
             () = until_ended(stage) => Err("it was ended while it was built".into()),
         }
     })?;
@@ -150,7 +151,8 @@ fn bring_back(shared: &Arc<Shared>, stage: &Stage, built: &RuntimeJob) -> Result
     let mut tries = 0;
     loop {
         tries += 1;
-        match shared.handle.block_on(shared.maps.restore_snapshot(id)) {
+        let restoring = shared.maps.restore_snapshot(id, built.execution, || stage.ended());
+        match shared.handle.block_on(restoring) {
             Ok(restored) => {
                 info!(job = %built.job, execution = %id.execution, epoch = %id.epoch, ?restored, "a snapshot is in place");
                 return Ok(());

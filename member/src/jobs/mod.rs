@@ -7,6 +7,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`life`] | building a generation, ending it · [`stage`] one generation here, its epochs and reports |
+//! | [`turns`] | building and ending, one after another |
 //! | [`streams`] | the generation's streams · [`restore`] parts back into the engine · [`export`] parts out of it |
 //! | [`parts`] | numbers, places and digest of parts |
 //! | [`words`], [`answer`] | what the coordinator asks, and the answers |
@@ -15,6 +16,7 @@
 
 mod answer;
 pub mod coordinator;
+mod count;
 mod export;
 mod life;
 mod parts;
@@ -23,6 +25,7 @@ mod select;
 mod stage;
 mod streams;
 mod submit;
+mod turns;
 mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +46,7 @@ use crate::net::{EngineStream, Lane, Net};
 use crate::ports::{Cluster, Jobs};
 use stage::Stage;
 use streams::Desk;
+use turns::Turns;
 
 /// Reads a sink part in the engine's encoding; what partitions are handed to apply one.
 pub fn decode_sink(bytes: &[u8]) -> Result<jet_map::SinkDelta, String> {
@@ -65,8 +69,8 @@ struct Shared {
     handle: Handle,
     desk: Arc<Desk>,
     stage: Mutex<Option<Arc<Stage>>>,
-    /// Generations that are being torn down; the next is built after them.
-    tearing: Arc<Mutex<()>>,
+    /// What is built is built after what was asked for before is built, or gone.
+    turns: Turns,
     /// The coordinator should look.
     news: Arc<Notify>,
 }
@@ -90,7 +94,7 @@ impl JobService {
             handle: Handle::current(),
             desk: desk.clone(),
             stage: Mutex::default(),
-            tearing: Arc::default(),
+            turns: Turns::default(),
             news: Arc::default(),
         });
         tokio::spawn(desk.receive(streams));

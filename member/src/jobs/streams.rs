@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jet_core::machine::RuntimeGeneration;
 use jet_core::{Boot, Machine, MemberId};
 use jet_engine::PeerSocket;
@@ -80,35 +81,92 @@ impl Desk {
     }
 }
 
-/// One stream to each other member of the generation, by place. The lower place dials.
+/// Place of the member that lets the others begin: the last to say that it is ready.
+const LAST: usize = 0;
+
+type Sockets = Vec<Option<Box<dyn PeerSocket>>>;
+
+/// One stream to each other member of the generation, by place. The lower place dials. Nobody begins before every part of
+/// every snapshot is where the others look for it, and `verified` by one of them.
 pub async fn form(
     net: &Net,
     desk: &Desk,
     generation: &RuntimeGeneration,
     machine: &Machine,
     me: usize,
-) -> Result<Vec<Option<Box<dyn PeerSocket>>>, String> {
+    verified: impl Future<Output = Result<(), String>>,
+) -> Result<Sockets, String> {
     let deadline = Instant::now() + FORM_WITHIN;
-    let number = generation.number.0;
     let ways = generation.members.iter().enumerate().map(|(place, member)| async move {
-        if place == me {
-            return Ok(None);
+        match place == me {
+            true => Ok(None),
+            false => open(net, desk, generation, machine, (place, me), *member, deadline).await.map(Some),
         }
-        let boot = machine
-            .roster
-            .get(member)
-            .map(|entry| entry.boot)
-            .ok_or_else(|| format!("member {member} is not in the roster"))?;
-        let stream = match place > me {
-            true => dial(net, *member, boot, number, deadline).await?,
-            false => desk.take(number, *member, boot, deadline).await?,
-        };
-        let stream = tokio::time::timeout_at(deadline, ready(stream)).await;
-        let stream = stream.map_err(|_| format!("member {member} was not ready within {FORM_WITHIN:?}"))?;
-        let bridged = stream.and_then(bridge);
-        bridged.map(Some).map_err(|error| format!("the stream to member {member} cannot be used: {error}"))
     });
-    futures::future::try_join_all(ways).await
+    let mut streams = futures::future::try_join_all(ways).await?;
+    if me != LAST {
+        each(&mut streams, deadline, say).await?;
+    }
+    each(&mut streams, deadline, hear).await?;
+    if me == LAST {
+        verified.await?;
+        each(&mut streams, deadline, say).await?;
+    }
+    streams.into_iter().map(|stream| stream.map(socket).transpose()).collect()
+}
+
+async fn open(
+    net: &Net,
+    desk: &Desk,
+    generation: &RuntimeGeneration,
+    machine: &Machine,
+    (place, me): (usize, usize),
+    member: MemberId,
+    deadline: Instant,
+) -> Result<EngineStream, String> {
+    let entry = machine.roster.get(&member).ok_or_else(|| format!("member {member} is not in the roster"))?;
+    match place > me {
+        true => dial(net, member, entry.boot, generation.number.0, deadline).await,
+        false => desk.take(generation.number.0, member, entry.boot, deadline).await,
+    }
+}
+
+/// One word on every stream.
+async fn each<F>(streams: &mut [Option<EngineStream>], deadline: Instant, word: F) -> Result<(), String>
+where
+    F: for<'a> Fn(&'a mut EngineStream) -> BoxFuture<'a, std::io::Result<()>>,
+{
+    let words = streams.iter_mut().flatten().map(|stream| {
+        let member = stream.peer.member;
+        let word = word(stream);
+        async move {
+            let said = tokio::time::timeout_at(deadline, word).await;
+            let said = said.map_err(|_| format!("member {member} was not ready within {FORM_WITHIN:?}"))?;
+            said.map_err(|error| format!("the stream to member {member} cannot be used: {error}"))
+        }
+    });
+    futures::future::try_join_all(words).await.map(|_| ())
+}
+
+fn say(stream: &mut EngineStream) -> BoxFuture<'_, std::io::Result<()>> {
+    Box::pin(async {
+        stream.connection.write_all(&[READY]).await?;
+        stream.connection.flush().await
+    })
+}
+
+fn hear(stream: &mut EngineStream) -> BoxFuture<'_, std::io::Result<()>> {
+    Box::pin(async {
+        match stream.connection.read_u8().await? {
+            READY => Ok(()),
+            other => Err(std::io::Error::other(format!("it said {other} where 'ready' was due"))),
+        }
+    })
+}
+
+fn socket(stream: EngineStream) -> Result<Box<dyn PeerSocket>, String> {
+    let member = stream.peer.member;
+    bridge(stream).map_err(|error| format!("the stream to member {member} cannot be used: {error}"))
 }
 
 async fn dial(net: &Net, to: MemberId, boot: Boot, generation: u64, deadline: Instant) -> Result<EngineStream, String> {
@@ -122,16 +180,6 @@ async fn dial(net: &Net, to: MemberId, boot: Boot, generation: u64, deadline: In
             return Err(format!("no stream to member {to} within {FORM_WITHIN:?}: {why}"));
         }
         tokio::time::sleep(DIAL_AGAIN).await;
-    }
-}
-
-/// Nobody begins before every part of every snapshot is where the others look for it.
-async fn ready(mut stream: EngineStream) -> std::io::Result<EngineStream> {
-    stream.connection.write_all(&[READY]).await?;
-    stream.connection.flush().await?;
-    match stream.connection.read_u8().await? {
-        READY => Ok(stream),
-        other => Err(std::io::Error::other(format!("it said {other} where 'ready' was due"))),
     }
 }
 

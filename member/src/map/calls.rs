@@ -216,24 +216,26 @@ impl Shared {
         Ok(())
     }
 
-    /// What of the machine forbids a record. To be asked under the lock of the record's partition: who has applied the
+    /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's partition: who has applied the
     /// end of an execution and looks at the partition afterwards has seen its last record.
     pub fn judge_record(&self, op: &Op) -> Result<(), Refusal> {
-        let Op::SnapshotCommit(record) = op else { return Ok(()) };
+        let (job, execution) = match op {
+            Op::SnapshotCommit(record) => (record.id.job, record.id.execution),
+            Op::CutBack { id, by } | Op::SinkRestore { id, by, .. } => (id.job, *by),
+            _ => return Ok(()),
+        };
         let machine = self.cluster.machine();
-        if machine.table.version != record.table_version {
+        if let Op::SnapshotCommit(record) = op
+            && machine.table.version != record.table_version
+        {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }
-        let runs = machine
-            .runtime
-            .iter()
-            .flat_map(|runtime| &runtime.jobs)
-            .any(|run| (run.job, run.execution) == (record.id.job, record.id.execution));
-        if runs {
+        let mut running = machine.runtime.iter().flat_map(|runtime| &runtime.jobs);
+        if running.any(|run| (run.job, run.execution) == (job, execution)) {
             return Ok(());
         }
-        let known = machine.jobs.get(&record.id.job).map_or_else(Default::default, |job| job.execution);
-        Err(Refusal::OldExecution { job: record.id.job, given: record.id.execution, known })
+        let known = machine.jobs.get(&job).map_or_else(Default::default, |job| job.execution);
+        Err(Refusal::OldExecution { job, given: execution, known })
     }
 
     /// As primary: a question.

@@ -1,4 +1,4 @@
-//! Snapshots of jobs: from RAM to an epoch file, from a file back to RAM.
+//! Snapshots of jobs: from RAM to an epoch file, and what is read of files when a member starts.
 //!
 //! Law: one epoch of a job is in flight to the disk; older files go only when a newer epoch is durable everywhere and the
 //! log has its sink writes; a file counts for the partitions that it names. Must not know: what parts mean.
@@ -12,8 +12,8 @@ use jet_core::report::EpochReport;
 use jet_core::{Digest, JobId, Machine, PartitionId, SnapshotRecord};
 use jet_hotstore::{EpochId, StoreError};
 use jet_map::epoch::HEADER_VERTEX;
-use jet_map::wire::{Request, Response};
-use jet_map::{Op, PartitionEpoch, Refusal, Requester, Role, SnapshotId};
+use jet_map::wire::Response;
+use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
 use tracing::{debug, info, warn};
 
 use super::cell::OnDisk;
@@ -36,7 +36,8 @@ pub struct Flushes {
     in_flight: BTreeSet<JobId>,
     /// The last one of each job whose parts are held for the disk.
     taken: BTreeMap<JobId, SnapshotId>,
-    finished: BTreeMap<JobId, EpochReport>,
+    /// Every file that is kept.
+    finished: BTreeMap<SnapshotId, EpochReport>,
 }
 
 /// Why an epoch is not written.
@@ -49,17 +50,6 @@ pub enum FlushError {
     Refused(#[from] Refusal),
     #[error("snapshot {id:?} was not written: {why}")]
     Store { id: SnapshotId, why: String },
-}
-
-/// What came back of a snapshot to this member's partitions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// Parts.
-    pub parts: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Partitions whose parts came from an epoch file.
-    pub from_disk: u32,
 }
 
 impl MapService {
@@ -75,65 +65,6 @@ impl MapService {
     pub fn flush_took(&self, id: SnapshotId) -> bool {
         lock(&self.shared.flushes).taken.get(&id.job) == Some(&id)
     }
-
-    /// Makes the partitions that this member leads hold exactly this snapshot of a job: later parts and sink writes are
-    /// taken back, missing parts come from an epoch file, here or elsewhere. To be called before the job is built.
-    pub async fn restore_snapshot(&self, id: SnapshotId) -> Result<Restored, Refusal> {
-        let mut restored = Restored::default();
-        // What was loaded with the log has its parts but not the sink writes that only the file has. Once a job was
-        // brought back, RAM is what counts: a file of a snapshot that is not durable everywhere must not reach the log.
-        let from_file = {
-            let known = lock(&self.shared.known);
-            known.loaded && !known.brought_back.contains(&id.job)
-        };
-        let mut own_file = if from_file { self.shared.own_file(id).await } else { BTreeMap::new() };
-        for cell in self.shared.cells() {
-            let here = {
-                let state = cell.state();
-                if state.lead.is_none() {
-                    continue;
-                }
-                state
-                    .replica
-                    .content()
-                    .snapshots
-                    .get(&id)
-                    .map(|parts| (parts.len() as u64, parts.values().map(|bytes| bytes.len() as u64).sum::<u64>()))
-            };
-            self.restore_op(cell.partition, Op::CutBack { id }).await?;
-            let file = match own_file.remove(&cell.partition) {
-                None if here.is_none() || from_file => self.shared.find_epoch(cell.partition, id).await,
-                found => found,
-            };
-            if let Some(file) = file {
-                restored.from_disk += 1;
-                restored.parts += file.parts.len() as u64;
-                restored.bytes += file.parts.values().map(|bytes| bytes.len() as u64).sum::<u64>();
-                self.restore_file(cell.partition, file).await?;
-            } else if let Some((parts, bytes)) = here {
-                restored.parts += parts;
-                restored.bytes += bytes;
-            }
-        }
-        lock(&self.shared.known).brought_back.insert(id.job);
-        debug!(?id, ?restored, "maps: snapshot in place");
-        Ok(restored)
-    }
-
-    async fn restore_op(&self, partition: PartitionId, op: Op) -> Result<(), Refusal> {
-        self.invoke(partition, Requester::Job, op).await.map(|_| ())
-    }
-
-    async fn restore_file(&self, partition: PartitionId, file: PartitionEpoch) -> Result<(), Refusal> {
-        let id = file.id;
-        for ((vertex, part), bytes) in file.parts {
-            self.restore_op(partition, Op::SnapshotPart { id, vertex, part, bytes }).await?;
-        }
-        if file.marker.is_some_and(|marker| marker >= id.point()) {
-            self.restore_op(partition, Op::SinkRestore { id, writes: file.writes }).await?;
-        }
-        Ok(())
-    }
 }
 
 impl Shared {
@@ -148,9 +79,7 @@ impl Shared {
         let mut flushes = lock(&self.flushes);
         flushes.in_flight.remove(&id.job);
         if result.is_ok() {
-            flushes
-                .finished
-                .insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
+            flushes.finished.insert(id, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
         }
         result
     }
@@ -196,20 +125,22 @@ impl Shared {
                 return;
             }
             if id == super::all_of(id.job) {
-                if let Err(error) = shared.store.drop_job(id.job.0) {
-                    debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now");
+                match shared.store.drop_job(id.job.0) {
+                    Ok(()) => lock(&shared.flushes).finished.retain(|kept, _| kept.job != id.job),
+                    Err(error) => debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now"),
                 }
                 return;
             }
             for old in shared.store.epochs().into_iter().filter(|info| info.id.job == id.job.0 && info.id < name(id)) {
-                if let Err(error) = shared.store.drop_epoch(old.id) {
-                    debug!(%error, ?old.id, "maps: an old epoch stays for now");
+                match shared.store.drop_epoch(old.id) {
+                    Ok(()) => drop(lock(&shared.flushes).finished.remove(&snapshot(old.id))),
+                    Err(error) => debug!(%error, ?old.id, "maps: an old epoch stays for now"),
                 }
             }
         });
     }
 
-    /// Newest committed snapshots of jobs at home here as primary; newest finished ones on this disk.
+    /// Newest committed snapshots of jobs at home here as primary; all finished ones on this disk.
     pub fn epoch_reports(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
         let mut committed: BTreeMap<JobId, EpochReport> = BTreeMap::new();
         for cell in self.cells() {
@@ -245,7 +176,7 @@ impl Shared {
                     self.load_files(files, durable, !job.ended());
                     if let Some(record) = record.filter(|_| !job.ended()) {
                         let report = EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record };
-                        lock(&self.flushes).finished.insert(id.job, report);
+                        lock(&self.flushes).finished.insert(id, report);
                     }
                 }
                 Err(why) => warn!(?id, %why, "maps: an epoch cannot be read"),
@@ -267,7 +198,7 @@ impl Shared {
         }
     }
 
-    fn read_file(
+    pub(super) fn read_file(
         &self,
         id: SnapshotId,
     ) -> Result<(Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>), String> {
@@ -286,19 +217,6 @@ impl Shared {
         Ok((record, files))
     }
 
-    /// All that this member's file has of a snapshot, read once.
-    async fn own_file(self: &Arc<Self>, id: SnapshotId) -> BTreeMap<PartitionId, PartitionEpoch> {
-        if !self.store.epochs().iter().any(|info| info.id == name(id)) {
-            return BTreeMap::new();
-        }
-        let shared = self.clone();
-        let read = tokio::task::spawn_blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
-        read.map_err(|error| error.to_string()).and_then(|read| read).unwrap_or_else(|why| {
-            warn!(?id, %why, "maps: an epoch cannot be read; others are asked");
-            BTreeMap::new()
-        })
-    }
-
     /// Raw parts of one partition in this member's file.
     fn file_parts(&self, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
         let mut found = Vec::new();
@@ -309,44 +227,6 @@ impl Shared {
             }
         }
         found.iter().any(|(vertex, _)| *vertex == HEADER_VERTEX).then_some(found)
-    }
-
-    /// What an epoch file, here or at another member, holds of a partition.
-    async fn find_epoch(self: &Arc<Self>, partition: PartitionId, id: SnapshotId) -> Option<PartitionEpoch> {
-        let shared = self.clone();
-        let own = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await.ok().flatten();
-        if let Some(parts) = own {
-            return PartitionEpoch::from_parts(id, parts).ok();
-        }
-        let me = self.cluster.me();
-        let others: Vec<_> = self.cluster.machine().roster.keys().copied().filter(|member| *member != me).collect();
-        for member in others {
-            if let Some(parts) = self.fetch(member, partition, id).await {
-                return PartitionEpoch::from_parts(id, parts).ok();
-            }
-        }
-        None
-    }
-
-    async fn fetch(
-        &self,
-        member: jet_core::MemberId,
-        partition: PartitionId,
-        id: SnapshotId,
-    ) -> Option<Vec<(u32, Bytes)>> {
-        let mut all = Vec::new();
-        loop {
-            let from = u32::try_from(all.len()).ok()?;
-            match self.call(member, Request::FetchEpoch { partition, id, from }, false).await.ok()? {
-                Response::Epoch { found: true, parts, more } if !parts.is_empty() || !more => {
-                    all.extend(parts);
-                    if !more {
-                        return Some(all);
-                    }
-                }
-                _ => return None,
-            }
-        }
     }
 
     /// For another member.
@@ -443,7 +323,7 @@ impl Shared {
     }
 
     /// A job of which RAM shows what no log will have.
-    fn not_on_disk(&self) -> Option<JobId> {
+    pub(super) fn not_on_disk(&self) -> Option<JobId> {
         let held = self.cluster.machine().table.held_by(self.cluster.me());
         let cells = self.cells();
         held.into_iter().filter_map(|partition| cells.get(usize::from(partition.0))).find_map(|cell| {
@@ -477,7 +357,7 @@ impl Shared {
     }
 }
 
-fn name(id: SnapshotId) -> EpochId {
+pub(super) fn name(id: SnapshotId) -> EpochId {
     EpochId { job: id.job.0, execution: id.execution.0, epoch: id.epoch.0 }
 }
 

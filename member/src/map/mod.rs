@@ -9,19 +9,23 @@
 //! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again |
-//! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk and back |
-//! | [`doors`] | who is let in, and what is still in flight |
+//! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
+//! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
 mod calls;
 mod cell;
 mod doors;
 mod epochs;
+mod finality;
 mod follow;
 mod journal;
 mod load;
 mod port;
+mod restore;
 mod serve;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -37,10 +41,12 @@ use crate::ports::Cluster;
 use cell::Cell;
 use doors::DoorBook;
 use epochs::Flushes;
+use finality::Finality;
 use journal::Spaces;
 
-pub use epochs::{FlushError, Restored};
+pub use epochs::FlushError;
 pub use port::told;
+pub use restore::Restored;
 
 /// Whole copies that are sent at a time.
 const COPIES_AT_A_TIME: usize = 4;
@@ -67,6 +73,7 @@ struct Shared {
     /// A partition is behind on disk.
     behind: Notify,
     flushes: Mutex<Flushes>,
+    finality: Mutex<Finality>,
 }
 
 #[derive(Default)]
@@ -76,8 +83,10 @@ struct Known {
     durable: BTreeMap<jet_core::JobId, Point>,
     ended: std::collections::BTreeSet<jet_core::JobId>,
     loaded: bool,
-    /// Jobs whose snapshot was put in place since.
-    brought_back: std::collections::BTreeSet<jet_core::JobId>,
+    /// Snapshots of which a partition led here was given some parts of a file and not yet all.
+    in_pieces: std::collections::BTreeSet<(jet_map::SnapshotId, PartitionId)>,
+    /// The last machine that was carried out whole.
+    carried: jet_core::LogIndex,
 }
 
 impl MapService {
@@ -96,6 +105,7 @@ impl MapService {
             copying: Semaphore::new(COPIES_AT_A_TIME),
             behind: Notify::new(),
             flushes: Mutex::default(),
+            finality: Mutex::default(),
         });
         net.serve(Lane::Data, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
         journal::keep_in_step(&shared);
@@ -151,6 +161,7 @@ impl Shared {
         for id in durable {
             self.epoch_is_durable(id);
         }
+        lock(&self.known).carried = machine.applied;
         self.applied.notify_waiters();
     }
 }

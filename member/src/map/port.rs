@@ -10,11 +10,14 @@ use futures::future::BoxFuture;
 use jet_admin_api::refusal::{Code, Refusal as AdminRefusal};
 use jet_core::agent::{Copying, Doors};
 use jet_core::report::EpochReport;
-use jet_core::{Boot, ClusterState, Digest, Machine, MemberId, PartitionContent, PartitionId, TableVersion, Version};
+use jet_core::{
+    Boot, ClusterState, Digest, LogIndex, Machine, MemberId, PartitionContent, PartitionId, TableVersion, Version,
+};
 use jet_map::{Op, Refusal, Reply, Requester};
 use tracing::warn;
 
 use super::cell::{Cell, OnDisk};
+use super::finality::Led;
 use super::{MapService, lock};
 use crate::ports::Maps;
 
@@ -120,8 +123,18 @@ impl Maps for MapService {
         self.shared.behind.notify_one();
     }
 
-    fn in_step(&self) -> bool {
-        self.shared.cells().iter().all(|cell| confirmed_everywhere(cell))
+    fn final_at(&self, applied: LogIndex) -> LogIndex {
+        // Partitions that an entry brings here are led once it is carried out.
+        let carried = lock(&self.shared.known).carried;
+        let mut led = BTreeMap::new();
+        for cell in self.shared.cells() {
+            let mut state = cell.state();
+            let version = state.replica.version();
+            if let Some(acknowledged) = state.settle() {
+                led.insert(cell.partition, Led { version, acknowledged });
+            }
+        }
+        lock(&self.shared.finality).look(applied.min(carried), &led)
     }
 
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {

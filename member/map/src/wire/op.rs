@@ -209,6 +209,16 @@ struct SinkWire {
     vertices: Vec<u32>,
     #[prost(message, repeated, tag = "3")]
     writes: Vec<SinkWriteWire>,
+    #[prost(uint64, tag = "4")]
+    by: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct CutWire {
+    #[prost(message, optional, tag = "1")]
+    id: Option<SnapshotIdWire>,
+    #[prost(uint64, tag = "2")]
+    by: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -237,7 +247,7 @@ enum Kind {
     #[prost(message, tag = "10")]
     SinkRestore(SinkWire),
     #[prost(message, tag = "11")]
-    CutBack(SnapshotIdWire),
+    CutBack(CutWire),
 }
 
 /// See [`Op`].
@@ -264,13 +274,13 @@ impl From<Op> for OpWire {
             Op::SnapshotCommit(record) => Kind::Commit(record.into()),
             Op::SnapshotDrop { job, before } => Kind::Drop(DropWire { job: job.0, before: Some(before.into()) }),
             Op::SinkApply { id, vertices } => {
-                Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new() })
+                Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new(), by: 0 })
             }
-            Op::SinkRestore { id, writes } => {
+            Op::SinkRestore { id, by, writes } => {
                 let writes = writes.into_iter().map(Into::into).collect();
-                Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes })
+                Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes, by: by.0 })
             }
-            Op::CutBack { id } => Kind::CutBack(id.into()),
+            Op::CutBack { id, by } => Kind::CutBack(CutWire { id: Some(id.into()), by: by.0 }),
         };
         OpWire { kind: Some(kind) }
     }
@@ -294,9 +304,10 @@ impl OpWire {
             }
             Kind::SinkApply(w) => Op::SinkApply { id: named(w.id)?, vertices: w.vertices },
             Kind::SinkRestore(w) => {
-                Op::SinkRestore { id: named(w.id)?, writes: w.writes.into_iter().map(Into::into).collect() }
+                let writes = w.writes.into_iter().map(Into::into).collect();
+                Op::SinkRestore { id: named(w.id)?, by: ExecutionId(w.by), writes }
             }
-            Kind::CutBack(id) => Op::CutBack { id: id.into() },
+            Kind::CutBack(w) => Op::CutBack { id: named(w.id)?, by: ExecutionId(w.by) },
         })
     }
 }

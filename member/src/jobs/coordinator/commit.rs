@@ -14,6 +14,7 @@ use jet_map::{CommitRecord, Op, Refusal, Requester, SnapshotId, home_of_job};
 use tokio::time::Instant;
 
 use super::ask;
+use crate::jobs::count::{Counted, count};
 use crate::jobs::words::{Answer, Ask, Gathered, Mark, Wanted};
 use crate::jobs::{Shared, parts};
 
@@ -142,21 +143,8 @@ pub(super) async fn count_again(
     machine: &Machine,
     record: &CommitRecord,
 ) -> Result<TableVersion, String> {
-    let counts = (0..shared.maps.partitions()).map(PartitionId).map(|partition| async move {
-        let found = shared.maps.snapshot_parts(partition, record.id).await.map_err(|refusal| refusal.to_string())?;
-        let bytes: u64 = found.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();
-        let marks: Vec<Mark> = found.iter().map(|(vertex, part, bytes)| parts::mark(*vertex, *part, bytes)).collect();
-        Ok::<_, String>((marks, bytes))
-    });
-    let mut counted = futures::stream::iter(counts).buffer_unordered(AT_A_TIME / 4);
-    let (mut marks, mut bytes) = (Vec::new(), 0);
-    while let Some(one) = counted.next().await {
-        let (some, length) = one?;
-        marks.extend(some);
-        bytes += length;
-    }
-    let found = (marks.len() as u64, bytes, parts::digest(&mut marks));
-    let recorded = (record.parts, record.bytes, Digest(record.digest.clone()));
+    let found = count(&shared.maps, record.id).await?;
+    let recorded = Counted { parts: record.parts, bytes: record.bytes, digest: Digest(record.digest.clone()) };
     if found != recorded {
         return Err(format!("the terminal snapshot, counted again, is {found:?} where {recorded:?} was recorded"));
     }

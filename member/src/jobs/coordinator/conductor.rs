@@ -114,7 +114,10 @@ impl Conductor {
         match step {
             Step::Wait => Ok(()),
             Step::Learn => {
-                self.last = Some(learn(&self.shared, job).await?);
+                let found = learn(&self.shared, job).await?;
+                // A crash may have left records that its recovery did not choose; they are cut back when the job goes on.
+                let counts = |point| machine.jobs.get(&job).is_some_and(|job| job.counts(point));
+                self.last = Some(found.filter(|record| counts(record.id.point())));
                 Ok(())
             }
             Step::Publish(point) => self.publish(machine, point).await,

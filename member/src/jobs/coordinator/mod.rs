@@ -21,7 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jet_core::job::Returning;
 use jet_core::{ClusterState, ExecutionId, Job, JobId, JobStatus, Machine, MemberId, RuntimeNumber};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -121,15 +120,15 @@ fn life(machine: &Machine, job: &Job) -> Option<Life> {
         .filter(|runtime| runtime.jobs.iter().any(|run| run.job == job.id && run.execution == job.execution));
     let runtime = match (job.status, running) {
         (JobStatus::Starting | JobStatus::Running, Some(runtime)) => Some(runtime.number),
-        // After a return only the machine says what its snapshot is; there is nothing newer to be written.
-        (JobStatus::Suspended, _) if job.execution > ExecutionId(0) && !returning(job) => None,
+        // Of a closed execution only the machine says what its snapshot is; there is nothing newer to be written.
+        (JobStatus::Suspended | JobStatus::Waiting | JobStatus::Held, _)
+            if job.execution > ExecutionId(0) && job.is_open(job.execution) =>
+        {
+            None
+        }
         _ => return None,
     };
     Some(Life { job: job.id, execution: job.execution, runtime })
-}
-
-fn returning(job: &Job) -> bool {
-    matches!(job.returning, Some(Returning::FromCrash | Returning::FromSeal { .. }))
 }
 
 async fn look(shared: &Arc<Shared>, machine: &Machine) -> Look {
