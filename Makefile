@@ -43,11 +43,15 @@ images: build ## Images of operator and member, without Docker or a registry (RE
 kube: ## Start the local Kubernetes (or use that of KUBECONFIG)
 	@dev/kube-up
 
-lint: ## Formatting, clippy, shellcheck, helm lint, licences and advisories
+lint: ## Formatting, clippy, shellcheck, helm lint, licences
+	@for tool in cargo-deny shellcheck helm; do command -v $$tool > /dev/null || { echo "lint: $$tool is missing: cargo install cargo-deny --locked; apt install shellcheck; helm is in the directory that e2e/kube/kube path prints"; exit 1; }; done
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/images dev/kube-up demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
 	helm lint charts/jet --set image.repository=example
-	cargo deny check
+	cargo deny check licenses bans sources
 
-.PHONY: help demo clean-demo test unit e2e bars bench build images kube lint
+advisories: ## Known weaknesses of dependencies (asks the advisory database)
+	cargo deny check advisories
+
+.PHONY: help demo clean-demo test unit e2e bars bench build images kube lint advisories
