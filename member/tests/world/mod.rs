@@ -5,12 +5,13 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod memory;
 mod pki;
 mod process;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jet_admin_api::client::{CallError, MemberClient};
@@ -119,13 +120,15 @@ impl World {
     pub fn client_as(&self, ordinal: u32, role: Role) -> MemberClient {
         let tls = self.pki.issue(role).client().unwrap();
         let name = any_member_server_name(NAMESPACE, CLUSTER);
-        MemberClient::new(format!("127.0.0.1:{}", self.ports[ordinal as usize][1]), &name, tls)
-            .unwrap()
-            .with_timeout(Duration::from_secs(10))
+        MemberClient::new(self.admin_address(ordinal), &name, tls).unwrap().with_timeout(Duration::from_secs(10))
     }
 
     pub fn operator(&self, ordinal: u32) -> MemberClient {
         self.client_as(ordinal, Role::Operator)
+    }
+
+    pub fn admin_address(&self, ordinal: u32) -> String {
+        format!("127.0.0.1:{}", self.ports[ordinal as usize][1])
     }
 
     pub fn health_address(&self, ordinal: u32) -> String {
@@ -277,4 +280,17 @@ fn free_ports(size: u32) -> Vec<[u16; 3]> {
     let held: Vec<TcpListener> = (0..size * 3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
     ports.chunks(3).map(|c| [c[0], c[1], c[2]]).collect()
+}
+
+/// A file in the tree holds these bytes.
+pub fn tree_has(dir: &Path, wanted: &[u8]) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        match path.is_dir() {
+            true => tree_has(&path, wanted),
+            // It may be gone since.
+            false => std::fs::read(&path).is_ok_and(|held| held.windows(wanted.len()).any(|part| part == wanted)),
+        }
+    })
 }

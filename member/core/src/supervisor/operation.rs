@@ -77,8 +77,10 @@ fn unequal(machine: &Machine, operation: &Operation, observations: &Observations
             match first {
                 Some((member, other)) if other.version == content.version && other != content => {
                     return Some(format!(
-                        "partition {partition} differs at version {} between {member} ({} entries) and {} ({} entries)",
-                        content.version, other.entries, replica.member, content.entries
+                        "partition {partition} differs at version {} between {} and {}",
+                        content.version,
+                        counted_by(machine, member, other),
+                        counted_by(machine, replica.member, content)
                     ));
                 }
                 Some(_) => {}
@@ -87,6 +89,12 @@ fn unequal(machine: &Machine, operation: &Operation, observations: &Observations
         }
     }
     None
+}
+
+fn counted_by(machine: &Machine, member: MemberId, content: &PartitionContent) -> String {
+    let ordinal = machine.roster.get(&member).map_or(0, |entry| entry.ordinal);
+    let digest: String = content.digest.0.chars().take(8).collect();
+    format!("member {ordinal} ({member}: {} entries, digest {digest})", content.entries)
 }
 
 fn contents<'a>(
