@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::cluster::ClusterView;
 use crate::founding::{FoundingPermit, FoundingPromise, PeersHint};
+use crate::handshake;
 use crate::job::{JobView, SubmitJob};
 use crate::map::{Entry, SqlQuery, SqlRows};
 use crate::member::MemberView;
@@ -54,6 +55,8 @@ pub enum CallError {
     #[error("{0}")]
     Refused(#[from] Refusal),
 }
+
+type Driver = tokio::task::JoinHandle<Result<(), hyper::Error>>;
 
 /// One member's admin API.
 #[derive(Clone)]
@@ -191,31 +194,46 @@ impl MemberClient {
             let tls = TlsConnector::from(self.tls.clone())
                 .connect(self.server_name.clone(), tcp)
                 .await
-                .map_err(|e| e.to_string())?;
+                .map_err(|e| handshake::refused(&e, &self.tls).unwrap_or_else(|| e.to_string()))?;
             hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())
         };
         let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
             .await
             .map_err(|_| not_sent(format!("not connected within {:?}", self.timeout)))?
             .map_err(not_sent)?;
-        let driver = tokio::spawn(connection);
+        let mut driver = tokio::spawn(connection);
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let response = match sender.send_request(request).await {
+                Ok(response) => response,
+                Err(error) => return Err(self.no_response(&error, &mut driver).await),
+            };
             let status = response.status();
-            let bytes =
-                Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|e| e.to_string())?.to_bytes();
-            Ok::<_, String>((status, bytes))
+            let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
+            let bytes = body.map_err(|e| unknown(e.to_string()))?.to_bytes();
+            Ok::<_, CallError>((status, bytes))
         };
         let outcome = tokio::time::timeout_at(deadline, exchange).await;
         driver.abort();
-        let (status, bytes) =
-            outcome.map_err(|_| unknown(format!("no answer within {:?}", self.timeout)))?.map_err(unknown)?;
+        let (status, bytes) = outcome.map_err(|_| unknown(format!("no answer within {:?}", self.timeout)))??;
         if status.is_success() {
             serde_json::from_slice(&bytes).map_err(|e| unknown(format!("the answer cannot be understood: {e}")))
         } else {
             let refusal: Refusal = serde_json::from_slice(&bytes)
                 .map_err(|_| unknown(format!("HTTP {status}: {}", String::from_utf8_lossy(&bytes))))?;
             Err(refusal.into())
+        }
+    }
+
+    /// The member judges our certificate when we are done with the handshake already; whether the connection or who
+    /// waits on it is told depends on which of them looks first.
+    async fn no_response(&self, error: &hyper::Error, driver: &mut Driver) -> CallError {
+        let ended = driver.await.ok().and_then(Result::err);
+        let refused =
+            [Some(error), ended.as_ref()].into_iter().flatten().find_map(|e| handshake::refused(e, &self.tls));
+        let address = self.address.clone();
+        match refused {
+            Some(reason) => CallError::NotSent { address, reason },
+            None => CallError::Unknown { address, reason: ended.as_ref().unwrap_or(error).to_string() },
         }
     }
 }

@@ -6,11 +6,12 @@
 //! - [`identity`]: who speaks (certificate names, roles) · [`tls`]: rustls settings for both ends
 //! - [`routes`]: paths and the role that each asks for · [`refusal`]: the body of every refusal
 //! - [`founding`], [`member`], [`cluster`], [`operation`], [`job`], [`map`]: bodies
-//! - [`client`]: a typed client of one member
+//! - [`client`]: a typed client of one member; `handshake` says why one was refused
 
 pub mod client;
 pub mod cluster;
 pub mod founding;
+mod handshake;
 pub mod identity;
 pub mod job;
 pub mod map;

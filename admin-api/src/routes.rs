@@ -28,6 +28,13 @@ impl Allowed {
             Role::Client => self.client,
         }
     }
+
+    /// The roles in the set, for people.
+    pub fn names(self) -> String {
+        let all =
+            [("member", self.member), ("operator", self.operator), ("admin", self.admin), ("client", self.client)];
+        all.iter().filter(|(_, may)| *may).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
 }
 
 const OPERATOR: Allowed = Allowed { member: false, operator: true, admin: false, client: false };

@@ -13,6 +13,7 @@ use http::StatusCode;
 use jet_admin_api::identity::Identity;
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::routes::Route;
+use jet_admin_api::tls::TlsError;
 
 use super::handlers as h;
 use crate::member::Member;
@@ -84,13 +85,23 @@ async fn admit(
 fn why_not(caller: &Identity, namespace: &str, cluster: &str, route: Route) -> Option<Refusal> {
     let (method, path) = route.path();
     if caller.namespace != namespace || caller.cluster != cluster {
-        return Some(Refusal::new(
-            Code::Forbidden,
-            format!("{} is not of cluster {namespace}/{cluster}", caller.uri()),
-        ));
+        let why = format!("{} is not of cluster {namespace}/{cluster}", caller.uri());
+        return Some(Refusal::new(Code::Forbidden, why).hint("use a certificate of that cluster"));
     }
-    (!route.allowed().admits(&caller.role))
-        .then(|| Refusal::new(Code::Forbidden, format!("the role {} may not call {method} {path}", caller.role)))
+    let allowed = route.allowed();
+    (!allowed.admits(&caller.role)).then(|| {
+        let why = format!("{}: the role {} may not call {method} {path}", caller.uri(), caller.role);
+        Refusal::new(Code::Forbidden, why).hint(format!("use a certificate of a role that may: {}", allowed.names()))
+    })
+}
+
+/// Whoever shows a certificate without a name of ours gets this, whatever is asked.
+pub fn nameless(why: &TlsError) -> Router {
+    let refusal = Refusal::new(Code::Forbidden, why.to_string()).hint("use a certificate that the cluster has issued");
+    Router::new().fallback(move || {
+        let refused = Refused(refusal.clone());
+        async move { refused }
+    })
 }
 
 async fn nothing(request: Request) -> Refused {

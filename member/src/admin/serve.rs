@@ -11,13 +11,19 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use jet_admin_api::tls::peer_identity;
 use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+use super::router::nameless;
+
 /// Time for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A refused caller has so long, and may send so much more, until it has read why.
+const LINGERING: Duration = Duration::from_secs(1);
+const LINGERING_BYTES: u64 = 64 << 10;
 /// Connections open at a time.
 const CONNECTIONS: usize = 512;
 
@@ -50,16 +56,29 @@ async fn one(
     router: Router,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let _ = tcp.set_nodelay(true);
-    let stream = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(tcp)).await??;
+    let stream = match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(tcp).into_fallible()).await? {
+        Ok(stream) => stream,
+        Err((error, tcp)) => {
+            let_it_be_read(tcp).await;
+            return Err(error.into());
+        }
+    };
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let identity = match leaf.map(peer_identity) {
-        Some(Ok(identity)) => identity,
+    let router = match leaf.map(peer_identity) {
+        Some(Ok(identity)) => router.layer(Extension(identity)),
         Some(Err(error)) => {
             info!(%error, "a caller of the admin port is refused");
-            return Ok(());
+            nameless(&error)
         }
         None => return Ok(()),
     };
-    let service = TowerToHyperService::new(router.layer(Extension(identity)));
+    let service = TowerToHyperService::new(router);
     auto::Builder::new(TokioExecutor::new()).http1_only().serve_connection(TokioIo::new(stream), service).await
+}
+
+/// The alert that says why must not be overtaken by a reset: what the caller sends meanwhile is read and thrown away.
+async fn let_it_be_read(mut tcp: TcpStream) {
+    let _ = tcp.shutdown().await;
+    let mut rest = tcp.take(LINGERING_BYTES);
+    let _ = tokio::time::timeout(LINGERING, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
