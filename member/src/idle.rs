@@ -61,6 +61,8 @@ fn without(what: &str) -> Refusal {
 impl Maps for NoMaps {
     fn applied(&self, _: &Arc<Machine>) {}
 
+    fn published(&self) {}
+
     fn set_doors(&self, doors: Doors) {
         *lock(&self.doors) = doors;
     }

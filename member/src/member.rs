@@ -31,7 +31,11 @@ use crate::net::{EngineStream, Lane, Net, NetOptions};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::{Keeper, KeeperError};
 
-/// Time for closing the store at the end of the process.
+/// Time for what is under way when the process is asked to end.
+const DRAINING: Duration = Duration::from_secs(3);
+/// Pause between two looks at the doors meanwhile.
+const DRAINING_LOOK: Duration = Duration::from_millis(5);
+/// Time for closing the store after that.
 const CLOSING: Duration = Duration::from_secs(8);
 
 /// Why a member does not start at all.
@@ -48,7 +52,7 @@ pub enum StartError {
 
 /// What maps and jobs are made from.
 pub struct Parts {
-    /// The members' network; lane `Data` is the maps' own.
+    /// The members' network; lanes `Data` and `Copies` are the maps' own.
     pub net: Net,
     /// The store.
     pub store: Arc<Store>,
@@ -106,13 +110,19 @@ impl Member {
     pub async fn end(&self) {
         let Ok(running) = &self.running else { return };
         let machine = running.node.machine();
+        // Else the next look at the cluster would open the doors again, behind the last flush.
+        running.agent.end();
         if matches!(self.phase(running, &machine), MemberPhase::Serving) {
-            running.maps.set_doors(Doors::ClosedForAll);
             running.jobs.stop();
+            running.maps.set_doors(Doors::ClosedForAll);
+            let drained = drain(running.maps.as_ref()).await;
             let keeper = running.node.keeper().clone();
             let closing = tokio::task::spawn_blocking(move || keeper.close());
             match tokio::time::timeout(CLOSING, closing).await {
-                Ok(Ok(Ok(()))) => info!("everything is flushed; the place in the cluster stays open"),
+                Ok(Ok(Ok(()))) if drained => info!("everything is flushed; the place in the cluster stays open"),
+                Ok(Ok(Ok(()))) => warn!(
+                    "what was acknowledged is flushed; calls that other members did not confirm within {DRAINING:?} get no answer"
+                ),
                 Ok(Ok(Err(error))) => warn!(%error, "the store could not be closed in order"),
                 _ => warn!("the store could not be closed in time"),
             }
@@ -228,6 +238,9 @@ impl Member {
         if !machine.roster.contains_key(&running.node.me()) {
             return MemberPhase::Held;
         }
+        if running.node.founding_is_being_recorded() {
+            return MemberPhase::Founding;
+        }
         match &machine.state {
             ClusterState::Recovering { .. } if views::waits_for_activate(machine) => MemberPhase::WaitingForActivate,
             ClusterState::Recovering { .. } => MemberPhase::Recovering,
@@ -239,13 +252,27 @@ impl Member {
     }
 }
 
+/// Waits until nothing is in flight behind the closed doors, within [`DRAINING`]; whether it is so.
+async fn drain(maps: &dyn Maps) -> bool {
+    let closed = async {
+        while maps.doors() != Doors::ClosedForAll {
+            tokio::time::sleep(DRAINING_LOOK).await;
+        }
+    };
+    tokio::time::timeout(DRAINING, closed).await.is_ok()
+}
+
 fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterView>) -> String {
     if let Some(trouble) = running.agent.trouble() {
         return trouble;
     }
     match phase {
         MemberPhase::NoStore => "a founding permit".into(),
-        MemberPhase::Founding => "the other members of the permit".into(),
+        MemberPhase::Founding if cluster.is_some() => "its founding to be written to its store".into(),
+        MemberPhase::Founding => {
+            let others = "the other members of the permit, to be founded with them";
+            running.node.founding_waits().map_or_else(|| others.into(), |why| format!("{others}: {why}"))
+        }
         MemberPhase::Joining => "a majority of the cluster's members".into(),
         MemberPhase::WaitingForActivate => "Activate of the operation that stopped the cluster".into(),
         MemberPhase::Sealed => "the end of this process: it is sealed".into(),

@@ -20,11 +20,13 @@ use jet_core::{
     Version,
 };
 
-/// Partitions of this member in RAM, and the way to those of others. The implementation is handed the network's data
-/// lane, the store and the lease when it is made.
+/// Partitions of this member in RAM, and the way to those of others. The implementation is handed the network, the store and the lease when it is made.
 pub trait Maps: Send + Sync + 'static {
-    /// Called with every machine that was applied, in order.
+    /// Called with every machine that was applied, in order, before [`Cluster::machine`] gives it: what a machine says
+    /// (who leads under which table) is carried out when it can be seen, so that a lease of its table finds no older lead.
     fn applied(&self, machine: &Arc<Machine>);
+    /// [`Cluster::machine`] gives the machine of the last `applied`: who waits for it looks again.
+    fn published(&self);
     /// From now on, who is let in. Returns at once; `doors` says when nothing is in flight any more.
     fn set_doors(&self, doors: Doors);
     /// Doors as they are, with everything in flight counted.

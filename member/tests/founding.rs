@@ -20,6 +20,11 @@ async fn the_configured_list_founds_only_when_all_of_it_is_there() {
     let cluster = world.view(2).await.unwrap().cluster.unwrap();
     assert_eq!(cluster.roster.iter().map(|m| m.ordinal).collect::<std::collections::BTreeSet<_>>().len(), 3);
     assert_eq!(cluster.partitions.count, 271);
+    // Nothing failed on the way: a member that is not founded yet waits, and says so.
+    for ordinal in 0..3 {
+        let log = std::fs::read_to_string(world.dir.path().join(format!("member-{ordinal}.log"))).unwrap();
+        assert!(!log.contains("does not go on"), "member {ordinal} told a failure: {log}");
+    }
     world.put(1, "key", "value").await.unwrap();
     let generation = world.stop("1-stop").await;
     world.terminate_all();

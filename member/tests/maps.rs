@@ -10,6 +10,8 @@ use jet_admin_api::cluster::ClusterStateView;
 use world::World;
 
 const KEYS: u32 = 60;
+/// So many of the last acknowledged writes are looked for: what is lost at an end is what came last.
+const LAST: u32 = 50;
 
 /// Puts through every member in turn; gives what was acknowledged.
 async fn fill(world: &World, through: &[u32], round: u32) -> BTreeMap<String, String> {
@@ -102,4 +104,45 @@ async fn entries_come_back_after_a_kill_of_all() {
     world.start_all();
     world.serving([0, 1, 2], ClusterStateView::Active).await;
     holds(&world, &[0, 1, 2], &acknowledged).await;
+}
+
+/// Puts one key after the other until it is refused; gives how many were acknowledged.
+async fn put_until_refused(world: &World, writer: u32) -> u32 {
+    let mut n = 0;
+    while world.put(0, &format!("{writer}-{n}"), "value").await.is_ok() {
+        n += 1;
+    }
+    n
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_while_a_member_was_ended_is_on_its_disk() {
+    let mut world = World::new(1);
+    world.start_all();
+    world.found().await;
+    let ended = world.members.remove(&0).unwrap();
+    let end = async {
+        // The writers are at work.
+        world
+            .until("some are acknowledged", || async {
+                let found = world.get(0, "0-20").await.map_err(|e| e.to_string())?;
+                found.map(|_| ()).ok_or_else(|| "not yet".to_owned())
+            })
+            .await;
+        tokio::task::spawn_blocking(move || ended.terminate(world::PATIENCE)).await.unwrap()
+    };
+    let writers = futures::future::join_all((0..4).map(|writer| put_until_refused(&world, writer)));
+    let (acknowledged, _) = tokio::join!(writers, end);
+    world.start(0);
+    world.serving([0], ClusterStateView::Active).await;
+    for (writer, count) in acknowledged.into_iter().enumerate() {
+        for n in count.saturating_sub(LAST)..count {
+            let key = format!("{writer}-{n}");
+            assert_eq!(
+                world.get(0, &key).await.unwrap().as_deref(),
+                Some("value"),
+                "{key} of {count} was acknowledged"
+            );
+        }
+    }
 }

@@ -35,6 +35,8 @@ pub struct Agent {
     jobs: Arc<dyn Jobs>,
     state: Mutex<State>,
     looked: Notify,
+    /// The process ends. Held while actions are begun, so that none is begun after [`Agent::end`] returned.
+    ended: Mutex<bool>,
 }
 
 #[derive(Default)]
@@ -49,7 +51,12 @@ struct State {
 impl Agent {
     /// Of this node.
     pub fn new(node: Arc<Node>, maps: Arc<dyn Maps>, jobs: Arc<dyn Jobs>) -> Arc<Self> {
-        Arc::new(Self { node, maps, jobs, state: Mutex::default(), looked: Notify::new() })
+        Arc::new(Self { node, maps, jobs, state: Mutex::default(), looked: Notify::new(), ended: Mutex::default() })
+    }
+
+    /// From now on nothing is begun: whoever closes the doors finds them closed.
+    pub fn end(&self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,13 +90,26 @@ impl Agent {
                 _ = machines.changed() => {}
             }
             let machine = machines.borrow_and_update().clone();
-            let facts = self.facts();
-            let actions = agent::plan(&machine, self.node.me(), &facts);
-            self.clone().resume_if_filled_anew(&machine, &facts);
-            self.forget_what_is_wanted_no_more(&actions);
-            for action in actions {
-                self.clone().begin(action, &machine);
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            if *ended {
+                return;
             }
+            self.look(&machine);
+        }
+    }
+
+    fn look(self: &Arc<Self>, machine: &Arc<Machine>) {
+        let facts = self.facts();
+        let mut actions = agent::plan(machine, self.node.me(), &facts);
+        if self.node.founding_is_being_recorded() {
+            // A store takes no data before it says whose it is; that is under way.
+            actions.retain(|action| name(action) != STORE);
+        } else {
+            self.clone().resume_if_filled_anew(machine, &facts);
+        }
+        self.forget_what_is_wanted_no_more(&actions);
+        for action in actions {
+            self.clone().begin(action, machine);
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Node {
     ports: OnceLock<(Arc<dyn Maps>, Arc<dyn Jobs>)>,
     contents: Mutex<Option<ContentsReport>>,
     founding: Mutex<Option<FoundingPermit>>,
+    /// Why the founders are not together yet.
+    founding_waits: Mutex<Option<String>>,
 }
 
 impl Node {
@@ -70,6 +72,7 @@ impl Node {
             ports: OnceLock::new(),
             contents: Mutex::default(),
             founding: Mutex::default(),
+            founding_waits: Mutex::default(),
         })
     }
 
@@ -130,6 +133,9 @@ impl Node {
             jobs.applied(&machine);
         }
         self.machine.send_replace(machine);
+        if let Some((maps, _)) = self.ports.get() {
+            maps.published();
+        }
     }
 
     fn voter(&self) -> Voter {
@@ -164,6 +170,16 @@ impl Node {
     /// How consensus stands here; `None`: not started.
     pub fn standing(&self) -> Option<Standing> {
         self.consensus.get().map(Consensus::standing)
+    }
+
+    /// The cluster is founded and this member's store does not say so yet.
+    pub fn founding_is_being_recorded(&self) -> bool {
+        self.machine.borrow().founding.is_some() && self.keeper.founded().is_none()
+    }
+
+    /// What the founding waits for, as the member knows that brings the founders together.
+    pub fn founding_waits(&self) -> Option<String> {
+        lock(&self.founding_waits).clone()
     }
 
     /// What is heard.
@@ -362,22 +378,27 @@ impl Node {
                 tracing::error!(%refusal, "the configured founding is refused");
             }
         }
+        let mut machines = self.machines();
         loop {
-            tokio::time::sleep(FOUNDING_PAUSE).await;
-            let machine = self.machine.borrow().clone();
+            let _ = tokio::time::timeout(FOUNDING_PAUSE, machines.wait_for(|machine| machine.founding.is_some())).await;
+            let machine = machines.borrow_and_update().clone();
             if let Some(founding) = &machine.founding {
                 if self.keeper.founded() == Some(founding.id.0)
                     || self.remember_founded(founding.id.0, founding.incarnation).await
                 {
                     return;
                 }
+                tokio::time::sleep(FOUNDING_PAUSE).await;
                 continue;
             }
             let permit = lock(&self.founding).clone();
             if let Some(permit) = permit.filter(|p| p.ordinals.iter().min() == Some(&self.ordinal)) {
-                if let Err(why) = self.bring_together(&permit).await {
+                let waits = self.bring_together(&permit).await.err();
+                let mut known = lock(&self.founding_waits);
+                if let Some(why) = waits.as_ref().filter(|_| *known != waits) {
                     tracing::info!(%why, "founding waits");
                 }
+                *known = waits;
             }
         }
     }
@@ -404,7 +425,8 @@ impl Node {
         }
         members.sort_by_key(|founder| founder.entry.ordinal);
         let consensus = self.consensus.get().ok_or("consensus has not started")?;
-        consensus.initialise(members.iter().map(|f| Voter { member: f.member, line: f.entry.log_line })).await?;
+        let voters = members.iter().map(|f| Voter { member: f.member, line: f.entry.log_line });
+        consensus.initialise(voters).await.map_err(|e| e.to_string())?;
         let command = Command::Found {
             id: FoundingId(permit.founding_id),
             members,

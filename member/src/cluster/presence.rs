@@ -68,8 +68,11 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// A message of `member` was received.
+    /// A message of `member` was received. One of a lower boot than one already heard was late: that process is over.
     pub fn hear(&mut self, member: MemberId, boot: Boot, volume_id: String, report: Option<MemberReport>, now: Moment) {
+        if self.heard.get(&member).is_some_and(|known| known.boot > boot) {
+            return;
+        }
         let same_boot = self.heard.get(&member).filter(|h| h.boot == boot);
         let report = report.or_else(|| same_boot.map(|h| h.report.clone())).unwrap_or_default();
         self.heard.insert(member, Heard { at: now, boot, volume_id, report });
@@ -269,5 +272,16 @@ mod tests {
         assert_eq!(presence.observed(at(10))[&member(1)].report, report);
         presence.hear(member(1), Boot(2), "v".into(), None, at(20));
         assert_eq!(presence.observed(at(20))[&member(1)].report, MemberReport::default());
+    }
+
+    #[test]
+    fn a_late_word_of_an_ended_boot_is_not_heard() {
+        let mut presence = Presence::default();
+        let report = MemberReport { applied: 9, ..MemberReport::default() };
+        presence.hear(member(1), Boot(2), "new".into(), Some(report.clone()), at(0));
+        presence.hear(member(1), Boot(1), "old".into(), Some(MemberReport::default()), at(50));
+        let heard = &presence.observed(at(100))[&member(1)];
+        assert_eq!((heard.boot, heard.volume_id.as_str(), &heard.report), (Boot(2), "new", &report));
+        assert_eq!(heard.heard_ms_ago, 100, "the dead do not keep the living present");
     }
 }

@@ -67,7 +67,7 @@ struct Shared {
     spaces: Mutex<Spaces>,
     /// What of the machine was carried out.
     known: Mutex<Known>,
-    /// A machine was applied.
+    /// [`Cluster::machine`] gives another machine.
     applied: Notify,
     copying: Semaphore,
     /// A partition is behind on disk.
@@ -90,7 +90,7 @@ struct Known {
 }
 
 impl MapService {
-    /// Maps of this member; begins to answer other members on the data lane.
+    /// Maps of this member; begins to answer other members on their lanes.
     pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink) -> Self {
         let shared = Arc::new(Shared {
             net: net.clone(),
@@ -107,7 +107,9 @@ impl MapService {
             flushes: Mutex::default(),
             finality: Mutex::default(),
         });
-        net.serve(Lane::Data, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
+        for lane in [Lane::Data, Lane::Copies] {
+            net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
+        }
         journal::keep_in_step(&shared);
         Self { shared }
     }
@@ -162,7 +164,6 @@ impl Shared {
             self.epoch_is_durable(id);
         }
         lock(&self.known).carried = machine.applied;
-        self.applied.notify_waiters();
     }
 }
 

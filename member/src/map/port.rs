@@ -26,6 +26,10 @@ impl Maps for MapService {
         self.shared.carry_out(machine);
     }
 
+    fn published(&self) {
+        self.shared.applied.notify_waiters();
+    }
+
     fn set_doors(&self, doors: Doors) {
         self.shared.doors.set(doors);
     }

@@ -1,4 +1,4 @@
-//! Answering other members on the data lane.
+//! Answering other members on the lanes of partitions.
 //!
 //! Law: who sends is known from the connection; a receiver whose table is behind waits a little for it, then says so.
 //! Must not know: how the answer travels.
@@ -21,7 +21,7 @@ use crate::net::{Handler, Peer};
 /// A receiver waits this long for its own table to catch up.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(1);
 
-/// Takes the requests of the data lane.
+/// Takes the requests of both lanes.
 pub struct DataHandler {
     pub shared: Weak<Shared>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Version of the words on the wire.
-pub const WIRE_VERSION: u16 = 1;
+pub const WIRE_VERSION: u16 = 2;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,28 +22,32 @@ pub enum Purpose {
 }
 
 /// Number of lanes.
-pub const LANES: usize = 3;
+pub const LANES: usize = 4;
 
-/// Requests of one lane do not wait for those of another.
+/// Requests of one lane do not wait for those of another. What a request waits for while it is answered has a lane of
+/// its own: two members whose calls fill a lane in both directions would else wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lane {
     /// Consensus, presence, founding.
     Control,
-    /// Partitions.
+    /// Partitions: calls to a primary, which waits for its followers.
     Data,
+    /// Partitions: a primary to its followers, who wait for nobody.
+    Copies,
     /// Snapshots of jobs.
     Jobs,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Lane; LANES] = [Lane::Control, Lane::Data, Lane::Jobs];
+    pub const ALL: [Lane; LANES] = [Lane::Control, Lane::Data, Lane::Copies, Lane::Jobs];
 
     pub(crate) fn index(self) -> usize {
         match self {
             Lane::Control => 0,
             Lane::Data => 1,
-            Lane::Jobs => 2,
+            Lane::Copies => 2,
+            Lane::Jobs => 3,
         }
     }
 }
@@ -167,7 +171,10 @@ mod tests {
         assert!(judge(&own, &Hello { founding: None, ..good.clone() }, 1, None).is_ok());
         let refused = |peer: Hello, certified, known| judge(&own, &peer, certified, known).unwrap_err();
         assert_eq!(refused(hello(1, 0), 0, None), HelloRefused::Myself);
-        assert!(matches!(refused(Hello { wire: 2, ..good.clone() }, 1, None), HelloRefused::Wire { .. }));
+        assert!(matches!(
+            refused(Hello { wire: WIRE_VERSION + 1, ..good.clone() }, 1, None),
+            HelloRefused::Wire { .. }
+        ));
         assert!(matches!(refused(good.clone(), 2, None), HelloRefused::Ordinal { .. }));
         assert!(matches!(refused(hello(2, 0), 0, None), HelloRefused::TwoOfOneOrdinal { .. }));
         assert!(matches!(

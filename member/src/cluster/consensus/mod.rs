@@ -14,7 +14,7 @@ pub mod types;
 pub mod wire;
 pub mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,6 +59,23 @@ pub enum ProposeError {
     /// It may be in the log.
     #[error("no answer ({0}); whether it was done is not known, ask again by the same id")]
     Unknown(String),
+}
+
+/// Why the log is not begun with the voters that were given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum BeginError {
+    /// A founder's volume was replaced after the log was begun: who promised anew is another member.
+    #[error(
+        "the log was begun with the voters {begun}; now {wanted} have promised. Put the volumes of those voters back, or empty all of them and found again"
+    )]
+    OtherVoters { begun: String, wanted: String },
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn named(voters: &BTreeSet<Voter>) -> String {
+    voters.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How consensus stands on this member.
@@ -152,12 +169,21 @@ impl Consensus {
         wire::answer(&self.raft, letter.body).await.ok()
     }
 
-    /// Begins the log with exactly these voters; done already is fine.
-    pub async fn initialise(&self, voters: impl IntoIterator<Item = Voter>) -> Result<(), String> {
-        let nodes: BTreeMap<Voter, EmptyNode> = voters.into_iter().map(|v| (v, EmptyNode {})).collect();
+    /// Begins the log with exactly these voters; begun already with the same is fine, with others it is refused.
+    pub async fn initialise(&self, voters: impl IntoIterator<Item = Voter>) -> Result<(), BeginError> {
+        let wanted: BTreeSet<Voter> = voters.into_iter().collect();
+        let nodes: BTreeMap<Voter, EmptyNode> = wanted.iter().map(|v| (*v, EmptyNode {})).collect();
         match self.raft.initialize(nodes).await {
-            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-            Err(e) => Err(e.to_string()),
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
+                let begun: BTreeSet<Voter> =
+                    self.raft.metrics().borrow().membership_config.membership().voter_ids().collect();
+                match begun == wanted {
+                    true => Ok(()),
+                    false => Err(BeginError::OtherVoters { begun: named(&begun), wanted: named(&wanted) }),
+                }
+            }
+            Err(e) => Err(BeginError::Failed(e.to_string())),
         }
     }
 

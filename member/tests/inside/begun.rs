@@ -1,0 +1,37 @@
+//! A founding that is tried again finds the log begun: with the same members it goes on, with others it is refused.
+
+use jet_core::MemberId;
+use jet_member::cluster::consensus::disk::RamDisk;
+use jet_member::cluster::consensus::types::Voter;
+use jet_member::cluster::consensus::{BeginError, Consensus};
+use jet_member::cluster::control::envelope;
+
+use crate::wires::{unconnected, uuid};
+
+fn voter(n: usize) -> Voter {
+    Voter { member: MemberId(uuid(n)), line: 7 }
+}
+
+async fn started(disk: &RamDisk) -> Consensus {
+    let (net, _) = unconnected(1).remove(0);
+    Consensus::start(net, envelope, voter(0), disk.clone()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_begun_with_other_voters_is_not_founded_upon() {
+    let disk = RamDisk::default();
+    let lowest = started(&disk).await;
+    let first = [voter(0), voter(1), voter(2)];
+    assert_eq!(lowest.initialise(first).await, Ok(()));
+    assert_eq!(lowest.initialise(first).await, Ok(()), "the same list may be tried again");
+    lowest.stop().await;
+    // Between the beginning and `Found` the volume of a founder was replaced: a new member has its ordinal.
+    let lowest = started(&disk).await;
+    assert_eq!(lowest.initialise(first).await, Ok(()));
+    let refused = lowest.initialise([voter(0), voter(1), voter(3)]).await.unwrap_err();
+    assert!(matches!(refused, BeginError::OtherVoters { .. }), "{refused:?}");
+    let said = refused.to_string();
+    assert!(said.contains(&voter(2).to_string()) && said.contains(&voter(3).to_string()), "{said}");
+    assert!(lowest.initialise([voter(0), voter(1)]).await.is_err());
+    lowest.stop().await;
+}
