@@ -7,6 +7,8 @@
 mod begun;
 #[path = "inside/diary.rs"]
 mod diary;
+#[path = "inside/frozen.rs"]
+mod frozen;
 #[path = "inside/lanes.rs"]
 mod lanes;
 #[path = "world/pki.rs"]

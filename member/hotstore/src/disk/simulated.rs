@@ -1,14 +1,14 @@
 //! A disk in RAM that keeps exactly the written contract of [`super::Disk`] and nothing more.
 //!
-//! It can cut the power at the n-th changing call, fail the n-th call with its worst effect, run full and lie about
-//! `sync`. [`SimulatedDisk::reboot`] then builds the disk as it may be found afterwards. Deterministic: no randomness.
+//! It can cut the power at the n-th changing call, fail the n-th call with its worst effect, run full, freeze, and lie
+//! about `sync`. [`SimulatedDisk::reboot`] then builds the disk as it may be found afterwards. Deterministic: no randomness.
 //! Must not know: what the bytes mean.
 
 use super::{Disk, DiskFile, LockGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What goes wrong at a changing call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,22 @@ struct World {
     lies_about_sync: bool,
     volume: String,
     trace: Vec<String>,
+    ice: Arc<Ice>,
+}
+
+/// Whether the disk is frozen, and who waits for it.
+#[derive(Debug, Default)]
+struct Ice(Mutex<bool>, Condvar);
+
+impl Ice {
+    fn frozen(&self) -> MutexGuard<'_, bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) {
+        let thawed = self.1.wait_while(self.frozen(), |frozen| *frozen);
+        drop(thawed.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// A disk in RAM; clones are the same disk.
@@ -153,6 +169,23 @@ impl SimulatedDisk {
     /// From now on every sync says Ok and does nothing (the disk that the contract forbids; proves a harness).
     pub fn lie_about_sync(&self) {
         self.world().lies_about_sync = true;
+    }
+
+    /// From now on every sync (of a file or a directory) waits, as on a disk that hangs.
+    pub fn freeze(&self) {
+        *self.world().ice.frozen() = true;
+    }
+
+    /// What waits goes on.
+    pub fn thaw(&self) {
+        let ice = self.world().ice.clone();
+        *ice.frozen() = false;
+        ice.1.notify_all();
+    }
+
+    fn wait_for_ice(&self) {
+        let ice = self.world().ice.clone();
+        ice.wait();
     }
 
     /// Changes the name that [`Disk::volume_id`] gives.
@@ -285,6 +318,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.disk.wait_for_ice();
         let mut world = self.disk.world();
         let turn = world.turn("sync", &self.path)?;
         let (off, lies) = (world.off, world.lies_about_sync);
@@ -419,6 +453,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.wait_for_ice();
         let mut world = self.world();
         match world.turn("sync_dir", dir)? {
             Turn::Go if world.lies_about_sync => Ok(()),
