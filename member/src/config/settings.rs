@@ -14,7 +14,7 @@ use super::launch::{Launch, LogFormat, PermitFrom};
 /// Partitions when nothing else is said.
 pub const PARTITIONS: u16 = 271;
 /// Most partitions of a cluster.
-pub const PARTITIONS_MOST: u16 = 20_000;
+pub const PARTITIONS_MOST: u16 = 8191;
 /// Backups of a partition when nothing else is said, and at most.
 pub const BACKUPS: u8 = 1;
 /// Most backups of a partition.
@@ -255,7 +255,7 @@ mod tests {
             ("hazelcast:\n  hot-restart-persistence: {enabled: false}\n", "is not offered"),
             ("hazelcast:\n  wan-replication: {x: 1}\n", "is not offered"),
             ("hazelcast:\n  network: 7\n", "a section with keys"),
-            ("hazelcast:\n  properties: {hazelcast.partition.count: 0}\n", "from 1 to 20000"),
+            ("hazelcast:\n  properties: {hazelcast.partition.count: 0}\n", "from 1 to 8191"),
             ("hazelcast: {map: {m: {hot-restart: {fsync: true}}}}\n", "only 'false'"),
         ];
         for (text, expected) in cases {

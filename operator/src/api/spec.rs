@@ -49,7 +49,7 @@ pub const MAX_NAME: usize = 52;
 pub struct JetClusterSpec {
     /// Number of members.
     #[x_kube(validation = Rule::new("self >= 1").message("size must be at least 1; to stop the cluster without losing state set spec.state to Stopped, or: kubectl annotate jetcluster <name> jet.lossless.dev/maintenance=shutdown"))]
-    #[x_kube(validation = Rule::new("self <= 64").message("size must be at most 64"))]
+    #[x_kube(validation = Rule::new("self <= 5").message("size must be at most 5: every member of this version votes"))]
     pub size: i32,
     /// Version of the member program.
     #[schemars(length(min = 1, max = 64))]
@@ -77,7 +77,7 @@ pub struct JetClusterSpec {
     pub backup_count: i32,
     /// Partitions, for ever.
     #[serde(default = "defaults::partition_count")]
-    #[schemars(range(min = 1, max = 32767))]
+    #[schemars(range(min = 1, max = 8191))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("partitionCount is fixed when the cluster is founded; make a new cluster and copy the data"))]
     pub partition_count: i32,
     /// Persistence.
@@ -140,15 +140,16 @@ pub struct ResourcesSpec {
 }
 
 /// Persistence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HotRestartSpec {
-    /// Maps wait for the device before they acknowledge, unless a map says otherwise.
+    /// Maps wait for the device before they acknowledge. Not offered in this version.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("!self").message("fsync: maps that wait for the device are not offered in this version; leave it out or set it to false"))]
     pub fsync: bool,
-    /// Parallel logs; absent: as the member chooses.
+    /// Parallel logs of a member. This version has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self == 1").message("parallelism: a member of this version writes one log; leave it out or set it to 1"))]
     pub parallelism: Option<i32>,
     /// Seconds to wait for members before alarm (never before giving up).
     #[serde(default = "defaults::validation_timeout")]

@@ -71,7 +71,19 @@ pub fn refusals(cluster: &JetCluster) -> Vec<String> {
             }
         }
     }
+    out.extend(maps_with_fsync(config.hazelcast.as_ref()).map(|map| {
+        format!(
+            "spec.config.hazelcast: map.{map}.hot-restart.fsync is true: maps that wait for the device are not offered \
+             in this version; leave it out or set it to false"
+        )
+    }));
     out
+}
+
+fn maps_with_fsync(hazelcast: Option<&Value>) -> impl Iterator<Item = &String> {
+    let maps = hazelcast.and_then(|value| value.get("map")).and_then(Value::as_object);
+    let waits = |map: &Value| map.pointer("/hot-restart/fsync").and_then(Value::as_bool) == Some(true);
+    maps.into_iter().flatten().filter(move |(_, map)| waits(map)).map(|(name, _)| name)
 }
 
 fn hazelcast(cluster: &JetCluster) -> Value {
@@ -100,14 +112,7 @@ fn hazelcast(cluster: &JetCluster) -> Value {
     if let Some(parallelism) = spec.hot_restart.parallelism {
         ours["hot-restart-persistence"]["parallelism"] = parallelism.into();
     }
-    // Maps may be configured otherwise by the user: this part is a default, so it goes below.
-    let below = if spec.hot_restart.fsync {
-        json!({ "map": { "default": { "hot-restart": { "enabled": true, "fsync": true } } } })
-    } else {
-        json!({})
-    };
-    let users = spec.config.hazelcast.clone().unwrap_or_else(|| json!({}));
-    merge(&merge(&below, &users), &ours)
+    merge(&spec.config.hazelcast.clone().unwrap_or_else(|| json!({})), &ours)
 }
 
 fn jet(cluster: &JetCluster) -> Value {

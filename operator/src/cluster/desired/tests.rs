@@ -158,7 +158,7 @@ fn the_overlay_that_is_no_template_is_an_error_and_no_panic() {
 #[test]
 fn the_configuration_holds_the_documented_keys() {
     let cluster = orders(
-        json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "enabled": true, "fsync": true } } } } } }),
+        json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "enabled": true, "fsync": false } } } } } }),
     );
     let data = config::config_map(&cluster).unwrap().data.unwrap();
     let read = |file: &str| serde_norway::from_str::<Value>(&data[file]).unwrap();
@@ -167,7 +167,7 @@ fn the_configuration_holds_the_documented_keys() {
         ("/hazelcast/cluster-name", json!("orders")),
         ("/hazelcast/hot-restart-persistence/base-dir", json!("/data/recovery")),
         ("/hazelcast/properties/hazelcast.partition.count", json!(271)),
-        ("/hazelcast/map/prices/hot-restart/fsync", json!(true)),
+        ("/hazelcast/map/prices/hot-restart/fsync", json!(false)),
         ("/hazelcast/map/default", Value::Null),
         ("/hazelcast/network/join/tcp-ip/member-list", json!(["orders-members.prod.svc"])),
     ] {
