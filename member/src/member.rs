@@ -359,7 +359,8 @@ impl Vitals for Member {
             return Err(format!("doors are closed: the member is {phase:?}, the cluster {}", machine.state));
         }
         match phase {
-            MemberPhase::Serving => Ok(()),
+            MemberPhase::Serving if running.node.presence().was_leased() => Ok(()),
+            MemberPhase::Serving => Err("the leader has not granted this member a lease yet".into()),
             other => Err(format!("the member is {other:?}")),
         }
     }

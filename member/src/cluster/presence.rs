@@ -98,6 +98,11 @@ impl Presence {
         table > TableVersion(0) && known >= table && now < until
     }
 
+    /// A lease was granted since this process began. Before that every call is refused, whatever the doors say.
+    pub fn was_leased(&self) -> bool {
+        self.lease.0 > TableVersion(0)
+    }
+
     /// As leader: these members are granted nothing until the outcome of what deposes them is known.
     pub fn depose(&mut self, members: BTreeSet<MemberId>) {
         self.deposed.extend(members);
@@ -248,7 +253,10 @@ mod tests {
     #[test]
     fn who_does_not_know_the_table_of_its_lease_holds_none() {
         let mut presence = Presence::default();
+        presence.granted(Grant { ms: 2000, table: TableVersion(0) }, at(0));
+        assert!(!presence.was_leased(), "before the founding nobody leads anything");
         presence.granted(Grant { ms: 2000, table: TableVersion(4) }, at(0));
+        assert!(presence.was_leased());
         assert!(presence.leased(TableVersion(4), at(10)) && !presence.leased(TableVersion(3), at(10)));
     }
 
