@@ -10,14 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use jet_core::report::EpochReport;
 use jet_core::{Digest, JobId, Machine, PartitionId, SnapshotRecord};
-use jet_hotstore::{EpochId, StoreError};
+use jet_hotstore::{EpochId, EpochWriter};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
 use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::cell::OnDisk;
-use super::load::counted;
 use super::{MapService, Shared, lock};
 
 /// Vertex of the part that holds the snapshot's record.
@@ -26,9 +25,6 @@ const RECORD_VERTEX: u32 = u32::MAX - 2;
 const DURABLE_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes of parts in one answer to a peer.
 const ANSWER_BYTES: usize = 4 << 20;
-/// A seal waits this long for partitions and epochs that are behind.
-const SETTLE_WITHIN: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is on its way, and what is there.
 #[derive(Default)]
@@ -68,14 +64,42 @@ impl MapService {
 }
 
 impl Shared {
-    fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
+    pub(super) fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         if self.store.epochs().iter().any(|info| info.id == name(id)) {
             return Ok(());
         }
+        self.flush_with(id, record, |record| {
+            let taken = self.take_parts(id, BTreeMap::new())?;
+            let writer = self.store.epoch_writer(name(id)).map_err(|error| unwritten(id, error))?;
+            write_epoch(id, writer, record, taken)
+        })
+    }
+
+    /// Writes an epoch again, in place of its file: partitions came here since that was written.
+    pub(super) fn flush_again(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
+        self.flush_with(id, record, |record| {
+            let old = self.store.epochs().into_iter().find(|info| info.id == name(id));
+            let (_, kept) = self.read_file(id).map_err(|why| unwritten(id, why))?;
+            let taken = self.take_parts(id, kept)?;
+            let writer = self.store.epoch_writer_again(name(id)).map_err(|error| unwritten(id, error))?;
+            write_epoch(id, writer, record, taken)?;
+            if let Some(Err(error)) = old.map(|old| self.store.drop_replaced(&old)) {
+                debug!(%error, ?id, "maps: the file that was replaced stays for now");
+            }
+            Ok(())
+        })
+    }
+
+    fn flush_with(
+        &self,
+        id: SnapshotId,
+        record: SnapshotRecord,
+        write: impl FnOnce(&SnapshotRecord) -> Result<(), FlushError>,
+    ) -> Result<(), FlushError> {
         if !lock(&self.flushes).in_flight.insert(id.job) {
             return Err(FlushError::InFlight { job: id.job });
         }
-        let result = self.write_epoch(id, &record);
+        let result = write(&record);
         let mut flushes = lock(&self.flushes);
         flushes.in_flight.remove(&id.job);
         if result.is_ok() {
@@ -84,34 +108,29 @@ impl Shared {
         result
     }
 
-    fn write_epoch(&self, id: SnapshotId, record: &SnapshotRecord) -> Result<(), FlushError> {
-        let failed = |why: String| FlushError::Store { id, why };
-        let store = |error: StoreError| FlushError::Store { id, why: error.to_string() };
+    /// The parts of every replica that counts here; `kept`: what a file has of partitions that RAM dropped.
+    fn take_parts(
+        &self,
+        id: SnapshotId,
+        mut kept: BTreeMap<PartitionId, PartitionEpoch>,
+    ) -> Result<Vec<(PartitionId, PartitionEpoch)>, FlushError> {
         let machine = self.cluster.machine();
         let mut taken = Vec::new();
         for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
             let role = jet_map::fence::role(entry, self.me());
             if matches!(role, Role::Primary | Role::Backup { synced: true }) {
-                taken.push((cell.partition, cell.state().replica.begin_epoch(id)?));
+                let here = cell.state().replica.begin_epoch(id)?;
+                let known = kept.remove(&cell.partition).filter(|_| here.parts.is_empty());
+                taken.push((cell.partition, known.unwrap_or(here)));
             }
         }
         // Every partition of a job has a part in every snapshot: where there is none, it was dropped meanwhile.
         if let Some((partition, _)) = taken.iter().find(|(_, epoch)| epoch.parts.is_empty()) {
-            return Err(failed(format!(
-                "its parts of partition {partition} are not here any more; choose a newer one"
-            )));
+            let why = format!("its parts of partition {partition} are not here any more; choose a newer one");
+            return Err(FlushError::Store { id, why });
         }
         lock(&self.flushes).taken.insert(id.job, id);
-        let mut writer = self.store.epoch_writer(name(id)).map_err(store)?;
-        let record = serde_json::to_vec(record).map_err(|error| failed(error.to_string()))?;
-        writer.put(RECORD_VERTEX, 0, &record).map_err(store)?;
-        for (partition, epoch) in taken {
-            for (vertex, bytes) in epoch.to_parts() {
-                writer.put(vertex, partition.0, &bytes).map_err(store)?;
-            }
-        }
-        writer.finish().map_err(store)?;
-        Ok(())
+        Ok(taken)
     }
 
     /// An epoch is durable on every replica: its sink writes go to the log, then older files go.
@@ -249,112 +268,26 @@ impl Shared {
         }
         Ok(Response::Epoch { found: true, parts: taken, more: rest.peek().is_some() })
     }
+}
 
-    /// Brings the disk to what RAM holds: epochs that contents are compared with, sink writes, partitions that are
-    /// behind, versions. A seal is made of this.
-    pub async fn settle_disk(self: &Arc<Self>) -> Result<(), String> {
-        let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
-        let machine = self.cluster.machine();
-        for id in counted(&machine) {
-            let Some(record) =
-                machine.jobs.get(&id.job).and_then(|job| job.snapshot.as_ref()).map(|s| s.record.clone())
-            else {
-                continue;
-            };
-            self.settle_epoch(id, record, deadline).await?;
-        }
-        for job in machine.jobs.values().filter(|job| job.ended()) {
-            self.log_sinks(super::all_of(job.id));
-        }
-        if let Some(job) = self.not_on_disk() {
-            return Err(format!("job {job} has published more than its last durable snapshot; wait for a newer one"));
-        }
-        loop {
-            self.behind.notify_one();
-            let behind = self.cells_behind();
-            if behind.is_empty() {
-                break;
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(format!(
-                    "{} partitions are behind on disk, the first is {}",
-                    behind.len(),
-                    behind[0].partition
-                ));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        self.complete_all();
-        info!("maps: the disk has what RAM holds");
-        Ok(())
-    }
+fn unwritten(id: SnapshotId, why: impl std::fmt::Display) -> FlushError {
+    FlushError::Store { id, why: why.to_string() }
+}
 
-    async fn settle_epoch(
-        self: &Arc<Self>,
-        id: SnapshotId,
-        record: SnapshotRecord,
-        deadline: tokio::time::Instant,
-    ) -> Result<(), String> {
-        loop {
-            let (shared, record) = (self.clone(), record.clone());
-            let flushed = tokio::task::spawn_blocking(move || {
-                shared.flush_epoch(id, record)?;
-                shared.file_covers_what_is_held(id)
-            });
-            match flushed.await.map_err(|error| error.to_string())? {
-                Ok(()) => break,
-                Err(FlushError::InFlight { .. }) if tokio::time::Instant::now() < deadline => {
-                    tokio::time::sleep(PAUSE).await
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        self.log_sinks(id);
-        Ok(())
-    }
-
-    /// Sink writes up to this snapshot go to the log.
-    fn log_sinks(&self, id: SnapshotId) {
-        for cell in self.cells() {
-            let mut state = cell.state();
-            let log = state.replica.durable(id);
-            state.log(self, cell.partition, log);
+fn write_epoch(
+    id: SnapshotId,
+    mut writer: EpochWriter,
+    record: &SnapshotRecord,
+    taken: Vec<(PartitionId, PartitionEpoch)>,
+) -> Result<(), FlushError> {
+    let record = serde_json::to_vec(record).map_err(|error| unwritten(id, error))?;
+    writer.put(RECORD_VERTEX, 0, &record).map_err(|error| unwritten(id, error))?;
+    for (partition, epoch) in taken {
+        for (vertex, bytes) in epoch.to_parts() {
+            writer.put(vertex, partition.0, &bytes).map_err(|error| unwritten(id, error))?;
         }
     }
-
-    /// A job of which RAM shows what no log will have.
-    pub(super) fn not_on_disk(&self) -> Option<JobId> {
-        let held = self.cluster.machine().table.held_by(self.cluster.me());
-        let cells = self.cells();
-        held.into_iter().filter_map(|partition| cells.get(usize::from(partition.0))).find_map(|cell| {
-            let state = cell.state();
-            let content = state.replica.content();
-            let marker = content.markers.iter().find(|(job, point)| content.markers_on_disk.get(job) != Some(point));
-            let pending = content.pending.held().find_map(|(_, _, held)| held.writes.first().map(|(id, _)| id.job));
-            marker.map(|(job, _)| *job).or(pending)
-        })
-    }
-
-    fn file_covers_what_is_held(&self, id: SnapshotId) -> Result<(), FlushError> {
-        let (_, files) = self.read_file(id).map_err(|why| FlushError::Store { id, why })?;
-        let held = self.cluster.machine().table.held_by(self.cluster.me());
-        let cells = self.cells();
-        let missing = held.into_iter().find(|partition| {
-            let ram = cells
-                .get(usize::from(partition.0))
-                .map(|cell| cell.state().replica.content().snapshots.get(&id).cloned().unwrap_or_default());
-            files.get(partition).map(|file| &file.parts) != ram.as_ref()
-        });
-        match missing {
-            Some(partition) => {
-                let why = format!(
-                    "its file does not have what RAM holds of partition {partition}; wait for a newer snapshot"
-                );
-                Err(FlushError::Store { id, why })
-            }
-            None => Ok(()),
-        }
-    }
+    writer.finish().map(|_| ()).map_err(|error| unwritten(id, error))
 }
 
 pub(super) fn name(id: SnapshotId) -> EpochId {

@@ -10,6 +10,7 @@
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
+//! | [`settle`] | before a seal: the disk at what RAM holds |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
@@ -24,6 +25,7 @@ mod load;
 mod port;
 mod restore;
 mod serve;
+mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -438,3 +438,43 @@ async fn no_seal_is_made_of_what_no_disk_has() {
     world.does(durable(id));
     world.maps.shared.settle_disk().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cancelled_job_published_goes_to_the_log_without_a_stop() {
+    let world = World::running();
+    let id = world.commits(5, "k=5").await;
+    world.publishes(id).await;
+    world.does(Command::Cancel { name: "job".into() });
+    let begun = std::time::Instant::now();
+    while let Some(job) = world.maps.shared.not_on_disk() {
+        assert!(begun.elapsed() < A_WHILE * 60, "job {job} is still in RAM alone");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let world = world.crash(Vec::new());
+    world.comes_back().await;
+    assert_eq!(world.reads(0, "k").as_deref(), Some("5"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_came_after_the_file_was_written_holds_no_seal() {
+    let world = World::running();
+    let id = world.commits(5, "k=5").await;
+    world.publishes(id).await;
+    // As a member writes it that does not hold partition 1 yet.
+    let mut file = world.keeper.store().epoch_writer(epochs::name(id)).unwrap();
+    for partition in [0, 2] {
+        let cell = world.maps.shared.cell(PartitionId(partition)).unwrap();
+        for (vertex, bytes) in cell.state().replica.begin_epoch(id).unwrap().to_parts() {
+            file.put(vertex, partition, &bytes).unwrap();
+        }
+    }
+    file.finish().unwrap();
+    world.does(durable(id));
+    world.does(Command::Suspend { name: "job".into() });
+    world.maps.shared.settle_disk().await.unwrap();
+    let (record, parts) = world.maps.shared.read_file(id).unwrap();
+    assert_eq!((record, parts.len()), (Some(super::tests::record()), usize::from(PARTITIONS)));
+    let world = world.crash(Vec::new());
+    world.comes_back().await;
+    assert_eq!((world.parts_of(id), world.reads(1, "k").as_deref()), (usize::from(PARTITIONS), Some("5")));
+}

@@ -3,27 +3,47 @@
 //! The law: the newest finished epoch of a job is dropped only with the job; what the last seal names is retired, not removed.
 //! Must not know: which epoch was committed.
 
+use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
+
 use super::load::epoch_path;
-use super::{Phase, Store, locked};
+use super::{Known, Phase, Store, locked};
 use crate::epoch::{EpochId, EpochInfo, EpochReader, EpochWriter};
 use crate::failure::{On, StoreError};
+use crate::layout;
 
 impl Store {
     /// Begins to write an epoch. Blocking I/O: use it from a thread that may wait. Not durable before `finish`.
     pub fn epoch_writer(&self, id: EpochId) -> Result<EpochWriter, StoreError> {
-        let generation = {
-            let known = locked(&self.known);
-            if known.phase != Phase::Open {
-                return Err(StoreError::Misuse {
-                    call: "write an epoch",
-                    why: format!("the store is {:?}", known.phase),
-                });
-            }
-            known.generation
-        };
         if locked(&self.shelf).finished.contains_key(&id) {
             return Err(StoreError::Misuse { call: "write an epoch", why: format!("{id:?} is finished already") });
         }
+        self.begin_epoch(id, "write an epoch")
+    }
+
+    /// Begins to write an epoch again that is finished here, because more belongs into it by now. What lies there counts
+    /// until the new one is finished, which takes its place whole; [`Store::drop_replaced`] follows. Refused while the
+    /// last seal names the very file.
+    pub fn epoch_writer_again(&self, id: EpochId) -> Result<EpochWriter, StoreError> {
+        const CALL: &str = "write an epoch again";
+        {
+            let known = locked(&self.known);
+            let path = layout::epoch(&self.dir, known.generation, id.job, id.execution, id.epoch);
+            if self.is_named(&known, &path) {
+                return Err(StoreError::Misuse { call: CALL, why: format!("the last seal names {}", path.display()) });
+            }
+        }
+        self.begin_epoch(id, CALL)
+    }
+
+    fn begin_epoch(&self, id: EpochId, call: &'static str) -> Result<EpochWriter, StoreError> {
+        let generation = {
+            let known = locked(&self.known);
+            if known.phase != Phase::Open {
+                return Err(StoreError::Misuse { call, why: format!("the store is {:?}", known.phase) });
+            }
+            known.generation
+        };
         EpochWriter::begin(self.disk.clone(), &self.dir, self.origin()?, generation, id, self.shelf.clone())
     }
 
@@ -58,25 +78,52 @@ impl Store {
         Ok(())
     }
 
-    fn retire(&self, id: EpochId) -> Result<(), StoreError> {
-        let known = locked(&self.known);
-        if known.phase != Phase::Open {
-            return Err(StoreError::Misuse { call: "drop an epoch", why: format!("the store is {:?}", known.phase) });
+    /// Drops the file of an epoch that was written again in another generation. A crash before leaves both: either one is
+    /// the epoch.
+    pub fn drop_replaced(&self, old: &EpochInfo) -> Result<(), StoreError> {
+        let known = self.open_to_drop()?;
+        let shelf = locked(&self.shelf);
+        match shelf.finished.get(&old.id).is_some_and(|info| info.generation != old.generation) {
+            true => {
+                let room = self.remove(&known, old)?;
+                self.disk.sync_dir(&room).on("fsync the directory", &room)
+            }
+            false => Ok(()),
         }
+    }
+
+    fn retire(&self, id: EpochId) -> Result<(), StoreError> {
+        let known = self.open_to_drop()?;
         let mut shelf = locked(&self.shelf);
-        let Some(info) = shelf.finished.get(&id) else { return Ok(()) };
+        let Some(info) = shelf.finished.get(&id).cloned() else { return Ok(()) };
+        let room = self.remove(&known, &info)?;
+        // It has lost its name, whatever becomes of the directory.
+        shelf.finished.remove(&id);
+        self.disk.sync_dir(&room).on("fsync the directory", &room)
+    }
+
+    fn open_to_drop(&self) -> Result<MutexGuard<'_, Known>, StoreError> {
+        let known = locked(&self.known);
+        match known.phase {
+            Phase::Open => Ok(known),
+            phase => Err(StoreError::Misuse { call: "drop an epoch", why: format!("the store is {phase:?}") }),
+        }
+    }
+
+    fn is_named(&self, known: &Known, path: &Path) -> bool {
+        known.last_seal.iter().flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path)
+    }
+
+    /// Takes its name; gives the directory that is to be fsynced.
+    fn remove(&self, known: &Known, info: &EpochInfo) -> Result<PathBuf, StoreError> {
         let path = epoch_path(&self.dir, info);
-        let sealed =
-            known.last_seal.iter().flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path);
-        match path.file_name().filter(|_| sealed) {
+        match path.file_name().filter(|_| self.is_named(known, &path)) {
             Some(name) => {
                 let retired = path.with_file_name(format!("retired-{}", name.to_string_lossy()));
                 self.disk.rename(&path, &retired).on("retire", &path)?;
             }
             None => self.disk.remove(&path).on("remove", &path)?,
         }
-        shelf.finished.remove(&id);
-        let room = path.parent().unwrap_or(&self.dir);
-        self.disk.sync_dir(room).on("fsync the directory", room)
+        Ok(path.parent().unwrap_or(&self.dir).to_owned())
     }
 }
