@@ -35,6 +35,8 @@ pub use socket::PeerSocket;
 pub const MAX_EPOCH: u64 = u32::MAX as u64;
 /// A tick: the unit of credit. Progress costs grow with its inverse.
 pub const TICK_MS: u64 = 10;
+/// Length of a tick of a source that is slow by its rate.
+pub const SLOW_TICK_MS: u64 = 50;
 /// Rows that one worker may have in flight for one job.
 pub const CREDIT_ROWS: usize = 128 * 1024;
 /// Bytes that one worker may have in flight for one job.

@@ -18,7 +18,7 @@ use timely::dataflow::{InputHandle, ProbeHandle};
 use super::ports::Vertex;
 use super::rows::Rows;
 use super::vertex::{Boundary, JobShared, VertexState};
-use super::{BATCH_ROWS, CREDIT_BYTES, CREDIT_ROWS, TICK_MS, epoch_end, epoch_start};
+use super::{BATCH_ROWS, CREDIT_BYTES, CREDIT_ROWS, SLOW_TICK_MS, TICK_MS, epoch_end, epoch_start};
 use crate::operators::pace::Pace;
 use crate::operators::route::Router;
 use crate::operators::source::{RangeOffset, RangeSource, open};
@@ -26,6 +26,19 @@ use crate::operators::{OperatorError, step};
 
 /// Largest batch that is sent.
 const MAX_SENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a worker of a slow source may sleep; who has data for it wakes it.
+const SLOW_NAP: Duration = Duration::from_millis(5);
+/// How long it may sleep otherwise.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Length of a tick. Each costs every worker a word to every other, whatever flows: a source with a rate that needs only
+/// a part of the credit has longer ones. The same on all workers, because it follows from the plan.
+fn tick_ms(rate: Option<u64>) -> u64 {
+    const PART: u64 = 16;
+    let slow = |rate: u64| rate.saturating_mul(SLOW_TICK_MS) / 1000 <= CREDIT_ROWS as u64 / PART;
+    if rate.is_some_and(slow) { SLOW_TICK_MS } else { TICK_MS }
+}
 
 /// Input of the dataflow.
 pub type Input = InputHandle<u64, NoopBuilder<Rows>>;
@@ -46,6 +59,7 @@ pub struct SourceSide {
     ranges: VecDeque<(u32, Box<dyn RangeSource>)>,
     offsets: BTreeMap<u32, RangeOffset>,
     pace: Pace,
+    tick_ms: u64,
     in_flight: VecDeque<InFlight>,
     rows_in_flight: usize,
     bytes_in_flight: usize,
@@ -86,7 +100,7 @@ impl SourceSide {
         let source = &shared.start.program.source;
         let all = source.ranges();
         let shares = (0..all).filter(|range| place.reads(*range)).count();
-        let pace = Pace::new(source.rate(), shares, all);
+        let (pace, tick_ms) = (Pace::new(source.rate(), shares, all), tick_ms(source.rate()));
         let mut side = SourceSide {
             shared,
             vertex,
@@ -96,6 +110,7 @@ impl SourceSide {
             ranges: VecDeque::new(),
             offsets: BTreeMap::new(),
             pace,
+            tick_ms,
             in_flight: VecDeque::new(),
             rows_in_flight: 0,
             bytes_in_flight: 0,
@@ -175,6 +190,11 @@ impl SourceSide {
         self.ranges.clear();
     }
 
+    /// How long the worker may sleep when nothing was sent.
+    pub fn nap(&self) -> Duration {
+        if self.tick_ms == SLOW_TICK_MS { SLOW_NAP } else { NAP }
+    }
+
     /// Moves time on and sends what may be sent; says whether it sent something.
     pub fn pump(&mut self, now: Duration) -> bool {
         if self.input.is_none() || self.shared.has_failed() {
@@ -205,7 +225,7 @@ impl SourceSide {
 
     fn advance(&mut self, now: Duration) {
         let Some(input) = &mut self.input else { return };
-        let tick = (now.as_millis() as u64 / TICK_MS).min(u64::from(u32::MAX));
+        let tick = (now.as_millis() as u64 / self.tick_ms).min(u64::from(u32::MAX));
         let time = if self.ranges.is_empty() { epoch_end(self.epoch) } else { epoch_start(self.epoch) | tick };
         if time > *input.time() {
             input.advance_to(time);
@@ -267,5 +287,20 @@ impl SourceSide {
             self.shared.most_in_flight.fetch_max(self.rows_in_flight as u64, Ordering::Relaxed);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_long_where_a_rate_leaves_most_of_the_credit() {
+        assert_eq!((tick_ms(None), tick_ms(Some(1_000)), tick_ms(Some(0))), (TICK_MS, SLOW_TICK_MS, SLOW_TICK_MS));
+        let fits = CREDIT_ROWS as u64 / 16 * 1000 / SLOW_TICK_MS;
+        assert_eq!(
+            (tick_ms(Some(fits)), tick_ms(Some(fits * 2)), tick_ms(Some(u64::MAX))),
+            (SLOW_TICK_MS, TICK_MS, TICK_MS)
+        );
     }
 }

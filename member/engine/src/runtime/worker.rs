@@ -25,8 +25,8 @@ use super::vertex::{JobShared, VertexState};
 use crate::operators::keyed::KeyedState;
 use crate::operators::route::{PartitionOf, Router};
 
-/// How long a worker sleeps when nothing happens.
-const PARK: Duration = Duration::from_millis(1);
+/// How long a worker without jobs sleeps.
+const PARK: Duration = Duration::from_millis(5);
 
 /// What the shell wants of every worker, in order.
 #[derive(Clone)]
@@ -91,7 +91,8 @@ fn work(worker: &mut Worker, given: &Given, jobs: &mut Vec<SourceSide>) {
         for job in jobs.iter_mut() {
             sent |= job.pump(now);
         }
-        worker.step_or_park(Some(if sent { Duration::ZERO } else { PARK }));
+        let nap = jobs.iter().map(SourceSide::nap).min().unwrap_or(PARK);
+        worker.step_or_park(Some(if sent { Duration::ZERO } else { nap }));
     }
 }
 
