@@ -9,7 +9,7 @@
 //! | [`life`] | building a generation, ending it · [`stage`] one generation here, its epochs and reports |
 //! | [`turns`] | building and ending, one after another |
 //! | [`streams`] | the generation's streams · [`restore`] parts back into the engine · [`export`] parts out of it |
-//! | [`parts`] | numbers, places and digest of parts |
+//! | [`parts`] | numbers, places and digest of parts · [`count`] counting a snapshot again, part by part |
 //! | [`words`], [`answer`] | what the coordinator asks, and the answers |
 //! | [`coordinator`] | at the leader: when an epoch opens, what is committed, published, written to disk, ended |
 //! | [`submit`] | SQL to a job's plan · [`select`] a bounded SELECT over maps |
