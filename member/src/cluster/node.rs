@@ -36,6 +36,8 @@ const BEAT_TIME: Duration = Duration::from_secs(1);
 /// Pause between two tries to bring the founders together.
 const FOUNDING_PAUSE: Duration = Duration::from_millis(300);
 
+type Ports = (Arc<dyn Maps>, Arc<dyn Jobs>);
+
 /// This member in the cluster.
 pub struct Node {
     me: MemberId,
@@ -48,7 +50,7 @@ pub struct Node {
     starting: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
     machine: watch::Sender<Arc<Machine>>,
-    ports: OnceLock<(Arc<dyn Maps>, Arc<dyn Jobs>)>,
+    ports: OnceLock<Ports>,
     contents: Mutex<Option<ContentsReport>>,
     founding: Mutex<Option<FoundingPermit>>,
     /// Why the founders are not together yet.
@@ -153,7 +155,7 @@ impl Node {
     }
 
     /// Maps and jobs.
-    pub fn ports(&self) -> Option<&(Arc<dyn Maps>, Arc<dyn Jobs>)> {
+    pub fn ports(&self) -> Option<&Ports> {
         self.ports.get()
     }
 
@@ -373,10 +375,10 @@ impl Node {
     }
 
     async fn found_for_ever(self: Arc<Self>) {
-        if let Some(permit) = self.configured_permit() {
-            if let Err(refusal) = self.found(permit).await {
-                tracing::error!(%refusal, "the configured founding is refused");
-            }
+        if let Some(permit) = self.configured_permit()
+            && let Err(refusal) = self.found(permit).await
+        {
+            tracing::error!(%refusal, "the configured founding is refused");
         }
         let mut machines = self.machines();
         loop {

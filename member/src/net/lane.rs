@@ -116,10 +116,10 @@ async fn read_answers<S: AsyncRead + Send>(read: ReadHalf<S>, waiting: Waiting) 
             Ok(frame) => frame,
             Err(e) => return e,
         };
-        if kind == ANSWER {
-            if let Some(tell) = lock(&waiting).remove(&id) {
-                let _ = tell.send(body);
-            }
+        if kind == ANSWER
+            && let Some(tell) = lock(&waiting).remove(&id)
+        {
+            let _ = tell.send(body);
         }
     }
 }

@@ -92,10 +92,10 @@ fn work(mut disk: impl LogDisk, given: &Receiver<(Order, Done)>, durable: &Atomi
             Some(failure) => Err(failure.clone()),
             None => carry_out(&mut disk, order, durable),
         };
-        if let Err(failure) = &result {
-            if failed.set(failure.clone()).is_ok() {
-                tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote");
-            }
+        if let Err(failure) = &result
+            && failed.set(failure.clone()).is_ok()
+        {
+            tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote");
         }
         done(result);
     }
