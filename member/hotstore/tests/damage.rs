@@ -431,3 +431,38 @@ fn growth_is_bounded_when_partitions_are_rewritten_as_asked() {
     }
     assert!(largest < 6 << 20, "20 MB were written of 10 kB live; the log grew to {largest}");
 }
+
+#[test]
+fn half_a_copy_of_what_is_not_sealed_does_not_hold_a_seal() {
+    let disk = SimulatedDisk::new();
+    let store = written(&disk);
+    // A copy that this member was being filled with, of a partition that went elsewhere then.
+    assert!(store.append(Record::rewrite(9, Base::Broken)).ticket().is_some());
+    let refused = store.seal(request(&store, &[(4, 3), (9, 1)]));
+    assert!(matches!(&refused, Err(StoreError::Behind { partitions }) if partitions == &[9]), "{refused:?}");
+    store.seal(request(&store, &[(4, 3)])).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let (report, entries) = load(&open(&disk).unwrap().0).unwrap();
+    assert_eq!(entries.len(), 3);
+    assert!(report.partitions.iter().any(|p| p.partition == 9 && !p.complete && p.interrupted), "{report:?}");
+}
+
+#[test]
+fn a_seal_under_an_opened_generation_can_still_be_held_against_its_files() {
+    let disk = SimulatedDisk::new();
+    sealed(&disk);
+    let (store, _) = open(&disk).unwrap();
+    load(&store).unwrap();
+    store.open_generation(2).unwrap();
+    assert!(store.append(Record::complete(4, Version::new(1, 3))).ticket().is_some());
+    store.flush().unwrap();
+    store.verify_last_seal().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let sealed = disk.files().into_iter().find(|(path, _)| path.to_string_lossy().contains("gen-1/log-"));
+    let (path, length) = sealed.unwrap();
+    disk.flip(&path, length - 1, 1);
+    let outcome = open(&disk).and_then(|(store, _)| store.verify_last_seal());
+    assert!(refusal(outcome).to_string().contains("log-"));
+}

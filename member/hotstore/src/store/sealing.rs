@@ -116,6 +116,8 @@ impl Store {
             appender.finish()?;
             let mut behind = self.queue.health().lagging;
             behind.extend(appender.plan().pending());
+            // What is no part of the content that is sealed may stay half written: nobody goes on from it.
+            behind.retain(|partition| request.partitions.iter().any(|content| content.partition == *partition));
             behind.sort_unstable();
             behind.dedup();
             if !behind.is_empty() {
@@ -218,6 +220,16 @@ impl Store {
             return Err(Refused::Inconsistent { file, why }.into());
         }
         Ok(read)
+    }
+
+    /// Compares every file of the last seal with it, also where a generation was opened over it: what was written since
+    /// then lies behind what was sealed.
+    pub fn verify_last_seal(&self) -> Result<(), StoreError> {
+        let known = locked(&self.known);
+        let Some(seal) = known.seal.as_ref().or(known.last_seal.as_ref()) else {
+            return Err(StoreError::Misuse { call: "verify the last seal", why: "there is none".to_owned() });
+        };
+        seal.manifest.files.iter().try_for_each(|file| self.verify_file(file))
     }
 
     /// Removes what neither the current content nor the last seal needs. Failures cost only room.
