@@ -24,7 +24,8 @@ fn member(n: u8) -> MemberId {
 }
 
 fn founded() -> Machine {
-    let entry = |n: u8| RosterEntry { ordinal: u32::from(n), boot: Boot(1), volume_id: format!("v{n}"), log_line: 1 };
+    let entry =
+        |n: u8| RosterEntry { ordinal: u32::from(n), boot: Boot(1), volume_id: format!("named:v{n}"), log_line: 1 };
     let members = (0..3).map(|n| Founder { member: member(n), entry: entry(n) }).collect();
     let mut machine = Machine::default();
     let found = Command::Found {
@@ -49,7 +50,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
     };
     let who = member(a);
     let boot = Boot(machine.roster.get(&who).map_or(1, |entry| entry.boot.0) + u64::from(b % 2));
-    let volume_id = format!("v{}", if c % 16 == 0 { 9 } else { a % 4 });
+    let volume_id = format!("named:v{}", if c % 16 == 0 { 9 } else { a % 4 });
     let record = SnapshotRecord {
         bytes: 1,
         rows_read: u64::from(b),
@@ -333,7 +334,7 @@ fn a_stop_and_its_return() -> Result<(), String> {
         let content_digest = quiesced.members.get(&member(n)).cloned().unwrap_or_default();
         let seal = SealRecord {
             boot: Boot(1),
-            volume_id: format!("v{n}"),
+            volume_id: format!("named:v{n}"),
             generation: Generation(1),
             digest: Digest(format!("d{n}")),
             content_digest,
@@ -368,13 +369,16 @@ fn a_stop_and_its_return() -> Result<(), String> {
             store: store.clone(),
         };
         assert!(
-            act(&mut machine, rejoined(1, &format!("v{n}"), &store)).is_err(),
+            act(&mut machine, rejoined(1, &format!("named:v{n}"), &store)).is_err(),
             "the sealed process itself is no return"
         );
-        assert!(act(&mut machine, rejoined(2, "other", &store)).is_err(), "another volume is no return");
+        assert!(act(&mut machine, rejoined(2, "named:other", &store)).is_err(), "another volume is no return");
         let older = StoreReport { seal: None, ..store.clone() };
-        assert!(act(&mut machine, rejoined(2, &format!("v{n}"), &older)).is_err(), "an unsealed store is no return");
-        act(&mut machine, rejoined(2, &format!("v{n}"), &store))?;
+        assert!(
+            act(&mut machine, rejoined(2, &format!("named:v{n}"), &older)).is_err(),
+            "an unsealed store is no return"
+        );
+        act(&mut machine, rejoined(2, &format!("named:v{n}"), &store))?;
         assert!(
             act(
                 &mut machine,

@@ -20,6 +20,9 @@ use crate::operation::Operation;
 use crate::outcome::{Outcome, Refused};
 use crate::roster::RosterEntry;
 
+/// How the id of a volume begins that was named by whoever attached it.
+const NAMED_VOLUME: &str = "named:";
+
 pub(crate) type Answer = Result<String, Refused>;
 
 fn already() -> Answer {
@@ -119,11 +122,20 @@ fn roster_member(machine: &Machine, member: MemberId) -> Result<&RosterEntry, Re
     machine.roster.get(&member).ok_or(Refused::UnknownMember { member })
 }
 
+/// Names given from outside are compared; what a file system calls itself may be another after it was attached anew.
 fn same_volume(entry: &RosterEntry, member: MemberId, volume_id: &str) -> Result<(), Refused> {
-    if entry.volume_id == volume_id {
+    let named = |id: &str| id.starts_with(NAMED_VOLUME);
+    if entry.volume_id == volume_id || !named(&entry.volume_id) || !named(volume_id) {
         return Ok(());
     }
     Err(Refused::VolumeDiffers { member, given: volume_id.into(), known: entry.volume_id.clone() })
+}
+
+/// A member that was taken back is recorded with the volume that it has now; a given name is kept.
+fn take_volume(entry: &mut RosterEntry, volume_id: &str) {
+    if volume_id.starts_with(NAMED_VOLUME) || !entry.volume_id.starts_with(NAMED_VOLUME) {
+        entry.volume_id = volume_id.into();
+    }
 }
 
 fn not_older(member: MemberId, given: Boot, known: Boot) -> Result<(), Refused> {

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::founding::{by_ordinal, fresh_table};
-use super::{Answer, already, drop_runtime, not_older, operation, roster_member, same_volume, unsettle, wrong_state};
+use super::{
+    Answer, already, drop_runtime, not_older, operation, roster_member, same_volume, take_volume, unsettle, wrong_state,
+};
 use crate::cluster_state::{ClusterState, RecoveringFrom, Settled};
 use crate::ids::{Boot, Digest, Generation, MemberId, OperationId, PartitionId, Version};
 use crate::job::{Job, JobStatus, Returning, SnapshotRef, Verdict};
@@ -102,6 +104,9 @@ pub(super) fn rejoined(
     match from {
         RecoveringFrom::Sealed { op, generation } => is_the_sealed(machine, op, *generation, member, boot, &store)?,
         RecoveringFrom::Crash => is_of_this_generation(machine, member, &store)?,
+    }
+    if let Some(entry) = machine.roster.get_mut(&member) {
+        take_volume(entry, volume_id);
     }
     if let ClusterState::Recovering { rejoined, loaded, table_recovered, .. } = &mut machine.state {
         rejoined.insert(member, Rejoin { boot, store });
@@ -243,9 +248,12 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
     machine.table.partitions = partitions;
 }
 
+/// The first version of a copy is the one that it was founded at; an empty replica that nobody filled has none, and must
+/// not win where everybody else has lost the partition.
 fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, wish: &[MemberId]) -> Option<MemberId> {
     let version = |rejoin: &Rejoin| -> Option<Version> {
-        rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten()
+        let held = rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten();
+        held.filter(|version| *version > Version::default())
     };
     let best = rejoined.values().filter_map(version).max()?;
     let holders: Vec<_> =

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answer, already, drop_runtime, not_older, roster_member, same_volume, settled, wrong_state};
+use super::{Answer, already, drop_runtime, not_older, roster_member, same_volume, settled, take_volume, wrong_state};
 use crate::cluster_state::{ClusterState, Settled};
 use crate::command::TableChange;
 use crate::ids::{Boot, MemberId, PartitionId, TableVersion};
@@ -25,6 +25,7 @@ pub(super) fn boot(machine: &mut Machine, member: MemberId, boot: Boot, volume_i
     }
     if let Some(entry) = machine.roster.get_mut(&member) {
         entry.boot = boot;
+        take_volume(entry, volume_id);
     }
     let next = machine.table.version.next();
     let mut touched = 0;
