@@ -24,6 +24,9 @@ use jet_hotstore::{Record, Store};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::version_to_store;
 
+/// Version of every copy: a replica without one would be no copy.
+const FOUNDED: Version = Version { installed: TableVersion(1), seq: 0 };
+
 /// Empty partitions.
 pub struct NoMaps {
     cluster: Arc<dyn Cluster>,
@@ -40,12 +43,7 @@ impl NoMaps {
 
     fn held(&self) -> Vec<PartitionContent> {
         let machine = self.cluster.machine();
-        let empty = |partition| PartitionContent {
-            partition,
-            version: Version::default(),
-            entries: 0,
-            digest: Digest::default(),
-        };
+        let empty = |partition| PartitionContent { partition, version: FOUNDED, entries: 0, digest: Digest::default() };
         machine.table.held_by(self.cluster.me()).into_iter().map(empty).collect()
     }
 }
@@ -75,6 +73,9 @@ impl Maps for NoMaps {
         let store = self.store.clone();
         let digest = jet_core::view::content_digest(&self.held());
         Box::pin(async move {
+            if store.health().closed.is_none() {
+                return Ok(digest);
+            }
             let loaded =
                 tokio::task::spawn_blocking(move || store.load(&mut |_| {})).await.map_err(|e| e.to_string())?;
             loaded.map(|_| digest).map_err(|e| e.to_string())

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jet_admin_api::member::{SealView, StoreState, StoreView};
 use jet_core::agent::OwnSeal;
@@ -15,6 +16,9 @@ use jet_core::{
 };
 use jet_hotstore::{Contents, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
 use uuid::Uuid;
+
+/// A disk that takes longer for a few records does not go on with a generation.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is sealed, and against which entry.
 pub struct SealOrder {
@@ -54,6 +58,9 @@ pub enum KeeperError {
 struct Facts {
     report: Option<StoreReport>,
     seal: Option<SealSummary>,
+    /// The seal over which the present generation was opened, as long as the content is still what it covers: until the
+    /// cluster has left the sealed generation, the return can begin anew and asks for it.
+    beside: Option<SealSummary>,
     seal_verified: bool,
     opened: Generation,
     promise: Option<Founding>,
@@ -82,7 +89,11 @@ impl Keeper {
                 facts.seal = Some(*seal);
             }
             // A first pass over the log, so that the versions can be told before anything is loaded.
-            Contents::Unsealed { .. } => facts.report = Some(unsealed_report(&store)?),
+            Contents::Unsealed { last_seal, .. } => {
+                let report = unsealed_report(&store)?;
+                facts.beside = last_seal.map(|seal| *seal).filter(|seal| is_untouched(seal, &report));
+                facts.report = Some(report);
+            }
         }
         Ok(Self { store: Arc::new(store), volume_id: identity.volume, facts: Mutex::new(facts) })
     }
@@ -129,7 +140,21 @@ impl Keeper {
 
     /// What the store brings back, as it was opened or sealed.
     pub fn report(&self) -> Option<StoreReport> {
-        self.facts().report.clone()
+        let seal = self.seal_beside();
+        self.facts().report.clone().map(|report| StoreReport { seal: report.seal.or(seal), ..report })
+    }
+
+    /// The seal over which a generation was opened that the cluster is not in yet.
+    pub fn seal_beside(&self) -> Option<StoreSeal> {
+        self.facts().beside.as_ref().and_then(|seal| store_seal(seal).ok())
+    }
+
+    /// The cluster is in this generation: seals of earlier ones are void for good.
+    pub fn cluster_is_in(&self, generation: Generation) {
+        let mut facts = self.facts();
+        if facts.beside.as_ref().is_some_and(|seal| Generation(seal.manifest.generation) < generation) {
+            facts.beside = None;
+        }
     }
 
     /// Highest generation that was fsynced as opened.
@@ -171,9 +196,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// The content was read and every digest of a seal compared.
-    pub fn verified(&self) {
+    /// The content was read and every digest of a seal on it compared. One that lies beside an opened generation is
+    /// compared with its files here. Blocks.
+    pub fn verified(&self) -> Result<(), KeeperError> {
+        let beside = {
+            let facts = self.facts();
+            facts.beside.is_some() && !facts.seal_verified
+        };
+        if beside {
+            self.store.verify_last_seal()?;
+        }
         self.facts().seal_verified = true;
+        Ok(())
     }
 
     /// Seals. Blocks.
@@ -200,41 +234,36 @@ impl Keeper {
         Ok(())
     }
 
-    /// Goes on in the same generation; the seal is void. Blocks.
+    /// Goes on in the same generation; the seal is void. The content must be in RAM. Blocks.
     pub fn void_seal(&self) -> Result<(), KeeperError> {
         if self.facts().seal.is_some() {
-            self.read_through()?;
             self.store.unseal()?;
             self.facts().seal = None;
         }
         Ok(())
     }
 
-    /// Goes on writing in the generation that was open when the process before this one ended. What lies there stays
-    /// until the copies that this member is filled with are complete. Blocks.
+    /// Goes on writing in the generation that was open when the process before this one ended. The content must be in
+    /// RAM. Blocks.
     pub fn resume(&self) -> Result<(), KeeperError> {
-        self.read_through()?;
         Ok(self.store.resume()?)
     }
 
-    /// The store writes only behind content that it has read and found whole.
-    fn read_through(&self) -> Result<(), KeeperError> {
-        let writing = self.store.health().closed.is_none();
-        let sealed_here = self.facts().seal_verified;
-        if !writing && !sealed_here {
-            self.store.load(&mut |_| {})?;
-        }
-        Ok(())
-    }
-
-    /// Fsyncs that the generation is opened (the same again: goes on writing). Blocks.
+    /// Fsyncs that the generation is opened (the same again: goes on writing). The content must be in RAM. Blocks.
     pub fn open_generation(&self, generation: Generation) -> Result<(), KeeperError> {
         self.store.open_generation(generation.0)?;
         let mut facts = self.facts();
         facts.opened = generation;
-        facts.seal = None;
-        facts.seal_verified = false;
+        if let Some(seal) = facts.seal.take() {
+            facts.beside = Some(seal);
+        }
         Ok(())
+    }
+
+    /// Everything that was appended until now is durable. Blocks.
+    pub fn flush(&self) -> Result<(), KeeperError> {
+        let ticket = self.store.flush()?;
+        Ok(self.store.wait_durable(ticket, FLUSHED_WITHIN)?)
     }
 
     /// Everything that was appended is durable, and the store is closed. Blocks.
@@ -258,7 +287,11 @@ impl Keeper {
             state,
             generation: facts.opened.0,
             volume_id: self.volume_id.clone(),
-            seal: facts.seal.as_ref().map(|seal| seal_view(&self.seal_record(seal), seal, facts.seal_verified)),
+            seal: facts
+                .seal
+                .as_ref()
+                .or(facts.beside.as_ref())
+                .map(|seal| seal_view(&self.seal_record(seal), seal, facts.seal_verified)),
             live_bytes: usage.live,
             retained_bytes: usage.retained,
             free_bytes: usage.free,
@@ -301,21 +334,33 @@ fn blank_report() -> StoreReport {
 }
 
 fn sealed_report(seal: &SealSummary, epochs: &[EpochInfo]) -> Result<StoreReport, KeeperError> {
-    let text = &seal.manifest.operation;
-    let operation = text.parse().map_err(|_| KeeperError::Operation { text: text.clone() })?;
     let versions = seal.manifest.partitions.iter().map(|p| (p.partition, from_store(p.version)));
     Ok(StoreReport {
         generation: Generation(seal.manifest.generation),
-        seal: Some(StoreSeal {
-            generation: Generation(seal.manifest.generation),
-            operation,
-            attempt: seal.manifest.attempt,
-            digest: Digest(seal.digest.clone()),
-            content_digest: claimed(seal),
-        }),
+        seal: Some(store_seal(seal)?),
         partitions: by_number(versions),
         epochs: held(epochs),
     })
+}
+
+fn store_seal(seal: &SealSummary) -> Result<StoreSeal, KeeperError> {
+    let text = &seal.manifest.operation;
+    let operation = text.parse().map_err(|_| KeeperError::Operation { text: text.clone() })?;
+    Ok(StoreSeal {
+        generation: Generation(seal.manifest.generation),
+        operation,
+        attempt: seal.manifest.attempt,
+        digest: Digest(seal.digest.clone()),
+        content_digest: claimed(seal),
+    })
+}
+
+/// The next generation was opened over this seal and nothing was written to it. Whoever leads a partition in it begins
+/// with a version of its own, so versions tell.
+fn is_untouched(seal: &SealSummary, report: &StoreReport) -> bool {
+    let found = |partition: u16| report.partitions.get(usize::from(partition)).copied().flatten();
+    report.generation == Generation(seal.manifest.generation).next()
+        && seal.manifest.partitions.iter().all(|p| found(p.partition) == Some(from_store(p.version)))
 }
 
 fn unsealed_report(store: &Store) -> Result<StoreReport, KeeperError> {

@@ -82,11 +82,14 @@ pub struct ContentsReport {
 }
 
 impl ContentsReport {
-    /// It says what is held now: nothing moved since the count. `held`: by partition, the version here.
-    pub fn is_still_true(&self, machine: &Machine, held: &[Option<Version>]) -> bool {
+    /// It says what `me` holds now: nothing moved since the count, and no copy came in step since, which does not change
+    /// the table's version. `held`: by partition, the version here.
+    pub fn is_still_true(&self, machine: &Machine, me: MemberId, held: &[Option<Version>]) -> bool {
+        let told = self.contents.iter().map(|content| content.partition);
         let same = |c: &PartitionContent| held.get(usize::from(c.partition.0)).copied().flatten() == Some(c.version);
         self.table_version == machine.table.version
             && self.counted == view::counted_snapshots(machine)
+            && told.eq(machine.table.held_by(me))
             && self.contents.iter().all(same)
     }
 }
@@ -143,6 +146,7 @@ pub struct Observations {
 mod tests {
     use super::*;
     use crate::ids::{Digest, PartitionId};
+    use crate::partition::{PartitionEntry, Replica};
 
     #[test]
     fn contents_are_counted_anew_when_anything_moved_behind_the_count() {
@@ -153,8 +157,14 @@ mod tests {
             entries: 1,
             digest: Digest::default(),
         };
+        let me = MemberId::default();
+        let entry = |synced| PartitionEntry {
+            replicas: vec![Replica { member: me, boot: Boot(1), synced }],
+            ..PartitionEntry::default()
+        };
         let mut machine = Machine::default();
         machine.table.version = TableVersion(4);
+        machine.table.partitions = vec![entry(true), entry(false), entry(true)];
         let report = ContentsReport {
             op: OperationId { seq: 1, random: "x".into() },
             attempt: 1,
@@ -163,14 +173,18 @@ mod tests {
             contents: vec![content(0, 7), content(2, 9)],
         };
         let held = [Some(at(7)), None, Some(at(9))];
-        assert!(report.is_still_true(&machine, &held));
+        assert!(report.is_still_true(&machine, me, &held));
         for moved in [[Some(at(8)), None, Some(at(9))], [Some(at(7)), None, Some(at(10))], [Some(at(7)), None, None]] {
-            assert!(!report.is_still_true(&machine, &moved), "{moved:?}");
+            assert!(!report.is_still_true(&machine, me, &moved), "{moved:?}");
         }
-        assert!(!report.is_still_true(&machine, &[]));
+        assert!(!report.is_still_true(&machine, me, &[]));
         let other = vec![HeldEpoch { job: JobId(1), execution: ExecutionId(1), epoch: Epoch(1) }];
-        assert!(!ContentsReport { counted: other, ..report.clone() }.is_still_true(&machine, &held));
+        assert!(!ContentsReport { counted: other, ..report.clone() }.is_still_true(&machine, me, &held));
+        let mut synced = machine.clone();
+        synced.table.partitions[1] = entry(true);
+        let all = [Some(at(7)), Some(at(3)), Some(at(9))];
+        assert!(!report.is_still_true(&synced, me, &all), "a copy that came in step is not told");
         machine.table.version = TableVersion(5);
-        assert!(!report.is_still_true(&machine, &held));
+        assert!(!report.is_still_true(&machine, me, &held));
     }
 }

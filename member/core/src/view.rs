@@ -2,7 +2,7 @@
 //!
 //! Law: a digest is over a canonical form that is written down here. Must not know: who asks.
 
-use crate::ids::{Digest, MemberId};
+use crate::ids::{Digest, MemberId, TableVersion};
 use crate::job::Job;
 use crate::machine::Machine;
 use crate::operation::PartitionContent;
@@ -22,6 +22,25 @@ pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
     let newest =
         |job: &Job| job.snapshot.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch });
     machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
+}
+
+/// What of a machine a digest of the copies that a member holds depends on. The machine that was known while a store was
+/// read may be one of long ago, when the log is still being applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    table: TableVersion,
+    counted: Vec<HeldEpoch>,
+    durable: Vec<HeldEpoch>,
+}
+
+impl Basis {
+    /// Of this machine.
+    pub fn of(machine: &Machine) -> Self {
+        let durable = machine.jobs.values().filter_map(|job| {
+            job.durable.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch })
+        });
+        Self { table: machine.table.version, durable: durable.collect(), counted: counted_snapshots(machine) }
+    }
 }
 
 /// Digest over contents: one line `<partition> <installed>.<seq> <entries> <digest>` for each partition, as given.

@@ -1,16 +1,17 @@
 //! The agent's loop: on every member, committed state and own facts → local actions.
 //!
 //! Law: an action of one kind runs once at a time; when it ended, the facts are looked at again, and what is still
-//! wanted is asked for again. What failed waits [`AFTER_FAILURE`] and its reason is told. Must not know: why an action
-//! is planned.
+//! wanted is asked for again. What failed waits [`AFTER_FAILURE`] and its reason is told. The store takes records only
+//! behind RAM that has all that lies in it. Must not know: why an action is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jet_core::agent::{self, Action, LocalFacts};
+use jet_core::agent::{self, Access, Action, LocalFacts};
 use jet_core::report::ContentsReport;
-use jet_core::{ClusterState, Command, Digest, Machine, Outcome, StoreReport};
+use jet_core::view::Basis;
+use jet_core::{Command, Digest, Machine, Outcome, StoreReport};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
@@ -41,9 +42,8 @@ pub struct Agent {
 
 #[derive(Default)]
 struct State {
-    loaded: Option<Digest>,
-    /// This boot has opened a generation: its RAM is what counts.
-    opened: bool,
+    access: Access,
+    loaded: Option<(Digest, Basis)>,
     running: BTreeSet<String>,
     trouble: BTreeMap<String, String>,
 }
@@ -63,9 +63,9 @@ impl Agent {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This boot has opened a generation: it takes part with its RAM.
+    /// The store takes what this process writes: it takes part with its RAM.
     pub fn serves(&self) -> bool {
-        self.state().opened
+        self.state().access == Access::Written
     }
 
     /// What does not go on, in words.
@@ -99,13 +99,12 @@ impl Agent {
     }
 
     fn look(self: &Arc<Self>, machine: &Arc<Machine>) {
+        self.node.keeper().cluster_is_in(machine.generation);
         let facts = self.facts();
         let mut actions = agent::plan(machine, self.node.me(), &facts);
         if self.node.founding_is_being_recorded() {
             // A store takes no data before it says whose it is; that is under way.
             actions.retain(|action| name(action) != STORE);
-        } else {
-            self.clone().resume_if_filled_anew(machine, &facts);
         }
         self.forget_what_is_wanted_no_more(&actions);
         for action in actions {
@@ -116,17 +115,20 @@ impl Agent {
     /// Own facts as they are now.
     pub fn facts(&self) -> LocalFacts {
         let keeper = self.node.keeper();
-        let (loaded, opened) = {
+        let machine = self.node.machine();
+        let (loaded, access) = {
             let state = self.state();
-            (state.loaded.clone(), state.opened)
+            (state.loaded.clone(), state.access)
         };
+        let basis = Basis::of(&machine);
+        let loaded = loaded.filter(|(_, of)| *of == basis).map(|(digest, _)| digest);
         let sealed = keeper.sealed();
         let mut holds = keeper.report();
-        if loaded.is_some() || opened {
-            let seal = holds.as_ref().filter(|_| sealed.is_some()).and_then(|h| h.seal.clone());
+        if access > Access::Unread {
+            let on_store = holds.filter(|_| sealed.is_some()).and_then(|report| report.seal);
             holds = Some(StoreReport {
                 generation: keeper.opened(),
-                seal,
+                seal: on_store.or_else(|| keeper.seal_beside()),
                 partitions: self.maps.versions(),
                 epochs: keeper.epochs(),
             });
@@ -135,9 +137,10 @@ impl Agent {
             boot: self.node.boot(),
             volume_id: keeper.volume_id().to_owned(),
             holds,
+            access,
             loaded,
             doors: self.maps.doors(),
-            reports_contents: self.node.reported_contents(&self.node.machine(), &self.maps.versions()),
+            reports_contents: self.node.reported_contents(&machine, &self.maps.versions()),
             sealed,
             opened: keeper.opened(),
             runtime: self.jobs.running(),
@@ -192,23 +195,15 @@ impl Agent {
         });
     }
 
-    /// A process that was started again in a running cluster is filled by copies; its store has to take them.
-    fn resume_if_filled_anew(self: Arc<Self>, machine: &Machine, facts: &LocalFacts) {
-        let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
-        let counts = machine.roster.get(&self.node.me()).is_some_and(|entry| entry.boot == facts.boot);
-        let writable = facts.sealed.is_none() && facts.opened == machine.generation;
-        if runs && counts && writable && !self.serves() {
-            self.begin_task(STORE.into(), |agent| async move {
-                agent.on_disk("the store goes on", |keeper| keeper.resume()).await?;
-                agent.takes_part();
-                Ok(())
-            });
-        }
+    fn takes_part(&self) {
+        self.maps.store_open();
+        self.state_of_writing();
     }
 
-    fn takes_part(&self) {
-        self.state().opened = true;
-        self.maps.store_open();
+    fn state_of_writing(&self) {
+        let mut state = self.state();
+        state.access = Access::Written;
+        state.loaded = None;
     }
 
     fn forget_what_is_wanted_no_more(&self, actions: &[Action]) {
@@ -247,6 +242,10 @@ impl Agent {
                 Ok(())
             }
             Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {
+                if !self.serves() && self.node.keeper().sealed().is_none() {
+                    self.on_disk("the store goes on, to be sealed", |keeper| keeper.resume()).await?;
+                    self.takes_part();
+                }
                 let contents = self.maps.contents().await;
                 let order = SealOrder {
                     op,
@@ -267,7 +266,9 @@ impl Agent {
             }
             Action::OpenGeneration(generation) => {
                 self.on_disk("generation opened", move |keeper| keeper.open_generation(generation)).await?;
-                self.takes_part();
+                self.maps.store_open();
+                self.on_disk("the copies held are on disk", |keeper| keeper.flush()).await?;
+                self.state_of_writing();
                 Ok(())
             }
             _ => Ok(()),
@@ -288,10 +289,14 @@ impl Agent {
 
     async fn load(&self) -> Result<(), Setback> {
         let begun = std::time::Instant::now();
+        // The machine before the digest: a change in between shows as one that is not the present one.
+        let basis = Basis::of(&self.node.machine());
         let digest = self.maps.load().await.map_err(Setback::Failed)?;
-        self.node.keeper().verified();
+        self.on_disk("what was read is verified", |keeper| keeper.verified()).await?;
         info!(digest = %digest, took_ms = begun.elapsed().as_millis(), "the store is loaded and verified");
-        self.state().loaded = Some(digest);
+        let mut state = self.state();
+        state.access = state.access.max(Access::Read);
+        state.loaded = Some((digest, basis));
         Ok(())
     }
 

@@ -198,7 +198,7 @@ impl Node {
     /// withdrawn.
     pub fn reported_contents(&self, machine: &Machine, held: &[Option<Version>]) -> Option<(OperationId, u32)> {
         let mut contents = lock(&self.contents);
-        let current = contents.as_ref().filter(|report| report.is_still_true(machine, held));
+        let current = contents.as_ref().filter(|report| report.is_still_true(machine, self.me, held));
         let told = current.map(|report| (report.op.clone(), report.attempt));
         if told.is_none() {
             *contents = None;

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
-use jet_core::{MemberId, PartitionEntry, PartitionId, Version};
+use jet_core::{MemberId, PartitionEntry, PartitionId, TableVersion, Version};
 use jet_map::fence::role;
-use jet_map::{DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
+use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
 use tokio::sync::Notify;
 
 use super::{Shared, lock};
@@ -44,6 +44,8 @@ pub struct State {
     pub logged: Version,
     /// Copies begun here.
     pub copies: u64,
+    /// The content was read from the store, where sink writes that are not durable are not.
+    pub from_store: bool,
 }
 
 /// A change that was put in order.
@@ -63,6 +65,7 @@ impl Cell {
             on_disk: OnDisk::Behind,
             logged: Version::default(),
             copies: 0,
+            from_store: false,
         };
         Self { partition, state: Mutex::new(state), moved: Notify::new() }
     }
@@ -71,11 +74,15 @@ impl Cell {
         lock(&self.state)
     }
 
-    /// Takes over an entry of the table.
-    pub fn follow_table(&self, shared: &Shared, entry: &PartitionEntry, installs: bool) {
+    /// Takes over an entry of the table. `fresh`: of a cluster that holds nothing yet.
+    pub fn follow_table(&self, shared: &Shared, entry: &PartitionEntry, installs: bool, fresh: bool) {
         let mut state = self.state();
         let me = shared.me();
-        if role(entry, me) != Role::Primary {
+        let role = role(entry, me);
+        if fresh && matches!(role, Role::Primary | Role::Backup { synced: true }) {
+            state.found(entry.installed);
+        }
+        if role != Role::Primary {
             state.lead = None;
             state.shipping.clear();
         } else {
@@ -111,6 +118,16 @@ impl Cell {
 }
 
 impl State {
+    /// An empty copy of a cluster that is being founded, equal to all others. It has a version, unlike a replica that
+    /// nobody filled: what comes back without one was lost.
+    fn found(&mut self, installed: TableVersion) {
+        let version = Version { installed, seq: 0 };
+        if *self.replica.content() == Content::default() && self.replica.version() < version {
+            self.replica.loaded(Content::default(), version);
+            self.on_disk = OnDisk::InStep;
+        }
+    }
+
     fn order(&mut self, shared: &Shared, partition: PartitionId, op: Op) -> Result<Ordered, Refusal> {
         let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
         let (installed, bytes) = (lead.installed, op.size());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jet_core::report::EpochReport;
-use jet_core::{Digest, JobId, Machine, PartitionId, SnapshotRecord};
+use jet_core::{Digest, Job, JobId, Machine, PartitionId, SnapshotRecord};
 use jet_hotstore::{EpochId, EpochWriter};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
@@ -181,19 +181,26 @@ impl Shared {
     }
 
     /// While loading: what finished epochs have, into the replicas that they belong to. Of a snapshot that is durable
-    /// everywhere also the sink writes, because nobody makes those of an ended job again.
+    /// everywhere also the sink writes, because nobody makes those of an ended job again. The machine may be one of long
+    /// ago: a job that it does not know is not taken for a job that is no more, and what is durable is looked at again.
     pub fn load_epochs(&self, machine: &Machine) {
         for info in self.store.epochs() {
             let id = snapshot(info.id);
-            let Some(job) = machine.jobs.get(&id.job) else { continue };
-            let durable = job.durable.as_ref().is_some_and(|durable| durable.position() == id.point());
-            if job.ended() && !durable {
+            let job = machine.jobs.get(&id.job);
+            let ended = job.is_some_and(Job::ended);
+            let is_durable = |job: &Job| job.durable.as_ref().is_some_and(|durable| durable.position() == id.point());
+            let (parts, sinks) = {
+                let mut known = lock(&self.known);
+                let parts = !ended && known.parts_taken.insert(id);
+                (parts, job.is_some_and(is_durable) && known.sinks_taken.insert(id))
+            };
+            if !parts && !sinks {
                 continue;
             }
             match self.read_file(id) {
                 Ok((record, files)) => {
-                    self.load_files(files, durable, !job.ended());
-                    if let Some(record) = record.filter(|_| !job.ended()) {
+                    self.load_files(files, sinks, parts);
+                    if let Some(record) = record.filter(|_| parts) {
                         let report = EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record };
                         lock(&self.flushes).finished.insert(id, report);
                     }
@@ -208,6 +215,10 @@ impl Shared {
         for (partition, file) in files {
             let Some(cell) = cells.get(usize::from(partition.0)) else { continue };
             let mut state = cell.state();
+            // A copy from its primary has everything, and perhaps another history.
+            if !state.from_store {
+                continue;
+            }
             if sinks && state.replica.load_sinks(&file) {
                 state.on_disk = OnDisk::Behind;
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jet_core::{Epoch, ExecutionId, JobId, PartitionId};
+use jet_core::{Epoch, ExecutionId, JobId, PartitionId, Version};
 use jet_hotstore::{Appended, Base, Record, Space, Store};
 use jet_map::journal::Logged;
 use jet_map::{LogRecord, Place, Point};
@@ -91,9 +91,14 @@ impl Shared {
         }
     }
 
-    /// Cells whose log is not in step.
+    /// Cells whose log is not in step. A replica without a version was filled by nobody: it is no copy, and must not
+    /// take the place of one on disk.
     pub fn cells_behind(&self) -> Vec<Arc<Cell>> {
-        self.cells().into_iter().filter(|cell| cell.state().on_disk != OnDisk::InStep).collect()
+        let behind = |cell: &Arc<Cell>| {
+            let state = cell.state();
+            state.on_disk != OnDisk::InStep && state.replica.version() > Version::default()
+        };
+        self.cells().into_iter().filter(behind).collect()
     }
 
     /// The store takes records.

@@ -1,7 +1,8 @@
 //! From the store back to RAM.
 //!
 //! Law: only what the store verified and vouches for is taken; incomplete copies are left out; loading changes nothing
-//! on disk and happens once in a process. Must not know: who wants to know.
+//! on disk and happens once in a process, before it writes: from then on RAM is what counts. Must not know: who wants to
+//! know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,12 +26,20 @@ pub fn counted(machine: &Machine) -> BTreeSet<SnapshotId> {
 }
 
 impl Shared {
-    /// Loads, and digests what this member holds by the table. Blocks.
+    /// Loads, and digests what this member holds by the table. Asked again under a later machine, it takes from epoch
+    /// files what became durable since. Blocks.
     pub fn load(self: &Arc<Self>) -> Result<Digest, String> {
         let machine = self.cluster.machine();
         self.make_cells(machine.table.partitions.len());
-        if !lock(&self.known).loaded {
+        let (loaded, written) = {
+            let known = lock(&self.known);
+            (known.loaded, known.written)
+        };
+        if !loaded && !written {
             self.load_log()?;
+        }
+        // Who wrote without having read has found the store empty.
+        if loaded || !written {
             self.load_epochs(&machine);
             lock(&self.known).loaded = true;
         }
@@ -62,6 +71,7 @@ impl Shared {
             warn!(file = %cut.file.display(), offset = cut.offset, records = cut.records, "maps: a torn tail was left out");
         }
         lock(&self.spaces).known(&report.spaces);
+        self.make_cells(report.partitions.last().map_or(0, |last| usize::from(last.partition) + 1));
         self.take(found, &report);
         Ok(())
     }
@@ -88,7 +98,11 @@ impl Shared {
             }
             let version = Version { installed: TableVersion(partition.version.table), seq: partition.version.sequence };
             let mut state = cell.state();
+            if version <= state.replica.version() {
+                continue;
+            }
             state.replica.loaded(content, version);
+            state.from_store = true;
             state.logged = version;
             state.on_disk = if partition.interrupted { OnDisk::Behind } else { OnDisk::InStep };
         }

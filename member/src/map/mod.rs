@@ -32,10 +32,10 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use jet_core::{ClusterState, Machine, TableVersion};
+use jet_core::{ClusterState, Generation, Machine, TableVersion};
 use jet_hotstore::Store;
 use jet_map::fence::Process;
-use jet_map::{DecodeSink, PartitionId, Point, Refusal};
+use jet_map::{DecodeSink, PartitionId, Point, Refusal, SnapshotId};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::net::{Lane, Net};
@@ -84,11 +84,17 @@ struct Known {
     installs: bool,
     durable: BTreeMap<jet_core::JobId, Point>,
     ended: std::collections::BTreeSet<jet_core::JobId>,
+    /// RAM has what lies in the store.
     loaded: bool,
     /// Snapshots of which a partition led here was given some parts of a file and not yet all.
-    in_pieces: std::collections::BTreeSet<(jet_map::SnapshotId, PartitionId)>,
+    in_pieces: std::collections::BTreeSet<(SnapshotId, PartitionId)>,
     /// The last machine that was carried out whole.
     carried: jet_core::LogIndex,
+    /// The store takes what changes in RAM, or did.
+    written: bool,
+    /// Epochs whose parts, and epochs whose sink writes, were taken from their files.
+    parts_taken: std::collections::BTreeSet<SnapshotId>,
+    sinks_taken: std::collections::BTreeSet<SnapshotId>,
 }
 
 impl MapService {
@@ -158,7 +164,7 @@ impl Shared {
         };
         if table_changed {
             for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
-                cell.follow_table(self, entry, installs);
+                cell.follow_table(self, entry, installs, machine.generation == Generation(0));
                 self.kick(cell);
             }
         }

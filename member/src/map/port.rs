@@ -47,18 +47,8 @@ impl Maps for MapService {
     }
 
     fn versions(&self) -> Vec<Option<Version>> {
-        let machine = self.shared.cluster.machine();
-        let me = self.shared.me();
-        let cells = self.shared.cells();
-        let loaded = lock(&self.shared.known).loaded;
-        let mut versions = Vec::with_capacity(cells.len());
-        for (cell, (_, entry)) in cells.iter().zip(machine.table.entries()) {
-            let counts = entry.replica(me.member).is_some_and(|replica| replica.boot == me.boot && replica.synced);
-            let state = cell.state();
-            let held = counts || (loaded && state.replica.version() > Version::default());
-            versions.push(held.then(|| state.replica.version()));
-        }
-        versions
+        let version = |cell: &Arc<Cell>| cell.state().replica.version();
+        self.shared.cells().iter().map(version).map(|v| (v > Version::default()).then_some(v)).collect()
     }
 
     fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>> {
@@ -117,6 +107,7 @@ impl Maps for MapService {
     }
 
     fn store_open(&self) {
+        lock(&self.shared.known).written = true;
         for cell in self.shared.cells() {
             let mut state = cell.state();
             if state.on_disk == OnDisk::InStep {

@@ -105,16 +105,13 @@ impl MapService {
 }
 
 impl Shared {
-    /// Whether a file has to give something of it. In a process that loaded nothing RAM has every sink write that counts.
+    /// Whether a file has to give something of it. What was not read from the store has every sink write that counts.
     fn lacks(&self, cell: &Cell, id: SnapshotId, restored: &mut Restored) -> bool {
-        let (loaded, in_pieces) = {
-            let known = lock(&self.known);
-            (known.loaded, known.in_pieces.contains(&(id, cell.partition)))
-        };
+        let in_pieces = lock(&self.known).in_pieces.contains(&(id, cell.partition));
         let state = cell.state();
         let content = state.replica.content();
         let sinks = content.markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
-        let parts = content.snapshots.get(&id).filter(|_| !in_pieces && (sinks || !loaded));
+        let parts = content.snapshots.get(&id).filter(|_| !in_pieces && (sinks || !state.from_store));
         restored.count(parts.into_iter().flat_map(BTreeMap::values));
         parts.is_none()
     }

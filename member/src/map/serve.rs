@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use jet_core::{Boot, MemberId};
+use jet_core::{Boot, ClusterState, Machine, MemberId};
 use jet_map::fence::{Process, Sender, judge_follow};
 use jet_map::wire::{Request, Response};
 use jet_map::{Followed, PartitionId, Refusal, TableVersion};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::cell::OnDisk;
+use super::{Shared, lock};
 use crate::net::{Handler, Peer};
 
 /// A receiver waits this long for its own table to catch up.
@@ -80,6 +80,7 @@ impl Shared {
                 state.replica.copy_end(copy, pieces, version, &digest)?;
                 // What the log has leads to the content that was replaced; it is written whole behind the call.
                 state.on_disk = OnDisk::Behind;
+                state.from_store = false;
                 drop(state);
                 self.behind.notify_one();
                 Ok(Response::At(version))
@@ -89,7 +90,20 @@ impl Shared {
 
     fn judge_now(&self, from: Process, partition: PartitionId, changed: TableVersion) -> Result<(), Refusal> {
         let sender = Sender { process: from, changed };
-        judge_follow(&self.cluster.machine().table, self.me(), partition, sender)
+        let machine = self.cluster.machine();
+        self.judge_store(&machine)?;
+        judge_follow(&machine.table, self.me(), partition, sender)
+    }
+
+    /// No copy is taken by who has not read its store: it could not be told from what lies there. In a cluster that runs
+    /// the store must take it too, because it counts as soon as it is complete.
+    fn judge_store(&self, machine: &Machine) -> Result<(), Refusal> {
+        let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
+        let known = lock(&self.known);
+        if known.written || (known.loaded && !runs) {
+            return Ok(());
+        }
+        Err(Refusal::NotNow { what: "its store is not read yet".into() })
     }
 
     async fn judge(&self, from: Process, partition: PartitionId, changed: TableVersion) -> Result<(), Refusal> {

@@ -95,8 +95,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Founded, generation 1 open, one job in its first execution.
-    pub(crate) fn running() -> Self {
+    /// Founded, generation 1 open.
+    fn founded() -> Self {
         let dir = TempDir::new().unwrap();
         let world = Self::start(dir, Arc::default());
         let founding = Uuid::from_u128(7);
@@ -110,7 +110,18 @@ impl World {
             permit_digest: Digest::default(),
         });
         world.opens(1);
-        world.does(Command::Submit {
+        world
+    }
+
+    /// One job in its first execution.
+    pub(crate) fn running() -> Self {
+        let world = Self::founded();
+        world.submits();
+        world
+    }
+
+    fn submits(&self) {
+        self.does(Command::Submit {
             name: "job".into(),
             sql: String::new(),
             guarantee: Guarantee::ExactlyOnce,
@@ -118,8 +129,7 @@ impl World {
             plan: String::new(),
             fingerprint: String::new(),
         });
-        world.runs(None);
-        world
+        self.runs(None);
     }
 
     fn start(dir: TempDir, machine: Arc<Machine>) -> Self {
@@ -424,6 +434,42 @@ async fn what_an_ended_job_published_is_on_disk_before_a_seal_is_made() {
     world.comes_back().await;
     assert_eq!(world.reads(0, "k").as_deref(), Some("5"));
     assert_eq!(world.maps.shared.not_on_disk(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_a_job_that_the_replayed_log_does_not_know_yet_are_loaded() {
+    let world = World::founded();
+    let long_ago = world.cluster.machine();
+    world.submits();
+    let id = world.commits(5, "k=5").await;
+    world.publishes(id).await;
+    world.flushes(id).await;
+    let world = world.crash(vec![durable(id)]);
+    let present = std::mem::replace(&mut *lock(&world.cluster.machine), long_ago);
+    world.maps.load().await.unwrap();
+    *lock(&world.cluster.machine) = present;
+    world.comes_back().await;
+    assert_eq!((world.parts_of(id), world.reads(0, "k").as_deref()), (usize::from(PARTITIONS), Some("5")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_nobody_filled_is_not_written_over_the_store() {
+    let world = World::founded();
+    world.puts(0, "k", "client").await;
+    let world = world.crash(Vec::new());
+    let machine = world.cluster.machine();
+    world.maps.applied(&machine);
+    assert_eq!(
+        world.maps.versions(),
+        vec![None; usize::from(PARTITIONS)],
+        "it read nothing and says that it has something"
+    );
+    world.keeper.resume().unwrap();
+    world.maps.store_open();
+    assert!(world.maps.shared.cells_behind().is_empty(), "empty replicas are to be written");
+    let world = world.crash(Vec::new());
+    world.comes_back().await;
+    assert_eq!(world.reads(0, "k").as_deref(), Some("client"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -174,8 +174,8 @@ impl World {
         views
     }
 
-    /// Gives the permit to all until the cluster is founded, active, open and fully backed.
-    pub async fn found(&self) {
+    /// Gives the permit to all until each of them knows the cluster as founded.
+    pub async fn permit(&self) {
         let permit = FoundingPermit {
             founding_id: Uuid::new_v4(),
             ordinals: (0..self.size).collect(),
@@ -195,6 +195,11 @@ impl World {
             })
             .await;
         }
+    }
+
+    /// Permits, and waits until the cluster is active, open and fully backed.
+    pub async fn found(&self) {
+        self.permit().await;
         self.serving(0..self.size, ClusterStateView::Active).await;
     }
 

@@ -31,6 +31,18 @@ pub enum Doors {
     ClosedForAll,
 }
 
+/// How RAM and store of a process stand to one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// What lies in the store is not in RAM: nothing may be written over it, and no copy is taken.
+    #[default]
+    Unread,
+    /// RAM has all that the store has.
+    Read,
+    /// The store takes what changes in RAM, or was sealed by this process: RAM is what counts.
+    Written,
+}
+
 /// What a member knows about itself. `Default` is a process that has just started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalFacts {
@@ -38,17 +50,19 @@ pub struct LocalFacts {
     pub boot: Boot,
     /// Volume of its store.
     pub volume_id: String,
-    /// What it would bring back: of each partition the newest complete copy in RAM or in its store. Both, because the
-    /// recorded boot may be one whose copies were still being filled. `None`: store not opened yet, or refused.
+    /// What it would bring back: of each partition the newest complete copy in its store, or in RAM once that was read.
+    /// `None`: store not opened yet, or refused.
     pub holds: Option<StoreReport>,
-    /// Its store is loaded and verified: the digest of what a seal covers, or of everything. Forgotten in every settled
-    /// state, because copies that lost their place then live on in the store alone.
+    /// How RAM stands to the store.
+    pub access: Access,
+    /// Its store was read and verified: the digest of the copies held by the table that is known now. Forgotten when the
+    /// store is written to.
     pub loaded: Option<Digest>,
     /// Doors as they are, with everything in flight counted: closed means nothing is in flight any more.
     pub doors: Doors,
     /// Reports carry the contents, under this operation and attempt.
     pub reports_contents: Option<(OperationId, u32)>,
-    /// The seal on the store, if nothing was written since.
+    /// The seal on the store, if nothing was written and no generation was opened since.
     pub sealed: Option<OwnSeal>,
     /// Highest generation that the store has fsynced as opened.
     pub opened: Generation,
@@ -87,8 +101,8 @@ pub enum Action {
     SetDoors(Doors),
     /// Hand a command to the leader.
     Propose(Command),
-    /// Load the store into RAM, verifying every digest, read-only if it is sealed. A copy in RAM that is complete and
-    /// newer than the store's is kept.
+    /// Load the store into RAM, verifying every digest, read-only if it is sealed. Where RAM is what counts already,
+    /// nothing is read.
     LoadStore,
     /// Once nothing is in flight: put the contents of all replicas into the reports.
     ReportContents {
@@ -99,7 +113,8 @@ pub enum Action {
     },
     /// Take them out.
     WithdrawContents,
-    /// Seal the store with a copy of the machine in it; only if its content has this digest.
+    /// Seal the store with a copy of the machine in it; only if its content has this digest. A store that was only read
+    /// is opened for that.
     Seal {
         /// For which operation.
         op: OperationId,
@@ -117,7 +132,8 @@ pub enum Action {
         /// Which.
         op: OperationId,
     },
-    /// Fsync "opened", with the versions of the copies held, beside a seal if there is one.
+    /// Fsync "opened", with the versions of the copies held, beside a seal if there is one; the same again goes on
+    /// writing. Done when all of that is durable. Only behind RAM that has all that the store has.
     OpenGeneration(Generation),
     /// Build and run exactly this.
     StartRuntime(RuntimeGeneration),

@@ -2,7 +2,7 @@
 //!
 //! Law: close before anything else, open after everything else. Must not know: how an action is done.
 
-use super::{Action, Copying, Doors, LocalFacts};
+use super::{Access, Action, Copying, Doors, LocalFacts};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::command::Command;
 use crate::ids::{Boot, MemberId, PartitionId};
@@ -114,7 +114,8 @@ impl Own<'_> {
             }
             ClusterState::Recovering { .. } => self.recover(actions),
             ClusterState::Activating { generation, opened, .. } if self.counts() => {
-                if self.facts.opened < *generation {
+                // Opened by the process before this one, it is opened again: who serves must have a store that takes it.
+                if self.facts.opened < *generation || self.facts.access < Access::Written {
                     actions.push(Action::OpenGeneration(*generation));
                 } else if opened.get(&self.me) != Some(&self.facts.boot) {
                     actions.push(Action::Propose(Command::Opened {
@@ -125,10 +126,23 @@ impl Own<'_> {
                 }
             }
             other => {
-                if let Some(seal) = self.facts.sealed.as_ref().filter(|_| other.settled().is_some() && self.counts()) {
-                    actions.push(Action::VoidSeal { op: seal.op.clone() });
+                if self.counts() && (other.settled().is_some() || matches!(other, ClusterState::InTransition { .. })) {
+                    self.write_on(actions);
                 }
             }
+        }
+    }
+
+    /// The cluster runs: the store takes what changes, but only behind RAM that has all that lies in it. Else a process
+    /// that was started again would write over copies that nobody else may have.
+    fn write_on(&self, actions: &mut Vec<Action>) {
+        match (&self.facts.sealed, self.facts.access) {
+            (_, Access::Unread) if self.facts.holds.is_some() => actions.push(Action::LoadStore),
+            (Some(seal), Access::Read | Access::Written) => actions.push(Action::VoidSeal { op: seal.op.clone() }),
+            (None, Access::Read) if self.facts.opened == self.machine.generation => {
+                actions.push(Action::OpenGeneration(self.machine.generation));
+            }
+            _ => {}
         }
     }
 
@@ -147,6 +161,9 @@ impl Own<'_> {
                     seal,
                 }));
             }
+        } else if self.facts.access == Access::Unread {
+            // Started again in the middle of the stop: its disk may hold all of it.
+            actions.push(Action::LoadStore);
         } else if self.counts() || self.facts.loaded.as_ref() == Some(expected) {
             actions.push(Action::Seal {
                 op: operation.id.clone(),
@@ -156,7 +173,6 @@ impl Own<'_> {
                 content_digest: expected.clone(),
             });
         } else if self.facts.loaded.is_none() {
-            // Started again in the middle of the stop: its disk may hold all of it.
             actions.push(Action::LoadStore);
         }
     }

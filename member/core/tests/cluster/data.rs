@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use jet_core::agent::{Copying, Doors};
+use jet_core::agent::{Access, Copying, Doors};
 use jet_core::recovery::HeldEpoch;
 use jet_core::report::EpochReport;
 use jet_core::{
@@ -47,7 +47,7 @@ impl World {
     fn disks(&mut self) {
         for i in 0..self.nodes.len() {
             let flushes = self.nodes[i].up && (!self.settings.slow_disks || self.dice.percent(5));
-            if !flushes || !self.nodes[i].counts() || self.nodes[i].disk.opened == jet_core::Generation(0) {
+            if !flushes || self.nodes[i].access < Access::Written || self.nodes[i].disk.seal.is_some() {
                 continue;
             }
             self.nodes[i].flush();
@@ -67,30 +67,35 @@ impl World {
         }
     }
 
-    /// What the map service does when an entry changed the table: copies that have no place any more are forgotten, a
-    /// new place begins empty.
+    /// What the map service does when an entry changed the table: founded copies begin empty, a new primary begins its
+    /// installation. What has no place any more stays; it is told by its version.
     pub fn obey_table(&mut self, i: usize) {
         let fresh = self.nodes[i].machine.generation == jet_core::Generation(0);
         let node = &mut self.nodes[i];
         if !node.counts() {
             return;
         }
-        let settled = node.machine.state.settled().is_some();
-        if settled {
-            node.loaded = None;
-        }
+        let installs = match &node.machine.state {
+            ClusterState::Recovering { table_recovered, .. } => *table_recovered,
+            ClusterState::InTransition { .. } => true,
+            other => other.settled().is_some(),
+        };
         for (partition, entry) in node.machine.table.entries() {
-            let place = entry.replica(node.id).filter(|replica| replica.boot == node.disk.boot);
-            if place.is_some_and(|replica| replica.synced) && fresh {
-                node.ram.entry(partition).or_insert(Copy {
-                    version: Version { installed: entry.installed, seq: 0 },
-                    data: Vec::new(),
-                    complete: true,
-                });
+            let Some(place) = entry.replica(node.id).filter(|place| place.synced && place.boot == node.disk.boot)
+            else {
+                continue;
+            };
+            let copy = node.ram.entry(partition).or_default();
+            if fresh && copy.data.is_empty() {
+                copy.version = copy.version.max(Version { installed: entry.installed, seq: 0 });
             }
-            if place.is_none() && settled && !entry.replicas.is_empty() {
-                node.ram.remove(&partition);
+            let leads = entry.primary().is_some_and(|primary| primary.member == place.member);
+            if leads && installs && copy.version.installed < entry.installed {
+                copy.version = Version { installed: entry.installed, seq: copy.version.seq + 1 };
             }
+        }
+        if !self.settings.slow_disks {
+            node.flush();
         }
     }
 
@@ -111,8 +116,7 @@ impl World {
     /// `true`: acknowledged.
     fn write(&mut self, i: usize, partition: PartitionId, write: u64) -> bool {
         let Some(entry) = self.nodes[i].machine.table.entry(partition).cloned() else { return false };
-        let mut copy =
-            self.nodes[i].ram.get(&partition).cloned().unwrap_or_else(|| Copy { complete: true, ..Copy::default() });
+        let mut copy = self.nodes[i].ram.get(&partition).cloned().unwrap_or_default();
         let before = copy.version;
         copy.version = Version { installed: entry.installed, seq: before.seq + 1 };
         copy.data.push(write);
@@ -175,16 +179,16 @@ impl World {
         copy: &Copy,
     ) -> bool {
         let lost = !self.quiet && self.dice.percent(10);
-        let fits = self.nodes[to].counts()
+        let fits = self.nodes[to].takes_copies()
             && self.nodes[to].disk.boot == boot
             && self.nodes[to].machine.table.entry(partition).is_some_and(|entry| entry.changed == changed);
         if lost || !self.reach(from, to) || !fits {
             return false;
         }
         // A receiver with a gap takes the whole copy; either way it ends equal.
-        self.nodes[to].ram.insert(partition, copy.clone());
+        let taken = self.nodes[to].take(partition, copy);
         self.persist(to);
-        true
+        taken
     }
 
     fn persist(&mut self, i: usize) {
@@ -239,8 +243,8 @@ impl World {
         self.nodes[i].copies.insert((partition, to), Copying { boot, changed, complete: false });
         let half = copy.data.len() / 2;
         self.nodes[receiver]
-            .ram
-            .insert(partition, Copy { data: copy.data[..half].to_vec(), complete: false, version: copy.version });
+            .incoming
+            .insert(partition, Copy { data: copy.data[..half].to_vec(), version: copy.version });
         self.persist(receiver);
     }
 
@@ -251,7 +255,7 @@ impl World {
             && knows(from)
             && knows(to)
             && self.nodes[to].disk.boot == boot
-            && self.nodes[to].counts()
+            && self.nodes[to].takes_copies()
             && self.nodes[from].counts()
     }
 
@@ -270,9 +274,10 @@ impl World {
                     self.nodes[i].copies.remove(&(partition, to));
                 } else if self.dice.percent(30) {
                     let Some(copy) = self.nodes[i].ram.get(&partition).cloned() else { continue };
-                    self.nodes[receiver].ram.insert(partition, copy);
-                    self.persist(receiver);
-                    self.nodes[i].copies.insert((partition, to), Copying { complete: true, ..copying });
+                    if self.nodes[receiver].take(partition, &copy) {
+                        self.persist(receiver);
+                        self.nodes[i].copies.insert((partition, to), Copying { complete: true, ..copying });
+                    }
                 }
             }
         }

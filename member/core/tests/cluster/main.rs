@@ -116,6 +116,11 @@ fn the_engine_starts_only_when_its_last_life_is_over() {
 }
 
 #[test]
+fn a_store_is_read_before_it_is_written_to() {
+    caught(Rule::ReadBeforeWritten);
+}
+
+#[test]
 fn a_seal_has_the_quiesced_content() {
     caught(Rule::SealIsCompared);
 }

@@ -1,16 +1,19 @@
 //! One member: its disk, its RAM, its view of the machine.
 //!
-//! Law: a crash leaves the disk and nothing else. Must not know: other nodes.
+//! Law: a crash leaves the disk and nothing else; a store is written to only by a process that has read it or found it
+//! empty, is read-only while sealed, and loses its seal to the generation that is opened over it. Must not know: other
+//! nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jet_core::agent::{Copying, Doors, LocalFacts, OwnSeal};
+use jet_core::agent::{Access, Copying, Doors, LocalFacts, OwnSeal};
 use jet_core::operation::PartitionContent;
 use jet_core::recovery::{HeldEpoch, StoreReport, StoreSeal};
 use jet_core::report::{ContentsReport, EpochReport, Lease, MemberReport};
+use jet_core::view::Basis;
 use jet_core::{
-    Boot, Digest, Generation, Machine, MemberId, OperationId, PartitionId, RuntimeNumber, SealRecord, SnapshotRecord,
-    Version, view,
+    Boot, ClusterState, Digest, Generation, Machine, MemberId, OperationId, PartitionId, RuntimeNumber, SealRecord,
+    SnapshotRecord, Version, view,
 };
 
 /// A copy of a partition: every write in order.
@@ -18,7 +21,6 @@ use jet_core::{
 pub struct Copy {
     pub version: Version,
     pub data: Vec<u64>,
-    pub complete: bool,
 }
 
 impl Copy {
@@ -38,6 +40,8 @@ pub struct Disk {
     pub boot: Boot,
     pub opened: Generation,
     pub seal: Option<OwnSeal>,
+    /// The seal over which a generation was opened, or which was given up, with the versions that it covers.
+    pub last_seal: Option<(OwnSeal, BTreeMap<PartitionId, Version>)>,
     pub copies: BTreeMap<PartitionId, Copy>,
     /// Copies under way beside them: what was complete before is kept until the new one is.
     pub halves: BTreeMap<PartitionId, Copy>,
@@ -54,9 +58,16 @@ pub struct Node {
     pub machine: Machine,
     pub disk: Disk,
     pub ram: BTreeMap<PartitionId, Copy>,
-    pub loaded: Option<Digest>,
+    /// Copies on their way, beside what RAM has.
+    pub incoming: BTreeMap<PartitionId, Copy>,
+    pub access: Access,
+    /// What was read, and of which machine that is true: the log may still be being applied.
+    pub loaded: Option<(Digest, Basis)>,
+    /// A generation was opened over the last seal, and nothing was written since.
+    pub beside: bool,
     pub doors: Doors,
-    pub reports_contents: Option<(OperationId, u32)>,
+    /// As they were counted; they are not counted again for a report.
+    pub contents: Option<ContentsReport>,
     pub runtime: Option<RuntimeNumber>,
     pub runtime_lost: bool,
     pub copies: BTreeMap<(PartitionId, MemberId), Copying>,
@@ -75,9 +86,12 @@ impl Node {
             machine: Machine::default(),
             disk: Disk::default(),
             ram: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            access: Access::Unread,
             loaded: None,
+            beside: false,
             doors: Doors::ClosedForAll,
-            reports_contents: None,
+            contents: None,
             runtime: None,
             runtime_lost: false,
             copies: BTreeMap::new(),
@@ -87,20 +101,32 @@ impl Node {
     }
 
     pub fn volume(&self) -> String {
-        format!("volume-{}", self.ordinal)
+        format!("named:volume-{}", self.ordinal)
     }
 
+    /// A new process: what it knows of the machine it knows from its log, entry by entry.
     pub fn start(&mut self) {
         self.disk.boot = Boot(self.disk.boot.0 + 1);
         self.up = true;
+        self.machine = Machine::default();
+        let untouched = |versions: &BTreeMap<PartitionId, Version>| {
+            versions.iter().all(|(p, version)| self.disk.copies.get(p).is_some_and(|copy| copy.version == *version))
+        };
+        self.beside =
+            self.disk.last_seal.as_ref().is_some_and(|(seal, versions)| {
+                seal.record.generation.next() == self.disk.opened && untouched(versions)
+            });
     }
 
     pub fn crash(&mut self) {
         self.up = false;
         self.ram.clear();
+        self.incoming.clear();
+        self.access = Access::Unread;
         self.loaded = None;
+        self.beside = false;
         self.doors = Doors::ClosedForAll;
-        self.reports_contents = None;
+        self.contents = None;
         self.runtime = None;
         self.runtime_lost = false;
         self.copies.clear();
@@ -118,37 +144,102 @@ impl Node {
     }
 
     pub fn flush(&mut self) {
-        if self.disk.seal.is_some() {
+        if self.access < Access::Written || self.disk.seal.is_some() {
             return;
         }
         for (partition, copy) in &self.ram {
-            if copy.complete {
-                self.disk.halves.remove(partition);
-                self.disk.copies.insert(*partition, copy.clone());
-            } else {
-                self.disk.halves.insert(*partition, copy.clone());
+            self.disk.halves.remove(partition);
+            self.disk.copies.insert(*partition, copy.clone());
+        }
+        self.disk.halves.extend(self.incoming.clone());
+    }
+
+    /// Copies are taken only where they cannot be taken for, or lost to, what lies in the store.
+    pub fn takes_copies(&self) -> bool {
+        let recovers = matches!(self.machine.state, ClusterState::Recovering { .. });
+        self.counts() && (self.access == Access::Written || recovers && self.access == Access::Read)
+    }
+
+    /// Takes a copy or its next change, unless what is here is newer.
+    pub fn take(&mut self, partition: PartitionId, copy: &Copy) -> bool {
+        let newer = self.ram.get(&partition).is_some_and(|held| held.version > copy.version);
+        if !newer {
+            self.incoming.remove(&partition);
+            self.ram.insert(partition, copy.clone());
+        }
+        !newer
+    }
+
+    /// Reads the store. `reads`: else it is gone through, and RAM stays as it is.
+    pub fn load(&mut self, reads: bool, halves: bool) {
+        if self.access == Access::Unread {
+            if reads {
+                self.ram.extend(self.disk.copies.clone());
             }
+            if halves {
+                self.ram.extend(self.disk.halves.clone());
+            }
+            self.access = Access::Read;
+        }
+        self.loaded = Some((self.digest(&self.ram), Basis::of(&self.machine)));
+    }
+
+    /// The store is written to from now on. `false`: it was not read.
+    fn begin_writing(&mut self) -> bool {
+        let may = self.access > Access::Unread || self.disk.copies.is_empty();
+        if may {
+            self.access = Access::Written;
+            self.loaded = None;
+        }
+        may
+    }
+
+    pub fn open_generation(&mut self, generation: Generation) {
+        if !self.begin_writing() {
+            return;
+        }
+        if generation > self.disk.opened {
+            self.disk.opened = generation;
+            self.beside = self.disk.seal.is_some();
+            self.give_up_seal();
+        }
+        self.flush();
+    }
+
+    pub fn void_seal(&mut self) {
+        if self.begin_writing() {
+            self.give_up_seal();
+            self.beside = false;
         }
     }
 
-    /// The newest complete copy, in RAM or on disk.
-    pub fn held(&self, partition: PartitionId) -> Option<&Copy> {
-        let both = [self.ram.get(&partition), self.disk.copies.get(&partition)];
-        both.into_iter().flatten().filter(|copy| copy.complete).max_by_key(|copy| copy.version)
+    fn give_up_seal(&mut self) {
+        let Some(seal) = self.disk.seal.take() else { return };
+        let version = |p: &PartitionId| self.disk.copies.get(p).map(|copy| (*p, copy.version));
+        self.disk.last_seal = Some((seal, self.disk.covered.iter().filter_map(version).collect()));
     }
 
-    /// Digest over what lies in `copies`, as a seal claims it.
-    pub fn digest_of(copies: &BTreeMap<PartitionId, Copy>, only: Option<&BTreeSet<PartitionId>>) -> Digest {
-        let chosen = copies.iter().filter(|(p, copy)| copy.complete && only.is_none_or(|only| only.contains(p)));
-        let contents: Vec<_> = chosen.map(|(partition, copy)| copy.content(*partition)).collect();
+    /// The newest copy, in RAM or on disk.
+    pub fn held(&self, partition: PartitionId) -> Option<&Copy> {
+        let both = [self.ram.get(&partition), self.disk.copies.get(&partition)];
+        both.into_iter().flatten().max_by_key(|copy| copy.version)
+    }
+
+    /// Digest over what is held by the table.
+    fn digest(&self, copies: &BTreeMap<PartitionId, Copy>) -> Digest {
+        let held = self.machine.table.held_by(self.id).into_iter();
+        let contents: Vec<_> = held.filter_map(|p| Some(copies.get(&p)?.content(p))).collect();
         view::content_digest(&contents)
     }
 
-    pub fn store_report(&self, with_halves: bool) -> StoreReport {
+    fn store_report(&self, with_halves: bool) -> StoreReport {
         let count = self.machine.table.partitions.len() as u16;
+        let copies = if self.access == Access::Unread { &self.disk.copies } else { &self.ram };
         let half = |p: &PartitionId| self.disk.halves.get(p).filter(|_| with_halves);
-        let version = |p| half(&PartitionId(p)).or_else(|| self.held(PartitionId(p))).map(|copy| copy.version);
-        let seal = self.disk.seal.as_ref().map(|seal| StoreSeal {
+        let version = |p| half(&PartitionId(p)).or_else(|| copies.get(&PartitionId(p))).map(|copy| copy.version);
+        // Void only when the cluster has left the sealed generation.
+        let beside = self.disk.last_seal.as_ref().filter(|_| self.beside && self.machine.generation < self.disk.opened);
+        let seal = self.disk.seal.as_ref().or(beside.map(|(seal, _)| seal)).map(|seal| StoreSeal {
             generation: seal.record.generation,
             operation: seal.op.clone(),
             attempt: seal.attempt,
@@ -163,14 +254,38 @@ impl Node {
         }
     }
 
-    pub fn facts(&self, with_halves: bool) -> LocalFacts {
+    pub fn count_contents(&mut self, op: OperationId, attempt: u32) {
+        let held = self.machine.table.held_by(self.id).into_iter();
+        self.contents = Some(ContentsReport {
+            op,
+            attempt,
+            table_version: self.machine.table.version,
+            counted: view::counted_snapshots(&self.machine),
+            contents: held.filter_map(|p| Some(self.ram.get(&p)?.content(p))).collect(),
+        });
+    }
+
+    /// What was counted is told as long as it is what is held.
+    fn reports_contents(&self) -> Option<(OperationId, u32)> {
+        let partitions = (0..self.machine.table.partitions.len() as u16).map(PartitionId);
+        let held: Vec<_> = partitions.map(|p| self.ram.get(&p).map(|copy| copy.version)).collect();
+        let current = self.contents.as_ref().filter(|report| report.is_still_true(&self.machine, self.id, &held));
+        current.map(|report| (report.op.clone(), report.attempt))
+    }
+
+    pub fn facts(&mut self, with_halves: bool) -> LocalFacts {
+        let reports_contents = self.reports_contents();
+        if reports_contents.is_none() {
+            self.contents = None;
+        }
         LocalFacts {
             boot: self.disk.boot,
             volume_id: self.volume(),
             holds: Some(self.store_report(with_halves)),
-            loaded: self.loaded.clone(),
+            access: self.access,
+            loaded: self.loaded.clone().filter(|(_, of)| *of == Basis::of(&self.machine)).map(|(digest, _)| digest),
             doors: self.doors,
-            reports_contents: self.reports_contents.clone(),
+            reports_contents,
             sealed: self.disk.seal.clone(),
             opened: self.disk.opened,
             runtime: self.runtime,
@@ -180,18 +295,6 @@ impl Node {
 
     /// `epoch_of`: which writes are commit records of snapshots.
     pub fn report(&self, epoch_of: &BTreeMap<u64, EpochReport>) -> MemberReport {
-        let contents = self.reports_contents.as_ref().map(|(op, attempt)| ContentsReport {
-            op: op.clone(),
-            attempt: *attempt,
-            table_version: self.machine.table.version,
-            counted: jet_core::view::counted_snapshots(&self.machine),
-            contents: self
-                .ram
-                .iter()
-                .filter(|(p, _)| self.machine.table.entry(**p).is_some_and(|e| e.replica(self.id).is_some()))
-                .map(|(p, copy)| copy.content(*p))
-                .collect(),
-        });
         let leads = |(partition, entry): (PartitionId, &jet_core::PartitionEntry)| {
             let own = entry.primary().is_some_and(|primary| primary.member == self.id);
             own.then(|| {
@@ -216,7 +319,7 @@ impl Node {
             durable: self.machine.applied,
             runtime: self.runtime.filter(|_| !self.runtime_lost),
             runtime_lost: self.runtime.filter(|_| self.runtime_lost).map(|number| (number, "a peer is gone".into())),
-            contents,
+            contents: self.contents.clone(),
             committed_at: if in_step { self.machine.applied } else { 0 },
             committed,
             flushed: flushed.collect(),
@@ -234,17 +337,14 @@ impl Node {
         compare: bool,
     ) {
         let held: BTreeSet<_> = self.machine.table.held_by(self.id).into_iter().collect();
+        if self.disk.seal.is_none() && !self.begin_writing() {
+            return;
+        }
         if compare {
-            // What was given away before is kept: others may not have it on disk if this stop is aborted.
-            self.disk.copies.extend(
-                self.ram
-                    .iter()
-                    .filter(|(p, copy)| held.contains(p) && copy.complete)
-                    .map(|(p, copy)| (*p, copy.clone())),
-            );
-            if Self::digest_of(&self.disk.copies, Some(&held)) != *expected {
+            if self.digest(&self.ram) != *expected {
                 return;
             }
+            self.flush();
         }
         for job in self.machine.jobs.values() {
             for snapshot in job.snapshot.iter().filter(|snapshot| snapshot.terminal.as_ref() == Some(op)) {

@@ -32,12 +32,7 @@ impl World {
             if !self.quiet && self.machine.state.settled().is_some() && self.dice.permille(15) {
                 let id = OperationId { seq: self.machine.highest_operation + 1, random: "x".into() };
                 let transient = self.dice.percent(30);
-                self.proposals.push(Command::Begin {
-                    op: id,
-                    requested_by: "test".into(),
-                    accepted: Vec::new(),
-                    transient,
-                });
+                self.begin(id, transient);
             }
             return;
         };

@@ -115,7 +115,7 @@ impl World {
                 self.machine.table.entry(partition).and_then(|entry| entry.primary()).map(|primary| primary.member);
             let left: BTreeSet<u64> = primary
                 .map(|member| &self.nodes[self.index_of(member)])
-                .and_then(|node| node.ram.get(&partition))
+                .and_then(|node| node.held(partition))
                 .map(|copy| copy.data.iter().copied().collect())
                 .unwrap_or_default();
             if self.settings.slow_disks {

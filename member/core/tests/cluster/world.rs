@@ -9,7 +9,9 @@ use jet_core::command::RuntimeWish;
 use jet_core::report::{EpochReport, Lease, Observations, Observed};
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::supervisor::{self, Watch};
-use jet_core::{Command, FoundingId, Guarantee, JobId, Machine, MemberId, Outcome, TableVersion, apply};
+use jet_core::{
+    Command, FoundingId, Guarantee, JobId, Machine, MemberId, OperationId, OperationStep, Outcome, TableVersion, apply,
+};
 
 use crate::dice::Dice;
 use crate::node::Node;
@@ -37,6 +39,7 @@ pub enum Rule {
     PrimaryWaitsBeforeSynced,
     ReportsAreFinal,
     SealIsCompared,
+    ReadBeforeWritten,
 }
 
 pub struct Settings {
@@ -82,6 +85,8 @@ pub struct World {
     pub executions: BTreeMap<(JobId, u64), crate::data::Execution>,
     pub next_write: u64,
     pub quiet: bool,
+    /// The stop that ends every run: nothing disturbs it but what clients and jobs write.
+    last_stop: Option<OperationId>,
     heal_at: u64,
 }
 
@@ -107,6 +112,7 @@ impl World {
             executions: BTreeMap::new(),
             next_write: 1,
             quiet: false,
+            last_stop: None,
             heal_at: 0,
         }
     }
@@ -131,7 +137,7 @@ impl World {
                 self.start_all();
             }
             self.tick()?;
-            if self.settled_for_good() {
+            if self.settled_for_good() && self.has_stopped_and_returned()? {
                 return self.check_readable();
             }
         }
@@ -141,7 +147,16 @@ impl World {
             .nodes
             .iter()
             .map(|n| {
-                (n.up, n.disk.boot.0, n.disk.opened.0, n.disk.seal.is_some(), n.loaded.is_some(), n.runtime, n.doors)
+                (
+                    n.up,
+                    n.disk.boot.0,
+                    n.disk.opened.0,
+                    n.disk.seal.is_some(),
+                    n.access,
+                    n.loaded.is_some(),
+                    n.runtime,
+                    n.doors,
+                )
             })
             .collect();
         let last: Vec<_> =
@@ -158,6 +173,27 @@ impl World {
 
     fn jobs(&self) -> Vec<(String, jet_core::JobStatus, Option<String>)> {
         self.machine.jobs.values().map(|job| (job.name.clone(), job.status, job.cause.clone())).collect()
+    }
+
+    /// STOP: a cluster that is whole stops when it is asked to, and returns.
+    fn has_stopped_and_returned(&mut self) -> Result<bool, String> {
+        let Some(op) = &self.last_stop else {
+            let op = OperationId { seq: self.machine.highest_operation + 1, random: "x".into() };
+            self.begin(op.clone(), false);
+            self.last_stop = Some(op);
+            return Ok(false);
+        };
+        match self.machine.operation(op) {
+            Some(operation) if operation.step == OperationStep::Aborted => {
+                Err(format!("a stop that nothing disturbed: {:?}", operation.aborted_because))
+            }
+            operation => Ok(operation.is_some_and(|operation| operation.step == OperationStep::Opened)),
+        }
+    }
+
+    pub fn begin(&mut self, op: OperationId, transient: bool) {
+        let (requested_by, accepted) = ("test".into(), Vec::new());
+        self.proposals.push(Command::Begin { op, requested_by, accepted, transient });
     }
 
     fn found(&mut self) -> Result<(), String> {
@@ -286,7 +322,8 @@ impl World {
             if !self.nodes[i].up || self.dice.percent(20) {
                 continue;
             }
-            let facts = self.nodes[i].facts(self.lacks(Rule::OnlyCompleteCopies));
+            let halves = self.lacks(Rule::OnlyCompleteCopies);
+            let facts = self.nodes[i].facts(halves);
             for action in agent::plan(&self.nodes[i].machine, self.nodes[i].id, &facts) {
                 if !self.dice.percent(15) {
                     self.act(i, action);
@@ -299,6 +336,7 @@ impl World {
         let compare = !self.lacks(Rule::SealIsCompared);
         let slow = self.settings.slow_disks;
         let halves = self.lacks(Rule::OnlyCompleteCopies);
+        let reads = !self.lacks(Rule::ReadBeforeWritten);
         let node = &mut self.nodes[i];
         match action {
             Action::SetDoors(doors) => node.doors = doors,
@@ -307,30 +345,14 @@ impl World {
                     self.proposals.push(self.mutated(command));
                 }
             }
-            Action::LoadStore => {
-                node.ram = node
-                    .disk
-                    .copies
-                    .keys()
-                    .chain(node.ram.keys())
-                    .filter_map(|p| node.held(*p).map(|copy| (*p, copy.clone())))
-                    .collect();
-                if halves {
-                    node.ram.extend(node.disk.halves.clone());
-                }
-                let covered = node.disk.seal.is_some().then_some(&node.disk.covered);
-                node.loaded = Some(Node::digest_of(&node.ram, covered));
-            }
-            Action::ReportContents { op, attempt } => node.reports_contents = Some((op, attempt)),
-            Action::WithdrawContents => node.reports_contents = None,
+            Action::LoadStore => node.load(reads, halves),
+            Action::ReportContents { op, attempt } => node.count_contents(op, attempt),
+            Action::WithdrawContents => node.contents = None,
             Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {
                 node.seal(&op, attempt, generation, quiesced_index, &content_digest, compare || !slow);
             }
-            Action::VoidSeal { .. } => node.disk.seal = None,
-            Action::OpenGeneration(generation) => {
-                node.disk.opened = generation;
-                node.flush();
-            }
+            Action::VoidSeal { .. } => node.void_seal(),
+            Action::OpenGeneration(generation) => node.open_generation(generation),
             Action::StartRuntime(runtime) => {
                 node.runtime = Some(runtime.number);
                 node.runtime_lost = false;
