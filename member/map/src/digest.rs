@@ -57,19 +57,18 @@ pub fn content_of(partition: PartitionId, replica: &Replica, counted: &BTreeSet<
     }
 }
 
+/// Who says what of a partition: version, entries, digest.
+pub type Said<M> = Vec<(M, Version, u64, Digest)>;
+
 /// Partitions on which members that should be equal are not, with who says what.
-pub fn differences<M: Copy + Ord>(
-    said: &[(M, Vec<PartitionContent>)],
-) -> Vec<(PartitionId, Vec<(M, Version, u64, Digest)>)> {
+pub fn differences<M: Copy + Ord>(said: &[(M, Vec<PartitionContent>)]) -> Vec<(PartitionId, Said<M>)> {
     let mut by_partition: std::collections::BTreeMap<PartitionId, Vec<_>> = std::collections::BTreeMap::new();
     for (member, contents) in said {
         for c in contents {
             by_partition.entry(c.partition).or_default().push((*member, c.version, c.entries, c.digest.clone()));
         }
     }
-    let unequal = |all: &Vec<(M, Version, u64, Digest)>| {
-        all.windows(2).any(|w| (w[0].1, w[0].2, &w[0].3) != (w[1].1, w[1].2, &w[1].3))
-    };
+    let unequal = |all: &Said<M>| all.windows(2).any(|w| (w[0].1, w[0].2, &w[0].3) != (w[1].1, w[1].2, &w[1].3));
     by_partition.into_iter().filter(|(_, all)| unequal(all)).collect()
 }
 

@@ -3,6 +3,8 @@
 //! The law under test: an acknowledged write is in the primary for ever; when the network heals all replicas are equal.
 //! Mutants of the rules prove that the harness sees.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use world::{Mutant, World};

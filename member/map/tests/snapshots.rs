@@ -1,5 +1,7 @@
 //! Sinks, epochs and digests: what reaches the disk when, and what two replicas must agree on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

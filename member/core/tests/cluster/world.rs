@@ -59,7 +59,7 @@ impl Settings {
             members,
             partitions: 5,
             backups: [1, 1, 2, 0][(seed / 6 % 4) as usize],
-            slow_disks: seed % 5 == 0,
+            slow_disks: seed.is_multiple_of(5),
             slow_log: seed % 7 == 3,
         }
     }

@@ -163,6 +163,7 @@ impl PeerSocket for Meddled {
 }
 
 /// Streams between all pairs.
+#[allow(clippy::needless_range_loop)] // A pair is two indices.
 pub fn streams(members: usize, meddle: Option<&Meddle>) -> Vec<Vec<Option<Box<dyn PeerSocket>>>> {
     let mut all: Vec<Vec<Option<Box<dyn PeerSocket>>>> =
         (0..members).map(|_| (0..members).map(|_| None).collect()).collect();

@@ -230,6 +230,7 @@ impl Node {
         }
     }
 
+    #[allow(clippy::type_complexity)]
     pub fn acknowledge(&mut self, early: bool, lease_ignored: bool) -> (Vec<(u8, u64)>, Vec<(u8, u64, u64)>) {
         let leased = self.leased();
         let Some(lead) = &mut self.lead else { return Default::default() };
