@@ -22,7 +22,7 @@ unit: ## Tests that need no Kubernetes
 	@dev/check-host
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo test --workspace --locked
+	JET_NO_API_SERVER=1 cargo test --workspace --locked
 
 e2e: build ## End-to-end tests on the local Kubernetes (TEST=name for one of them)
 	@e2e/kube/setup
