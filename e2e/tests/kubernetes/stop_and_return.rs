@@ -77,6 +77,7 @@ fn return_waits_for_a_missing_member() {
     run("kubectl", &["cordon", &node]);
     jet.ask_return();
     jet.wait_reason("MembersComplete", "orders-2");
+    wait_for("the members that are there answer", OPERATION, || jet.members().view(0).map(drop));
     holds_for("no client is served and no job runs while orders-2 is missing", Duration::from_secs(8), || {
         let work = jet.members().view(0)?.work;
         match jet.members().get(0, "notes", "x") {
