@@ -77,7 +77,8 @@ fn return_waits_for_a_missing_member() {
     run("kubectl", &["cordon", &node]);
     jet.ask_return();
     jet.wait_reason("MembersComplete", "orders-2");
-    wait_for("the members that are there answer", OPERATION, || jet.members().view(0).map(drop));
+    let answers = || wait_for("the members that are there answer", OPERATION, || jet.members().view(0).map(drop));
+    answers();
     holds_for("no client is served and no job runs while orders-2 is missing", Duration::from_secs(8), || {
         let work = jet.members().view(0)?.work;
         match jet.members().get(0, "notes", "x") {
@@ -95,6 +96,7 @@ fn return_waits_for_a_missing_member() {
     jet.ask_return();
     jet.wait_reason("MembersComplete", "orders-2");
     scale_operator(0);
+    answers();
     holds_for("without the operator the members alone hold the barrier", Duration::from_secs(8), || {
         let view = jet.members().view(0)?;
         if view.doors_open || view.ready { Err(format!("{:?}, doors open", view.phase)) } else { Ok(()) }
