@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Boot, Generation, MemberId, OperationId};
+use crate::job::Wish;
 use crate::recovery::Rejoin;
 
 /// A state that a person chooses and that lasts; also what an operation or a recovery gives back.
@@ -69,6 +70,10 @@ pub enum ClusterState {
         op: Option<OperationId>,
         /// Who has, under which boot.
         opened: BTreeMap<MemberId, Boot>,
+        /// Granted when all have. Before that a crash leads back to the seals, whose content is compared with the jobs
+        /// as they were sealed; the next `Activate` brings its wishes anew.
+        #[serde(default)]
+        wishes: Vec<Wish>,
     },
 }
 

@@ -13,7 +13,7 @@ use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
     Boot, ClusterState, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, JobId, Machine,
     MemberId, OperationId, Outcome, PartitionContent, PartitionId, RuntimeNumber, SealRecord, Settled, SnapshotRecord,
-    StoreReport, TableVersion, Version, apply, command, recovery, safety, view,
+    StoreReport, TableVersion, Version, Wish, apply, command, recovery, safety, view,
 };
 use proptest::prelude::*;
 
@@ -119,7 +119,11 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
             roster_digest: if c % 16 == 0 { Digest::default() } else { view::roster_digest(machine) },
         },
         15 if b % 4 == 0 => Command::Abort { op, reason: "t".into() },
-        15 | 16 => Command::Activate { op, sealed_generation: machine.generation, wishes: vec![] },
+        15 | 16 => {
+            let wish = if b % 2 == 0 { Wish::Cancel { job: name } } else { Wish::Suspend { job: name } };
+            let wishes = if c % 3 == 0 { vec![wish] } else { vec![] };
+            Command::Activate { op, sealed_generation: machine.generation, wishes }
+        }
         17 => Command::Open { op },
         18 => Command::Recover { observed: (0..3).map(|n| (member(n), Boot(boot.0 + u64::from(c % 8 > 0)))).collect() },
         19 | 20 => {
@@ -244,6 +248,9 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
             "{command:?}"
         );
         assert_eq!(machine.generation, before.generation.next());
+    }
+    if let ClusterState::Activating { op: Some(_), .. } = &machine.state {
+        assert_eq!(view::counted_snapshots(machine), view::counted_snapshots(before), "{command:?}: seals fit no more");
     }
     let stopped = matches!(
         machine.state,

@@ -15,7 +15,7 @@ use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
     Boot, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, Job, JobId, Machine, MemberId,
     OperationId, Outcome, PartitionContent, PartitionId, SnapshotRecord, SnapshotRef, StoreReport, TableVersion,
-    Version, apply, supervisor,
+    Version, Wish, apply, supervisor,
 };
 
 const PARTITIONS: u16 = 3;
@@ -159,6 +159,57 @@ impl World {
         op
     }
 
+    /// From Freeze to a return that only has to be opened.
+    fn stops_and_activates(&mut self, op: &OperationId, wishes: Vec<Wish>) {
+        let content = |p| PartitionContent {
+            partition: PartitionId(p),
+            version: Version { installed: TableVersion(1), seq: 9 },
+            entries: 1,
+            digest: Digest::default(),
+        };
+        self.does(Command::Quiesced { op: op.clone(), attempt: 1, contents: (0..PARTITIONS).map(content).collect() });
+        for n in 0..MEMBERS {
+            let seal = self.seal(op, n);
+            self.does(Command::Sealed { op: op.clone(), attempt: 1, member: member(n), seal });
+        }
+        self.does(Command::Commit { op: op.clone(), roster_digest: jet_core::view::roster_digest(&self.machine) });
+        self.boot = Boot(2);
+        self.does(Command::Recover { observed: BTreeMap::from([(member(0), Boot(2))]) });
+        for n in 0..MEMBERS {
+            self.comes_back(op, n);
+        }
+        self.does(Command::Activate { op: op.clone(), sealed_generation: Generation(1), wishes });
+    }
+
+    fn seal(&self, op: &OperationId, n: u128) -> jet_core::SealRecord {
+        let quiesced = self.machine.operation(op).unwrap().quiesced.as_ref().unwrap();
+        jet_core::SealRecord {
+            boot: Boot(1),
+            volume_id: format!("v{n}"),
+            generation: Generation(1),
+            digest: Digest(format!("d{n}")),
+            content_digest: quiesced.members[&member(n)].clone(),
+            quiesced_index: quiesced.index,
+            entries: 1,
+            bytes: 1,
+        }
+    }
+
+    /// With what it sealed, under the present boot.
+    fn comes_back(&mut self, op: &OperationId, n: u128) {
+        let (sealed, boot) = (self.seal(op, n), self.boot);
+        let seal = jet_core::recovery::StoreSeal {
+            generation: Generation(1),
+            operation: op.clone(),
+            attempt: 1,
+            digest: sealed.digest,
+            content_digest: sealed.content_digest.clone(),
+        };
+        let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
+        self.does(Command::Rejoined { member: member(n), boot, volume_id: format!("v{n}"), store });
+        self.does(Command::Loaded { member: member(n), boot, content_digest: sealed.content_digest });
+    }
+
     /// The same, with equal contents of everybody.
     fn still(&self, op: &OperationId, committed: &[(u64, u64)], flushed: &[(u64, u64)]) -> Observations {
         let mut observations = self.observed(committed, flushed);
@@ -266,44 +317,7 @@ fn a_return_closes_what_was_sealed() {
     world.falls();
     world.does(Command::Suspend { name: "j".into() });
     let op = world.freezes();
-    let content = |p| PartitionContent {
-        partition: PartitionId(p),
-        version: Version { installed: TableVersion(1), seq: 9 },
-        entries: 1,
-        digest: Digest::default(),
-    };
-    world.does(Command::Quiesced { op: op.clone(), attempt: 1, contents: (0..PARTITIONS).map(content).collect() });
-    let quiesced = world.machine.operation(&op).unwrap().quiesced.clone().unwrap();
-    let seal = |n: u128| jet_core::SealRecord {
-        boot: Boot(1),
-        volume_id: format!("v{n}"),
-        generation: Generation(1),
-        digest: Digest(format!("d{n}")),
-        content_digest: quiesced.members[&member(n)].clone(),
-        quiesced_index: quiesced.index,
-        entries: 1,
-        bytes: 1,
-    };
-    for n in 0..MEMBERS {
-        world.does(Command::Sealed { op: op.clone(), attempt: 1, member: member(n), seal: seal(n) });
-    }
-    world.does(Command::Commit { op: op.clone(), roster_digest: jet_core::view::roster_digest(&world.machine) });
-    world.boot = Boot(2);
-    world.does(Command::Recover { observed: BTreeMap::from([(member(0), Boot(2))]) });
-    for n in 0..MEMBERS {
-        let sealed = seal(n);
-        let seal = jet_core::recovery::StoreSeal {
-            generation: Generation(1),
-            operation: op.clone(),
-            attempt: 1,
-            digest: sealed.digest.clone(),
-            content_digest: sealed.content_digest.clone(),
-        };
-        let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
-        world.does(Command::Rejoined { member: member(n), boot: Boot(2), volume_id: format!("v{n}"), store });
-        world.does(Command::Loaded { member: member(n), boot: Boot(2), content_digest: sealed.content_digest });
-    }
-    world.does(Command::Activate { op: op.clone(), sealed_generation: Generation(1), wishes: vec![] });
+    world.stops_and_activates(&op, vec![]);
     world.opens(2);
     world.does(Command::Open { op });
     world.does(Command::Resume { name: "j".into() });
@@ -312,4 +326,46 @@ fn a_return_closes_what_was_sealed() {
     world.falls();
     assert_eq!(world.planned(&[(1, 57)]), Some((1, 56)));
     world.refuses(world.runtime(Some(report(1, 57).to_ref())));
+}
+
+#[test]
+fn a_wish_changes_nothing_that_seals_are_compared_with_before_everybody_has_opened() {
+    let wishes = || vec![Wish::Suspend { job: "j".into() }, Wish::Cancel { job: "j".into() }];
+    let mut world = World::with_durable_56();
+    world.does(Command::SetState { state: jet_core::Settled::Frozen, absent: vec![] });
+    let op = world.freezes();
+    let sealed_with = jet_core::view::counted_snapshots(&world.machine);
+    assert_eq!(sealed_with.len(), 1);
+    world.stops_and_activates(&op, wishes());
+    // One falls before its Opened: everybody loads again, and is held against what was sealed.
+    world.boot = Boot(3);
+    world.does(Command::Recover { observed: BTreeMap::from([(member(1), Boot(3))]) });
+    assert_eq!(jet_core::view::counted_snapshots(&world.machine), sealed_with);
+    for n in 0..MEMBERS {
+        world.comes_back(&op, n);
+    }
+    assert!(!world.job().ended(), "a wish of an activation that did not come about was granted");
+    world.does(Command::Activate { op, sealed_generation: Generation(1), wishes: wishes() });
+    assert_eq!(jet_core::view::counted_snapshots(&world.machine), sealed_with);
+    world.opens(2);
+    assert_eq!(world.job().status, jet_core::JobStatus::Cancelled);
+}
+
+#[test]
+fn wishes_are_granted_one_after_another_and_what_runs_on_is_started() {
+    let cases = [
+        (vec![], jet_core::JobStatus::Suspended),
+        (vec![Wish::Resume { job: "j".into() }], jet_core::JobStatus::Starting),
+        (vec![Wish::Resume { job: "j".into() }, Wish::Suspend { job: "j".into() }], jet_core::JobStatus::Suspended),
+        (vec![Wish::Cancel { job: "other".into() }], jet_core::JobStatus::Suspended),
+    ];
+    for (wishes, expected) in cases {
+        let mut world = World::with_durable_56();
+        world.falls();
+        world.does(Command::Suspend { name: "j".into() });
+        let op = world.freezes();
+        world.stops_and_activates(&op, wishes.clone());
+        world.opens(2);
+        assert_eq!(world.job().status, expected, "{wishes:?}");
+    }
 }

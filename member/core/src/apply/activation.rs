@@ -1,7 +1,8 @@
 //! From a complete roster to the former state.
 //!
 //! Law: RESUME: two entries, so that a crash in between finds either every seal still good or every member in the next
-//! generation. Must not know: what opening a generation does to a store.
+//! generation; nothing that seals are compared with changes before the second. Must not know: what opening a generation
+//! does to a store.
 
 use std::collections::BTreeMap;
 
@@ -53,9 +54,11 @@ pub(super) fn activate(
         job.closed_up_to = Some(job.execution);
         job.returning = Some(Returning::FromSeal { snapshot: job.snapshot.clone() });
     }
-    let ignored = wishes.iter().filter(|wish| !jobs::grant(machine, wish)).count();
-    let generation = machine.generation.next();
-    machine.state = ClusterState::Activating { generation, op: Some(op.clone()), opened: BTreeMap::new() };
+    // One wish may only fit after another.
+    let mut granted = machine.clone();
+    let ignored = wishes.iter().filter(|wish| !jobs::grant(&mut granted, wish)).count();
+    let (generation, wishes) = (machine.generation.next(), wishes.to_vec());
+    machine.state = ClusterState::Activating { generation, op: Some(op.clone()), opened: BTreeMap::new(), wishes };
     Ok(format!("members open generation {generation}; {ignored} wishes name no job that they fit"))
 }
 
@@ -84,7 +87,7 @@ pub(super) fn self_activate(machine: &mut Machine) -> Answer {
         return Err(Refused::NotRecovered { why });
     }
     let generation = machine.generation.next();
-    machine.state = ClusterState::Activating { generation, op: None, opened: BTreeMap::new() };
+    machine.state = ClusterState::Activating { generation, op: None, opened: BTreeMap::new(), wishes: Vec::new() };
     Ok(format!("members open generation {generation}"))
 }
 
@@ -93,7 +96,7 @@ pub(super) fn opened(machine: &mut Machine, member: MemberId, boot: Boot, genera
     if boot != known {
         return Err(Refused::StaleBoot { member, given: boot, known });
     }
-    let ClusterState::Activating { generation: wanted, op, opened } = &mut machine.state else {
+    let ClusterState::Activating { generation: wanted, op, opened, wishes } = &mut machine.state else {
         return if generation == machine.generation { already() } else { Err(wrong_state(machine, "Opened")) };
     };
     if generation != *wanted {
@@ -105,8 +108,11 @@ pub(super) fn opened(machine: &mut Machine, member: MemberId, boot: Boot, genera
     if machine.roster.iter().any(|(member, entry)| opened.get(member) != Some(&entry.boot)) {
         return Ok(format!("member {member} has opened generation {generation}"));
     }
-    let op = op.clone();
+    let (op, wishes) = (op.clone(), std::mem::take(wishes));
     machine.generation = generation;
+    for wish in &wishes {
+        jobs::grant(machine, wish);
+    }
     settle(machine);
     if let Some(op) = op {
         stop::with(machine, &op, |operation| operation.step = OperationStep::Activated);

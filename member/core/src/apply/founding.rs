@@ -43,7 +43,8 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
     machine.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
     machine.table = fresh_table(machine, TableVersion(1));
     machine.former = Some(Settled::Active);
-    machine.state = ClusterState::Activating { generation: Generation(1), op: None, opened: BTreeMap::new() };
+    machine.state =
+        ClusterState::Activating { generation: Generation(1), op: None, opened: BTreeMap::new(), wishes: Vec::new() };
     Ok(format!("founded by {} members", machine.roster.len()))
 }
 

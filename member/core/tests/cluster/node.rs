@@ -24,8 +24,12 @@ pub struct Copy {
 }
 
 impl Copy {
-    pub fn content(&self, partition: PartitionId) -> PartitionContent {
-        let bytes: Vec<u8> = self.data.iter().flat_map(|write| write.to_le_bytes()).collect();
+    /// `counted`: snapshots of jobs are content too; whose parts are not counted changes the digest.
+    pub fn content(&self, partition: PartitionId, counted: &[HeldEpoch]) -> PartitionContent {
+        let mut bytes: Vec<u8> = self.data.iter().flat_map(|write| write.to_le_bytes()).collect();
+        for held in counted {
+            bytes.extend([held.job.0, held.execution.0, held.epoch.0].iter().flat_map(|number| number.to_le_bytes()));
+        }
         PartitionContent {
             partition,
             version: self.version,
@@ -227,8 +231,9 @@ impl Node {
 
     /// Digest over what is held by the table.
     fn digest(&self, copies: &BTreeMap<PartitionId, Copy>) -> Digest {
+        let counted = view::counted_snapshots(&self.machine);
         let held = self.machine.table.held_by(self.id).into_iter();
-        let contents: Vec<_> = held.filter_map(|p| Some(copies.get(&p)?.content(p))).collect();
+        let contents: Vec<_> = held.filter_map(|p| Some(copies.get(&p)?.content(p, &counted))).collect();
         view::content_digest(&contents)
     }
 
@@ -256,12 +261,13 @@ impl Node {
 
     pub fn count_contents(&mut self, op: OperationId, attempt: u32) {
         let held = self.machine.table.held_by(self.id).into_iter();
+        let counted = view::counted_snapshots(&self.machine);
         self.contents = Some(ContentsReport {
             op,
             attempt,
             table_version: self.machine.table.version,
-            counted: view::counted_snapshots(&self.machine),
-            contents: held.filter_map(|p| Some(self.ram.get(&p)?.content(p))).collect(),
+            contents: held.filter_map(|p| Some(self.ram.get(&p)?.content(p, &counted))).collect(),
+            counted,
         });
     }
 

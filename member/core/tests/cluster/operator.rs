@@ -3,7 +3,7 @@
 //! Law: pods go only after Commit was read back from every member. Must not know: disks.
 
 use jet_core::operation::OperationStep;
-use jet_core::{ClusterState, Command, OperationId, RecoveringFrom, safety, view};
+use jet_core::{ClusterState, Command, OperationId, RecoveringFrom, Wish, safety, view};
 
 use crate::world::World;
 
@@ -22,7 +22,7 @@ impl Operator {
 
 impl World {
     pub fn operate(&mut self) {
-        if self.machine.jobs.len() < 2 && self.dice.percent(5) {
+        if self.machine.jobs.values().filter(|job| !job.ended()).count() < 2 && self.dice.percent(5) {
             self.submit();
         }
         let open =
@@ -88,11 +88,12 @@ impl World {
     fn activate(&mut self, op: OperationId) {
         let sealed = matches!(self.machine.state, ClusterState::Recovering { from: RecoveringFrom::Sealed { .. }, .. });
         if sealed && safety::why_not_complete(&self.machine).is_empty() {
-            self.proposals.push(Command::Activate {
-                op,
-                sealed_generation: self.machine.generation,
-                wishes: Vec::new(),
-            });
+            // What people wanted of a stopped cluster does not change with the tries to bring it back.
+            let cancelled =
+                self.machine.jobs.values().find(|job| !job.ended() && (job.id.0 + op.seq).is_multiple_of(3));
+            let wishes = cancelled.map(|job| Wish::Cancel { job: job.name.clone() }).into_iter().collect();
+            let sealed_generation = self.machine.generation;
+            self.proposals.push(Command::Activate { op, sealed_generation, wishes });
         }
     }
 }
