@@ -121,7 +121,7 @@ pub struct Job {
     pub closed_up_to: Option<ExecutionId>,
     /// What the current execution started from.
     pub started_from: Option<SnapshotRef>,
-    /// Set when the cluster returns, judged when the job runs again.
+    /// Set when the cluster returns, judged when the job runs again: built by every member, or come to its end.
     pub returning: Option<Returning>,
     /// After a return.
     pub verdict: Option<Verdict>,
@@ -140,6 +140,13 @@ pub enum Returning {
 }
 
 impl Job {
+    /// The cluster returns. What was said of an earlier return says nothing of this one; who needed a person's decision
+    /// still does.
+    pub(crate) fn returns(&mut self, from: Returning) {
+        self.returning = Some(from);
+        self.verdict = (self.status == JobStatus::Held).then_some(Verdict::Held);
+    }
+
     /// Runs no more and never will.
     pub fn ended(&self) -> bool {
         matches!(self.status, JobStatus::Completed | JobStatus::Cancelled)

@@ -13,9 +13,9 @@ use jet_core::recovery::HeldEpoch;
 use jet_core::report::{ContentsReport, EpochReport, MemberReport, Observations, Observed};
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
-    Boot, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, Job, JobId, Machine, MemberId,
-    OperationId, Outcome, PartitionContent, PartitionId, SnapshotRecord, SnapshotRef, StoreReport, TableVersion,
-    Version, Wish, apply, supervisor,
+    Boot, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, Job, JobId, JobStatus, Machine,
+    MemberId, OperationId, Outcome, PartitionContent, PartitionId, SnapshotRecord, SnapshotRef, StoreReport,
+    TableVersion, Verdict, Version, Wish, apply, supervisor,
 };
 
 const PARTITIONS: u16 = 3;
@@ -104,18 +104,19 @@ impl World {
 
     /// Power loss of all; member 0 has a file of epoch 57 beside that of 56.
     fn crashes(&mut self) {
-        self.boot = Boot(2);
-        self.does(Command::Recover { observed: (0..MEMBERS).map(|n| (member(n), Boot(2))).collect() });
+        self.boot = Boot(self.boot.0 + 1);
+        let (boot, generation) = (self.boot, self.machine.generation);
+        self.does(Command::Recover { observed: (0..MEMBERS).map(|n| (member(n), boot)).collect() });
         for n in 0..MEMBERS {
             let held = |epoch| HeldEpoch { job: JobId(1), execution: ExecutionId(1), epoch: Epoch(epoch) };
             let store = StoreReport {
-                generation: Generation(1),
+                generation,
                 seal: None,
                 partitions: vec![Some(Version { installed: TableVersion(1), seq: 7 }); usize::from(PARTITIONS)],
                 epochs: if n == 0 { vec![held(56), held(57)] } else { vec![held(56)] },
             };
-            self.does(Command::Rejoined { member: member(n), boot: Boot(2), volume_id: format!("v{n}"), store });
-            self.does(Command::Loaded { member: member(n), boot: Boot(2), content_digest: Digest::default() });
+            self.does(Command::Rejoined { member: member(n), boot, volume_id: format!("v{n}"), store });
+            self.does(Command::Loaded { member: member(n), boot, content_digest: Digest::default() });
         }
         self.does(Command::RecoverTable {});
         let unsynced: Vec<_> = self
@@ -125,10 +126,10 @@ impl World {
             .flat_map(|(p, e)| e.replicas.iter().filter(|r| !r.synced).map(move |r| (p, r.member, e.changed)))
             .collect();
         for (partition, member, table_version) in unsynced {
-            self.does(Command::Synced { partition, member, boot: Boot(2), table_version });
+            self.does(Command::Synced { partition, member, boot, table_version });
         }
         self.does(Command::SelfActivate {});
-        self.opens(2);
+        self.opens(generation.0 + 1);
     }
 
     /// Everybody is here, final as of now; member 0 tells of these commits.
@@ -299,7 +300,7 @@ fn what_a_job_published_before_the_cluster_was_frozen_is_durable_before_a_stop_i
     for state in [jet_core::Settled::Frozen, jet_core::Settled::Passive] {
         let mut world = World::with_durable_56();
         world.does(Command::SetState { state, absent: vec![] });
-        assert_eq!(world.job().status, jet_core::JobStatus::Waiting);
+        assert_eq!(world.job().status, JobStatus::Waiting);
         let op = world.freezes();
         let planned = supervisor::plan(&world.machine, &world.still(&op, &[(1, 60)], &[(1, 56)]));
         assert_eq!(planned, [], "60 was published and only 56 is on the disks");
@@ -348,16 +349,16 @@ fn a_wish_changes_nothing_that_seals_are_compared_with_before_everybody_has_open
     world.does(Command::Activate { op, sealed_generation: Generation(1), wishes: wishes() });
     assert_eq!(jet_core::view::counted_snapshots(&world.machine), sealed_with);
     world.opens(2);
-    assert_eq!(world.job().status, jet_core::JobStatus::Cancelled);
+    assert_eq!(world.job().status, JobStatus::Cancelled);
 }
 
 #[test]
 fn wishes_are_granted_one_after_another_and_what_runs_on_is_started() {
     let cases = [
-        (vec![], jet_core::JobStatus::Suspended),
-        (vec![Wish::Resume { job: "j".into() }], jet_core::JobStatus::Starting),
-        (vec![Wish::Resume { job: "j".into() }, Wish::Suspend { job: "j".into() }], jet_core::JobStatus::Suspended),
-        (vec![Wish::Cancel { job: "other".into() }], jet_core::JobStatus::Suspended),
+        (vec![], JobStatus::Suspended),
+        (vec![Wish::Resume { job: "j".into() }], JobStatus::Starting),
+        (vec![Wish::Resume { job: "j".into() }, Wish::Suspend { job: "j".into() }], JobStatus::Suspended),
+        (vec![Wish::Cancel { job: "other".into() }], JobStatus::Suspended),
     ];
     for (wishes, expected) in cases {
         let mut world = World::with_durable_56();
@@ -368,4 +369,121 @@ fn wishes_are_granted_one_after_another_and_what_runs_on_is_started() {
         world.opens(2);
         assert_eq!(world.job().status, expected, "{wishes:?}");
     }
+}
+
+/// A stop while the job runs, and a return; the members are about to build.
+fn returned() -> (World, OperationId) {
+    let mut world = World::with_durable_56();
+    let op = world.freezes();
+    let (job, execution, epoch) = (JobId(1), ExecutionId(1), Epoch(57));
+    world.does(Command::Terminal { op: op.clone(), job, execution, epoch, record: record() });
+    world.stops_and_activates(&op, vec![]);
+    world.opens(2);
+    (world, op)
+}
+
+impl World {
+    fn builds(&mut self) {
+        self.does(Command::Running { number: self.machine.last_runtime });
+    }
+
+    fn fails(&mut self) {
+        let (job, execution) = (JobId(1), self.job().execution);
+        self.does(Command::JobFailed { job, execution, cause: "not whole".into(), progressed: false });
+    }
+}
+
+#[test]
+fn a_job_is_called_resumed_only_when_it_runs() {
+    let (mut world, op) = returned();
+    for failures in 1..=3 {
+        assert_eq!(world.job().verdict, None, "before try {failures}");
+        world.runs(world.job().snapshot.clone());
+        assert_eq!(world.job().verdict, None, "ordered is not built");
+        world.fails();
+    }
+    assert_eq!((world.job().status, world.job().verdict), (JobStatus::Suspended, Some(Verdict::Held)));
+    // A person sees to it after all.
+    world.does(Command::Open { op });
+    world.does(Command::Resume { name: "j".into() });
+    world.runs(world.job().snapshot.clone());
+    assert_eq!(world.job().verdict, Some(Verdict::Held));
+    world.builds();
+    assert_eq!(world.job().verdict, Some(Verdict::Resumed));
+    // What comes later is no matter of the return.
+    for _ in 0..3 {
+        world.fails();
+        if world.job().status == JobStatus::Starting {
+            world.runs(world.job().snapshot.clone());
+        }
+    }
+    assert_eq!((world.job().status, world.job().verdict), (JobStatus::Suspended, Some(Verdict::Resumed)));
+}
+
+#[test]
+fn the_verdict_is_of_what_the_job_runs_from() {
+    // The engine fell before it ran; what the job had committed by then is not lost.
+    let (mut world, _) = returned();
+    world.runs(world.job().snapshot.clone());
+    world.falls();
+    world.runs(Some(report(2, 58).to_ref()));
+    world.builds();
+    assert_eq!(world.job().verdict, Some(Verdict::Resumed));
+
+    // It came to its end before everybody had said that it runs.
+    let (mut world, _) = returned();
+    world.runs(world.job().snapshot.clone());
+    world.does(Command::JobCompleted { job: JobId(1), execution: world.job().execution });
+    assert_eq!(world.job().verdict, Some(Verdict::Resumed));
+
+    let mut world = World::with_durable_56();
+    world.crashes();
+    world.runs(world.job().snapshot.clone());
+    world.falls();
+    world.runs(world.job().snapshot.clone());
+    world.builds();
+    assert_eq!(world.job().verdict, Some(Verdict::ResumedFromOlder));
+}
+
+#[test]
+fn a_job_that_never_ran_loses_nothing_by_beginning() {
+    for (runs_before, expected) in [(false, Verdict::Resumed), (true, Verdict::RestartedFromZero)] {
+        let mut world = World::with_durable_56();
+        let (sql, plan, fingerprint) = (String::new(), String::new(), String::new());
+        let (name, guarantee) = ("none".into(), Guarantee::None);
+        world.does(Command::Submit { name, sql, guarantee, interval_ms: 1, plan, fingerprint });
+        let both = |world: &World| Command::Runtime {
+            fence: world.machine.fence,
+            members: (0..MEMBERS).map(member).collect(),
+            jobs: [(1, world.job().snapshot.clone()), (2, None)]
+                .map(|(job, restore)| RuntimeWish { job: JobId(job), restore })
+                .into(),
+        };
+        world.falls();
+        if runs_before {
+            world.does(both(&world));
+        }
+        world.crashes();
+        // The first life after the return falls before it is built.
+        for _ in 0..2 {
+            if world.machine.runtime.is_some() {
+                world.falls();
+            }
+            world.does(both(&world));
+        }
+        world.builds();
+        assert_eq!(world.machine.jobs[&JobId(2)].verdict, Some(expected), "ran before: {runs_before}");
+    }
+}
+
+#[test]
+fn a_verdict_speaks_of_one_return() {
+    let (mut world, op) = returned();
+    world.runs(world.job().snapshot.clone());
+    world.builds();
+    world.does(Command::Open { op });
+    assert_eq!(world.job().verdict, Some(Verdict::Resumed));
+    // 57 is not on every disk.
+    world.crashes();
+    assert_eq!((world.job().verdict, world.job().status), (None, JobStatus::Starting));
 }

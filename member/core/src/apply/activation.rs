@@ -52,7 +52,7 @@ pub(super) fn activate(
     take_over_sealed_copies(machine);
     for job in machine.jobs.values_mut().filter(|job| !job.ended()) {
         job.closed_up_to = Some(job.execution);
-        job.returning = Some(Returning::FromSeal { snapshot: job.snapshot.clone() });
+        job.returns(Returning::FromSeal { snapshot: job.snapshot.clone() });
     }
     // One wish may only fit after another.
     let mut granted = machine.clone();

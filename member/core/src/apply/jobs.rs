@@ -2,11 +2,12 @@
 //!
 //! Law: EXACT: a fact about a snapshot never goes back, except by a crash that destroyed it. Must not know: plans.
 
-use super::{Answer, already, drop_runtime, operation, settled, step_order, unheld, wrong_state};
+use super::{Answer, already, drop_runtime, operation, runtime, settled, step_order, unheld, wrong_state};
 use crate::cluster_state::ClusterState;
 use crate::ids::{Epoch, ExecutionId, JobId, LogIndex, OperationId};
 use crate::job::{
-    FAILURES_IN_A_ROW, Guarantee, Job, JobStatus, KEPT_ENDED_JOBS, MOST_JOBS, SnapshotRecord, SnapshotRef, Wish,
+    FAILURES_IN_A_ROW, Guarantee, Job, JobStatus, KEPT_ENDED_JOBS, MOST_JOBS, SnapshotRecord, SnapshotRef, Verdict,
+    Wish,
 };
 use crate::machine::Machine;
 use crate::operation::OperationStep;
@@ -169,6 +170,10 @@ pub(super) fn failed(
     job.cause = Some(cause);
     if job.failures >= FAILURES_IN_A_ROW {
         job.status = JobStatus::Suspended;
+        if job.returning.is_some() {
+            // It did not run since the return. Judged anew if a person makes it run after all.
+            job.verdict = Some(Verdict::Held);
+        }
         return Ok(format!("job '{}' is suspended after {FAILURES_IN_A_ROW} failures in a row", job.name));
     }
     Ok(format!("job '{}' will be tried again", job.name))
@@ -176,6 +181,9 @@ pub(super) fn failed(
 
 pub(super) fn completed(machine: &mut Machine, id: JobId, execution: ExecutionId) -> Answer {
     running(machine, id, execution)?;
+    if let Some(job) = machine.jobs.get_mut(&id) {
+        runtime::judge(job);
+    }
     set(machine, id, JobStatus::Completed);
     Ok(format!("job {id} is completed"))
 }

@@ -281,5 +281,5 @@ fn fall_back(job: &mut Job, rejoined: &BTreeMap<MemberId, Rejoin>) {
         return;
     }
     job.snapshot = best;
-    job.returning = Some(Returning::FromCrash);
+    job.returns(Returning::FromCrash);
 }

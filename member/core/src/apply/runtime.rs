@@ -1,6 +1,7 @@
 //! Runtime generations: what the engine runs.
 //!
-//! Law: all members build the same list, from snapshots that are not older than any fact. Must not know: threads.
+//! Law: all members build the same list, from snapshots that are not older than any fact; a job that did not run again
+//! is not called resumed. Must not know: threads.
 
 use std::collections::BTreeSet;
 
@@ -88,17 +89,23 @@ fn check(machine: &Machine, wishes: &[RuntimeWish]) -> Result<(), Refused> {
 }
 
 fn start(job: &mut Job, restore: Option<SnapshotRef>) -> RuntimeJob {
-    if let Some(returning) = job.returning.take() {
-        job.verdict = Some(verdict(job, &returning, restore.as_ref()));
-    }
     job.execution = ExecutionId(job.execution.0 + 1);
     job.started_from.clone_from(&restore);
     RuntimeJob { job: job.id, execution: job.execution, restore }
 }
 
-fn verdict(job: &Job, returning: &Returning, restore: Option<&SnapshotRef>) -> Verdict {
-    match (returning, restore) {
-        (_, None) if job.execution == ExecutionId(0) => Verdict::Resumed,
+/// It runs: what it goes on from says what became of it over the return. Before that a build may still fail, or a later
+/// one start from something else.
+pub(super) fn judge(job: &mut Job) {
+    if let Some(returning) = job.returning.take() {
+        job.verdict = Some(verdict(job, &returning));
+    }
+}
+
+fn verdict(job: &Job, returning: &Returning) -> Verdict {
+    let never_ran_before = job.closed_up_to == Some(ExecutionId(0));
+    match (returning, &job.started_from) {
+        (_, None) if never_ran_before => Verdict::Resumed,
         (_, None) => Verdict::RestartedFromZero,
         (Returning::FromCrash, Some(_)) => Verdict::ResumedFromOlder,
         (Returning::FromSeal { snapshot }, Some(given))
@@ -133,6 +140,7 @@ pub(super) fn running(machine: &mut Machine, number: RuntimeNumber) -> Answer {
             .filter(|job| job.status == JobStatus::Starting && job.execution == built.execution)
         {
             job.status = JobStatus::Running;
+            judge(job);
             changed = true;
         }
     }

@@ -17,6 +17,8 @@ pub struct Truth {
     pub crash_recoveries: u64,
     acked: BTreeMap<PartitionId, BTreeSet<u64>>,
     published: BTreeMap<JobId, u64>,
+    /// Jobs whose snapshots in RAM a crash took, until they are started again.
+    crashed: BTreeSet<JobId>,
     decided: BTreeMap<OperationId, OperationStep>,
     led: BTreeMap<(PartitionId, TableVersion), MemberId>,
     sealed: BTreeMap<PartitionId, Vec<u64>>,
@@ -54,7 +56,7 @@ impl World {
         match command {
             Command::RecoverTable {} => self.crash_is_recovered(),
             Command::Commit { op, .. } => self.commit_is_true(op)?,
-            Command::Runtime { .. } => self.engine_goes_on_exactly(before, command)?,
+            Command::Runtime { .. } => self.engine_goes_on_exactly(command)?,
             _ => {}
         }
         if matches!(before.state, ClusterState::Activating { .. }) && self.machine.state.settled().is_some() {
@@ -110,6 +112,7 @@ impl World {
     /// CRASH: what was not flushed before all RAM was gone is gone; with disks that keep up that is nothing.
     fn crash_is_recovered(&mut self) {
         self.truth_of_run.crash_recoveries += 1;
+        self.truth_of_run.crashed.extend(self.machine.jobs.keys());
         for partition in (0..self.settings.partitions).map(PartitionId) {
             let primary =
                 self.machine.table.entry(partition).and_then(|entry| entry.primary()).map(|primary| primary.member);
@@ -194,13 +197,10 @@ impl World {
     }
 
     /// EXACT: an engine starts from not less than was published; only a crash of RAM cuts the sink back with it.
-    fn engine_goes_on_exactly(&mut self, before: &Machine, command: &Command) -> Result<(), String> {
+    fn engine_goes_on_exactly(&mut self, command: &Command) -> Result<(), String> {
         for wish in restores(command) {
             let from = wish.restore.as_ref().map_or(0, |restore| restore.record.rows_read);
-            let crashed = before
-                .jobs
-                .get(&wish.job)
-                .is_some_and(|job| matches!(job.returning, Some(jet_core::job::Returning::FromCrash)));
+            let crashed = self.truth_of_run.crashed.remove(&wish.job);
             let published = self.truth_of_run.published.get(&wish.job).copied().unwrap_or(0);
             if from < published && !crashed {
                 return Err(format!("job {} goes on from {from}, and {published} were published", wish.job));
