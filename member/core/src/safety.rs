@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cluster_state::{ClusterState, RecoveringFrom};
-use crate::ids::{ExecutionId, MemberId, PartitionId};
+use crate::ids::{ExecutionId, Generation, MemberId, PartitionId};
 use crate::job::{Guarantee, Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::Operation;
@@ -122,6 +122,18 @@ pub fn why_not_commit(machine: &Machine, operation: &Operation) -> Vec<Reason> {
         }
     }
     why
+}
+
+/// Why a store takes no part in a cluster that runs: every member of it has opened its generation, so this volume was put
+/// back in time, and with it the member's log. `opened`: the highest generation that it has fsynced as opened.
+pub fn why_not_take_part(machine: &Machine, opened: Generation) -> Option<String> {
+    let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
+    (runs && opened < machine.generation).then(|| {
+        format!(
+            "its store is of generation {opened}, the cluster runs in {}: an older volume? Put the recorded one back",
+            machine.generation
+        )
+    })
 }
 
 /// Why nothing may run yet: the whole roster, back and loaded, or nobody.

@@ -134,8 +134,12 @@ impl Own<'_> {
     }
 
     /// The cluster runs: the store takes what changes, but only behind RAM that has all that lies in it. Else a process
-    /// that was started again would write over copies that nobody else may have.
+    /// that was started again would write over copies that nobody else may have. A store that was put back in time is
+    /// left as it is, its seal too: written to, it would still be of its old generation, and no crash be recovered from.
     fn write_on(&self, actions: &mut Vec<Action>) {
+        if safety::why_not_take_part(self.machine, self.facts.opened).is_some() {
+            return;
+        }
         match (&self.facts.sealed, self.facts.access) {
             (_, Access::Unread) if self.facts.holds.is_some() => actions.push(Action::LoadStore),
             (Some(seal), Access::Read | Access::Written) => actions.push(Action::VoidSeal { op: seal.op.clone() }),
