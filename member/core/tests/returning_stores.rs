@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
-    Boot, ClusterState, Command, Digest, FoundingId, Generation, Machine, MemberId, PartitionId, Refused, StoreReport,
-    TableVersion, Version, apply,
+    Boot, ClusterState, Command, Digest, FoundingId, Generation, Machine, MemberId, PartitionEntry, PartitionId,
+    Refused, StoreReport, TableVersion, Version, apply,
 };
 
 fn member(n: u8) -> MemberId {
@@ -47,8 +47,12 @@ fn running(volume_id: &str) -> Result<Machine, Refused> {
 }
 
 fn rejoined(n: u8, volume_id: &str, copy: Option<Version>) -> Command {
+    rejoined_as(Boot(2), n, volume_id, copy)
+}
+
+fn rejoined_as(boot: Boot, n: u8, volume_id: &str, copy: Option<Version>) -> Command {
     let store = StoreReport { generation: Generation(1), seal: None, partitions: vec![copy], epochs: vec![] };
-    Command::Rejoined { member: member(n), boot: Boot(2), volume_id: volume_id.into(), store }
+    Command::Rejoined { member: member(n), boot, volume_id: volume_id.into(), store }
 }
 
 #[test]
@@ -106,5 +110,81 @@ fn a_replica_that_nobody_filled_is_no_copy() -> Result<(), Refused> {
             assert!(matches!(machine.state, ClusterState::Recovering { .. }));
         }
     }
+    Ok(())
+}
+
+fn loaded(n: u8, boot: u64) -> Command {
+    Command::Loaded { member: member(n), boot: Boot(boot), content_digest: Digest::default() }
+}
+
+/// The copies of the one partition, and the `changed` of its entry.
+fn copies(machine: &Machine) -> (Vec<(MemberId, Boot, bool)>, TableVersion) {
+    let entry = machine.table.entry(PartitionId(0)).cloned().unwrap_or_default();
+    (entry.replicas.iter().map(|r| (r.member, r.boot, r.synced)).collect(), entry.changed)
+}
+
+#[test]
+fn what_was_copied_in_a_recovery_counts_when_newest_copies_are_chosen_again() -> Result<(), Refused> {
+    let at = |seq| Some(Version { installed: TableVersion(1), seq });
+    // In step before the other one fell; who falls, with what on its disk; who leads then, and which copies count.
+    let cases = [
+        // The survivor had more in RAM than on its disk, and the other one has all of it.
+        (true, 0, 450, vec![(member(1), Boot(2), true), (member(0), Boot(3), false)]),
+        // Not in step: the disk of the one that fell is the newest that is known.
+        (false, 0, 450, vec![(member(0), Boot(3), true), (member(1), Boot(2), false)]),
+        (false, 0, 350, vec![(member(1), Boot(2), true), (member(0), Boot(3), false)]),
+        // The one that leads lives: nothing that others bring is newer.
+        (true, 1, 400, vec![(member(0), Boot(2), true), (member(1), Boot(3), false)]),
+        (false, 1, 400, vec![(member(0), Boot(2), true), (member(1), Boot(3), false)]),
+    ];
+    for (in_step, falls, on_disk, expected) in cases {
+        let row = format!("in step {in_step}, {falls} falls and has {on_disk}");
+        let mut machine = running("named:a")?;
+        act(&mut machine, Command::Recover { observed: BTreeMap::from([(member(0), Boot(2)), (member(1), Boot(2))]) })?;
+        let volume = |n| if n == 0 { "named:a" } else { "named:other" };
+        for (n, seq) in [(0, 500), (1, 400)] {
+            act(&mut machine, rejoined(n, volume(n), at(seq)))?;
+            act(&mut machine, loaded(n, 2))?;
+        }
+        act(&mut machine, Command::RecoverTable {})?;
+        let (first, table_version) = copies(&machine);
+        assert_eq!(first, [(member(0), Boot(2), true), (member(1), Boot(2), false)], "{row}");
+        if in_step {
+            act(
+                &mut machine,
+                Command::Synced { partition: PartitionId(0), member: member(1), boot: Boot(2), table_version },
+            )?;
+        }
+        act(&mut machine, rejoined_as(Boot(3), falls, volume(falls), at(on_disk)))?;
+        act(&mut machine, loaded(falls, 3))?;
+        act(&mut machine, Command::RecoverTable {})?;
+        assert_eq!(copies(&machine).0, expected, "{row}");
+        // And once more: a choice after a choice is still of this recovery.
+        let (again, table_version) = copies(&machine);
+        let unsynced = again.iter().find(|(_, _, synced)| !synced).map_or(member(0), |(member, ..)| *member);
+        let boot = again.iter().find(|(member, ..)| *member == unsynced).map_or(Boot(0), |(_, boot, _)| *boot);
+        act(&mut machine, Command::Synced { partition: PartitionId(0), member: unsynced, boot, table_version })?;
+        let (leader, leader_boot) = (again[0].0, Boot(again[0].1.0 + 1));
+        let leads = u8::from(leader == member(1));
+        act(&mut machine, rejoined_as(leader_boot, leads, volume(leads), at(1)))?;
+        act(&mut machine, loaded(leads, leader_boot.0))?;
+        act(&mut machine, Command::RecoverTable {})?;
+        assert_eq!(copies(&machine).0, [(unsynced, boot, true), (leader, leader_boot, false)], "{row}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_choice_of_a_recovery_goes_by_what_everybody_tells() -> Result<(), Refused> {
+    // Another partition is lost; member 1 lives, in step by the table of before, and the one that led has a write more.
+    let mut machine = running("named:a")?;
+    machine.table.partitions.push(PartitionEntry::default());
+    act(&mut machine, Command::Recover { observed: BTreeMap::from([(member(0), Boot(2)), (member(1), Boot(1))]) })?;
+    for (n, boot, volume, seq) in [(0, 2, "named:a", 7), (1, 1, "named:other", 6)] {
+        act(&mut machine, rejoined_as(Boot(boot), n, volume, Some(Version { installed: TableVersion(1), seq })))?;
+        act(&mut machine, loaded(n, boot))?;
+    }
+    act(&mut machine, Command::RecoverTable {})?;
+    assert_eq!(copies(&machine).0, [(member(0), Boot(2), true), (member(1), Boot(1), false)]);
     Ok(())
 }

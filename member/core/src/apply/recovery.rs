@@ -224,28 +224,49 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
     let (count, copies) = (u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
     let wishes = assign(&members, count, copies);
     let mut partitions = Vec::new();
-    for ((partition, _), wish) in machine.table.entries().zip(wishes) {
-        let replicas = match newest(rejoined, partition, &wish) {
-            None => Vec::new(),
+    for ((partition, entry), wish) in machine.table.entries().zip(wishes) {
+        // Chosen before in this recovery: every entry was installed by that choice, and no write came since.
+        let chosen = if entry.installed == machine.table.version { in_step(entry, rejoined) } else { Vec::new() };
+        let counted = match chosen.is_empty() {
+            false => chosen,
             // Copies at the same version may still differ in what their disks were behind; only one counts.
-            Some(primary) => {
-                let others = wish.iter().chain(&members).copied().filter(|member| *member != primary);
-                let mut list = vec![primary];
-                for member in others {
-                    if list.len() < copies && !list.contains(&member) {
-                        list.push(member);
-                    }
-                }
-                let boot = |member: MemberId| rejoined.get(&member).map(|rejoin| rejoin.boot);
-                list.iter()
-                    .filter_map(|m| boot(*m).map(|boot| Replica { member: *m, boot, synced: *m == primary }))
-                    .collect()
-            }
+            true => newest(rejoined, partition, &wish).into_iter().collect(),
+        };
+        let replicas = match counted.is_empty() {
+            false => filled(&counted, wish.iter().chain(&members).copied(), copies, rejoined),
+            true => Vec::new(),
         };
         partitions.push(PartitionEntry { installed: next, changed: next, replicas });
     }
     machine.table.version = next;
     machine.table.partitions = partitions;
+}
+
+/// Members whose copy was filled from the one that this recovery chose, or is that one, in processes that still are: what
+/// they told of their stores before is older than what they hold.
+fn in_step(entry: &PartitionEntry, rejoined: &BTreeMap<MemberId, Rejoin>) -> Vec<MemberId> {
+    let lives = |replica: &&Replica| rejoined.get(&replica.member).is_some_and(|rejoin| rejoin.boot == replica.boot);
+    entry.synced().filter(lives).map(|replica| replica.member).collect()
+}
+
+/// Those that count, the first as primary, and others up to as many copies as there should be.
+fn filled(
+    counted: &[MemberId],
+    others: impl Iterator<Item = MemberId>,
+    copies: usize,
+    rejoined: &BTreeMap<MemberId, Rejoin>,
+) -> Vec<Replica> {
+    let mut list = counted.to_vec();
+    for member in others {
+        if list.len() < copies && !list.contains(&member) {
+            list.push(member);
+        }
+    }
+    let replica = |(place, member): (usize, &MemberId)| {
+        let boot = rejoined.get(member)?.boot;
+        Some(Replica { member: *member, boot, synced: place < counted.len() })
+    };
+    list.iter().enumerate().filter_map(replica).collect()
 }
 
 /// The first version of a copy is the one that it was founded at; an empty replica that nobody filled has none, and must

@@ -30,12 +30,14 @@ fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
 
 #[test]
 fn every_law_holds_by_any_seed() {
-    let (mut stops, mut crashes, mut acked) = (0, 0, 0);
-    for seed in 0..400 {
+    let (mut stops, mut crashes, mut again, mut acked) = (0, 0, 0, 0);
+    // The last one loses who led in the middle of a recovery, with a disk that is behind its RAM.
+    for seed in (0..400).chain([3600]) {
         match run(seed, None) {
             Ok(world) => {
                 stops += world.truth_of_run.returns;
                 crashes += world.truth_of_run.crash_recoveries;
+                again += world.truth_of_run.chosen_again;
                 acked += world.truth_of_run.acknowledged;
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
@@ -43,8 +45,8 @@ fn every_law_holds_by_any_seed() {
     }
     // The worlds must have met what they are there to prove.
     assert!(
-        stops > 100 && crashes > 100 && acked > 10_000,
-        "{stops} returns, {crashes} crash recoveries, {acked} writes"
+        stops > 100 && crashes > 100 && again > 100 && acked > 10_000,
+        "{stops} returns, {crashes} crash recoveries, {again} copies at a second choice, {acked} writes"
     );
 }
 

@@ -15,6 +15,8 @@ pub struct Truth {
     pub acknowledged: u64,
     pub returns: u64,
     pub crash_recoveries: u64,
+    /// Copies that lived when newest copies were chosen once more.
+    pub chosen_again: usize,
     acked: BTreeMap<PartitionId, BTreeSet<u64>>,
     published: BTreeMap<JobId, u64>,
     /// Jobs whose snapshots in RAM a crash took, until they are started again.
@@ -54,7 +56,10 @@ impl World {
         self.one_primary_an_installation()?;
         self.generations_count(before)?;
         match command {
-            Command::RecoverTable {} => self.crash_is_recovered(),
+            Command::RecoverTable {} => {
+                self.copies_in_step_are_kept(before)?;
+                self.crash_is_recovered();
+            }
             Command::Commit { op, .. } => self.commit_is_true(op)?,
             Command::Runtime { .. } => self.engine_goes_on_exactly(command)?,
             _ => {}
@@ -105,6 +110,30 @@ impl World {
         let (was, is) = (before.generation, self.machine.generation);
         if is != was && is != was.next() {
             return Err(format!("generation went from {was} to {is}"));
+        }
+        Ok(())
+    }
+
+    /// CRASH: what a recovery has copied already is not given up for what a disk has, when it must choose again.
+    fn copies_in_step_are_kept(&mut self, before: &Machine) -> Result<(), String> {
+        let chosen = |entry: &&jet_core::PartitionEntry| entry.installed == before.table.version;
+        for (partition, entry) in before.table.entries().filter(|(_, entry)| chosen(entry)) {
+            let lives = |replica: &jet_core::Replica| {
+                let node = &self.nodes[self.index_of(replica.member)];
+                let data = node.ram.get(&partition).filter(|_| node.up && node.disk.boot == replica.boot);
+                data.map(|copy| copy.data.iter().copied().collect::<BTreeSet<_>>())
+            };
+            let now = self.machine.table.entry(partition).and_then(|entry| entry.primary()).and_then(lives);
+            let Some(now) = now else { continue };
+            let before: Vec<_> = entry.synced().filter_map(lives).collect();
+            self.truth_of_run.chosen_again += before.len();
+            for held in before {
+                if let Some(write) = held.difference(&now).next() {
+                    return Err(format!(
+                        "partition {partition}: a copy in step had {write}, the one that counts has not"
+                    ));
+                }
+            }
         }
         Ok(())
     }
