@@ -119,6 +119,8 @@ impl Maps for MapService {
     }
 
     fn final_at(&self, applied: LogIndex) -> LogIndex {
+        // Held from the first look: of two reports at once the one that looked earlier must not be judged later.
+        let mut finality = lock(&self.shared.finality);
         // Partitions that an entry brings here are led once it is carried out.
         let carried = lock(&self.shared.known).carried;
         let mut led = BTreeMap::new();
@@ -129,7 +131,7 @@ impl Maps for MapService {
                 led.insert(cell.partition, Led { version, acknowledged });
             }
         }
-        lock(&self.shared.finality).look(applied.min(carried), &led)
+        finality.look(applied.min(carried), &led)
     }
 
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
