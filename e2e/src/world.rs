@@ -56,12 +56,17 @@ impl World {
         bash(&script).unwrap_or_else(|said| panic!("README block {name}: {said}"));
     }
 
+    /// Deletion is no stop here: nobody needs what these clusters hold.
+    fn abandon(&self) {
+        let _ =
+            self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+    }
+
     fn remove(&self) {
         if attempt("kubectl", &["get", "namespace", &self.namespace], None).is_err() {
             return;
         }
-        let _ =
-            self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+        self.abandon();
         let _ = self.try_kubectl(&["delete", "jetjob,jetcluster", "--all", "--timeout=60s"]);
         let _ = self.try_kubectl(&["delete", "pod", "--all", "--grace-period=1", "--wait=false"]);
         run("kubectl", &["delete", "namespace", &self.namespace, "--timeout=180s"]);
@@ -82,8 +87,7 @@ impl Drop for World {
             }
         }
         // Also after a failure: what still runs would take the cores from the tests that follow.
-        let _ =
-            self.try_kubectl(&["annotate", "jetcluster", "--all", "jet.lossless.dev/delete=abandon", "--overwrite"]);
+        self.abandon();
         let _ = attempt("kubectl", &["delete", "namespace", &self.namespace, "--wait=false"], None);
     }
 }

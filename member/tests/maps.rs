@@ -88,17 +88,8 @@ async fn entries_come_back_after_a_kill_of_all() {
     world.start_all();
     world.found().await;
     let acknowledged = fill(&world, &[0, 1, 2], 1).await;
-    // The log writes on behind the acknowledgements; it has them all when its size stands still.
     for ordinal in 0..3 {
-        let sizes = std::cell::Cell::new((0, 0));
-        world
-            .until("the log has everything", || async {
-                let live = world.view(ordinal).await?.store.live_bytes;
-                let (last, times) = sizes.get();
-                sizes.set((live, if last == live && live > 0 { times + 1 } else { 0 }));
-                if times >= 3 { Ok(()) } else { Err(format!("{live} bytes")) }
-            })
-            .await;
+        world.on_disk(ordinal).await;
     }
     (0..3).for_each(|ordinal| world.kill(ordinal));
     world.start_all();

@@ -29,22 +29,9 @@ async fn filled() -> (World, BTreeMap<String, String>) {
         acknowledged.insert(key, value);
     }
     for ordinal in 0..3 {
-        on_disk(&world, ordinal).await;
+        world.on_disk(ordinal).await;
     }
     (world, acknowledged)
-}
-
-/// The log writes on behind the acknowledgements; it has them all when its size stands still.
-async fn on_disk(world: &World, ordinal: u32) {
-    let sizes = std::cell::Cell::new((0, 0));
-    world
-        .until("the log has everything", || async {
-            let live = world.view(ordinal).await?.store.live_bytes;
-            let (last, times) = sizes.get();
-            sizes.set((live, if last == live && live > 0 { times + 1 } else { 0 }));
-            if times >= 3 { Ok(()) } else { Err(format!("{live} bytes")) }
-        })
-        .await;
 }
 
 async fn holds(world: &World, ordinal: u32, acknowledged: &BTreeMap<String, String>) {
@@ -94,7 +81,7 @@ async fn one_by_one_started_again_and_then_all_at_once_nothing_is_lost() {
         world.serving(0..3, ClusterStateView::Active).await;
     }
     for ordinal in 0..3 {
-        on_disk(&world, ordinal).await;
+        world.on_disk(ordinal).await;
     }
     (0..3).for_each(|ordinal| world.kill(ordinal));
     world.start_all();

@@ -103,6 +103,11 @@ impl ClusterState {
         }
     }
 
+    /// The cluster runs: every member has opened its generation, and copies, tables and facts may change.
+    pub fn runs(&self) -> bool {
+        matches!(self, Self::InTransition { .. }) || self.settled().is_some()
+    }
+
     /// Its name, as people write it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -127,8 +127,7 @@ pub fn why_not_commit(machine: &Machine, operation: &Operation) -> Vec<Reason> {
 /// Why a store takes no part in a cluster that runs: every member of it has opened its generation, so this volume was put
 /// back in time, and with it the member's log. `opened`: the highest generation that it has fsynced as opened.
 pub fn why_not_take_part(machine: &Machine, opened: Generation) -> Option<String> {
-    let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
-    (runs && opened < machine.generation).then(|| {
+    (machine.state.runs() && opened < machine.generation).then(|| {
         format!(
             "its store is of generation {opened}, the cluster runs in {}: an older volume? Put the recorded one back",
             machine.generation

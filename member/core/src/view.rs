@@ -3,7 +3,7 @@
 //! Law: a digest is over a canonical form that is written down here. Must not know: who asks.
 
 use crate::ids::{Digest, MemberId, TableVersion};
-use crate::job::Job;
+use crate::job::{Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::PartitionContent;
 use crate::recovery::HeldEpoch;
@@ -19,9 +19,12 @@ pub fn roster_digest(machine: &Machine) -> Digest {
 
 /// The snapshots that contents are compared and sealed with: the newest that is a fact, of every job that is not ended.
 pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
-    let newest =
-        |job: &Job| job.snapshot.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch });
-    machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
+    let alive = machine.jobs.values().filter(|job| !job.ended());
+    alive.filter_map(|job| job.snapshot.as_ref().map(|snapshot| named(job, snapshot))).collect()
+}
+
+fn named(job: &Job, snapshot: &SnapshotRef) -> HeldEpoch {
+    HeldEpoch { job: job.id, execution: snapshot.execution, epoch: snapshot.epoch }
 }
 
 /// What of a machine a digest of the copies that a member holds depends on. The machine that was known while a store was
@@ -36,9 +39,7 @@ pub struct Basis {
 impl Basis {
     /// Of this machine.
     pub fn of(machine: &Machine) -> Self {
-        let durable = machine.jobs.values().filter_map(|job| {
-            job.durable.as_ref().map(|s| HeldEpoch { job: job.id, execution: s.execution, epoch: s.epoch })
-        });
+        let durable = machine.jobs.values().filter_map(|job| job.durable.as_ref().map(|snapshot| named(job, snapshot)));
         Self { table: machine.table.version, durable: durable.collect(), counted: counted_snapshots(machine) }
     }
 }

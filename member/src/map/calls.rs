@@ -216,8 +216,8 @@ impl Shared {
         Ok(())
     }
 
-    /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's partition: who has applied the
-    /// end of an execution and looks at the partition afterwards has seen its last record.
+    /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's
+    /// partition: who has applied the end of an execution and looks at the partition afterwards has seen its last record.
     pub fn judge_record(&self, op: &Op) -> Result<(), Refusal> {
         let (job, execution) = match op {
             Op::SnapshotCommit(record) => (record.id.job, record.id.execution),

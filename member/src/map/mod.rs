@@ -29,7 +29,7 @@ mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jet_core::{ClusterState, Generation, Machine, TableVersion};
@@ -83,18 +83,18 @@ struct Known {
     table: TableVersion,
     installs: bool,
     durable: BTreeMap<jet_core::JobId, Point>,
-    ended: std::collections::BTreeSet<jet_core::JobId>,
+    ended: BTreeSet<jet_core::JobId>,
     /// RAM has what lies in the store.
     loaded: bool,
     /// Snapshots of which a partition led here was given some parts of a file and not yet all.
-    in_pieces: std::collections::BTreeSet<(SnapshotId, PartitionId)>,
+    in_pieces: BTreeSet<(SnapshotId, PartitionId)>,
     /// The last machine that was carried out whole.
     carried: jet_core::LogIndex,
     /// The store takes what changes in RAM, or did.
     written: bool,
     /// Epochs whose parts, and epochs whose sink writes, were taken from their files.
-    parts_taken: std::collections::BTreeSet<SnapshotId>,
-    sinks_taken: std::collections::BTreeSet<SnapshotId>,
+    parts_taken: BTreeSet<SnapshotId>,
+    sinks_taken: BTreeSet<SnapshotId>,
 }
 
 impl MapService {
@@ -156,7 +156,7 @@ impl Shared {
             let changed = known.table != machine.table.version || known.installs != installs;
             (known.table, known.installs) = (machine.table.version, installs);
             // Not while stores are being read: nothing is to be taken from them then.
-            let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some();
+            let runs = machine.state.runs();
             let ended =
                 machine.jobs.values().filter(|job| runs && job.ended() && known.ended.insert(job.id)).map(|job| job.id);
             let ended: Vec<_> = ended.map(all_of).collect();

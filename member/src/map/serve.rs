@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use jet_core::{Boot, ClusterState, Machine, MemberId};
+use jet_core::{Boot, Machine, MemberId};
 use jet_map::fence::{Process, Sender, judge_follow};
 use jet_map::wire::{Request, Response};
 use jet_map::{Followed, PartitionId, Refusal, TableVersion};
@@ -98,9 +98,8 @@ impl Shared {
     /// No copy is taken by who has not read its store: it could not be told from what lies there. In a cluster that runs
     /// the store must take it too, because it counts as soon as it is complete.
     fn judge_store(&self, machine: &Machine) -> Result<(), Refusal> {
-        let runs = machine.state.settled().is_some() || matches!(machine.state, ClusterState::InTransition { .. });
         let known = lock(&self.known);
-        if known.written || (known.loaded && !runs) {
+        if known.written || (known.loaded && !machine.state.runs()) {
             return Ok(());
         }
         Err(Refusal::NotNow { what: "its store is not read yet".into() })

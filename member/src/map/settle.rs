@@ -80,10 +80,9 @@ impl Shared {
     /// A file that has what is held here of a snapshot. Blocks.
     fn cover(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         self.flush_epoch(id, record.clone())?;
-        if let Some(partition) = self.uncovered(id)? {
-            info!(?id, %partition, "maps: an epoch is written again, with partitions that came here since");
-            self.flush_again(id, record)?;
-        }
+        let Some(partition) = self.uncovered(id)? else { return Ok(()) };
+        info!(?id, %partition, "maps: an epoch is written again, with partitions that came here since");
+        self.flush_again(id, record)?;
         match self.uncovered(id)? {
             Some(partition) => {
                 let why = format!(

@@ -34,6 +34,15 @@ const SINK: u32 = 2;
 /// Long enough for another thread to get to the lock that it is to wait at.
 const A_WHILE: Duration = Duration::from_millis(500);
 
+/// Waits until nothing is left to say; fails with what is.
+async fn until(left: impl Fn() -> Option<String>) {
+    let begun = std::time::Instant::now();
+    while let Some(left) = left() {
+        assert!(begun.elapsed() < A_WHILE * 60, "{left}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// `key=value`, one write a part.
 fn decode(bytes: &[u8]) -> Result<SinkDelta, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
@@ -416,11 +425,7 @@ async fn every_file_that_is_kept_is_reported() {
     world.flushes(newer).await;
     world.does(durable(newer));
     // What is older than the durable one goes once the log has its sink writes.
-    let begun = std::time::Instant::now();
-    while flushed(&world) != [8] {
-        assert!(begun.elapsed() < A_WHILE * 60, "still kept: {:?}", flushed(&world));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| (flushed(&world) != [8]).then(|| format!("still kept: {:?}", flushed(&world)))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -491,11 +496,7 @@ async fn what_a_cancelled_job_published_goes_to_the_log_without_a_stop() {
     let id = world.commits(5, "k=5").await;
     world.publishes(id).await;
     world.does(Command::Cancel { name: "job".into() });
-    let begun = std::time::Instant::now();
-    while let Some(job) = world.maps.shared.not_on_disk() {
-        assert!(begun.elapsed() < A_WHILE * 60, "job {job} is still in RAM alone");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| world.maps.shared.not_on_disk().map(|job| format!("job {job} is still in RAM alone"))).await;
     let world = world.crash(Vec::new());
     world.comes_back().await;
     assert_eq!(world.reads(0, "k").as_deref(), Some("5"));

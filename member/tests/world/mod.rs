@@ -139,6 +139,18 @@ impl World {
         (0..self.size).map(|o| tail(&self.dir.path().join(format!("member-{o}.log")))).collect()
     }
 
+    /// The log writes on behind the acknowledgements; it has them all when its size stands still.
+    pub async fn on_disk(&self, ordinal: u32) {
+        let sizes = std::cell::Cell::new((0, 0));
+        self.until("the log has everything", || async {
+            let live = self.view(ordinal).await?.store.live_bytes;
+            let (last, times) = sizes.get();
+            sizes.set((live, if last == live && live > 0 { times + 1 } else { 0 }));
+            if times >= 3 { Ok(()) } else { Err(format!("{live} bytes")) }
+        })
+        .await;
+    }
+
     /// Waits until `look` says `Ok`; fails with its last words and the logs.
     pub async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
     where

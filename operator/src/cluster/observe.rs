@@ -250,9 +250,14 @@ pub fn evidence(maps: &[ConfigMap]) -> Evidence {
     evidence
 }
 
-fn record<T: DeserializeOwned>(map: &ConfigMap, unreadable: &mut Vec<String>) -> Option<Kept<T>> {
+/// What a record's ConfigMap holds; `None`: it cannot be read.
+pub fn held<T: DeserializeOwned>(map: &ConfigMap) -> Option<T> {
     let text = map.data.as_ref().and_then(|data| data.get(KEY));
-    let record = text.and_then(|text| serde_json::from_str(text).ok());
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
+fn record<T: DeserializeOwned>(map: &ConfigMap, unreadable: &mut Vec<String>) -> Option<Kept<T>> {
+    let record = held(map);
     if record.is_none() {
         unreadable.push(map.name_any());
     }

@@ -20,8 +20,9 @@ use super::plan::{ClusterFacts, Facts, Step, plan};
 use super::report::report;
 use super::resource::{JetJob, JetJobStatus};
 use super::wishes::{self, WishesError};
-use crate::api::records::{KEY, SealRecord};
+use crate::api::records::SealRecord;
 use crate::api::{FIELD_MANAGER, JetCluster};
+use crate::cluster::observe;
 
 /// Look again after this while something moves.
 pub const MOVING: Duration = Duration::from_secs(1);
@@ -184,8 +185,7 @@ async fn sealed_snapshot(
         object: format!("ConfigMap {}", seal.record),
         source: Box::new(source),
     })?;
-    let text = record.and_then(|map| map.data?.remove(KEY));
-    let record: Option<SealRecord> = text.and_then(|text| serde_json::from_str(&text).ok());
+    let record: Option<SealRecord> = record.as_ref().and_then(observe::held);
     Ok(record.and_then(|record| record.jobs.into_iter().find(|job| job.id == number)?.snapshot))
 }
 

@@ -126,7 +126,7 @@ impl Own<'_> {
                 }
             }
             other => {
-                if self.counts() && (other.settled().is_some() || matches!(other, ClusterState::InTransition { .. })) {
+                if self.counts() && other.runs() {
                     self.write_on(actions);
                 }
             }

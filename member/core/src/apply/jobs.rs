@@ -3,7 +3,6 @@
 //! Law: EXACT: a fact about a snapshot never goes back, except by a crash that destroyed it. Must not know: plans.
 
 use super::{Answer, already, drop_runtime, operation, runtime, settled, step_order, unheld, wrong_state};
-use crate::cluster_state::ClusterState;
 use crate::ids::{Epoch, ExecutionId, JobId, LogIndex, OperationId};
 use crate::job::{
     FAILURES_IN_A_ROW, Guarantee, Job, JobStatus, KEPT_ENDED_JOBS, MOST_JOBS, SnapshotRecord, SnapshotRef, Verdict,
@@ -240,8 +239,7 @@ pub(super) fn terminal(machine: &mut Machine, index: LogIndex, op: &OperationId,
 }
 
 pub(super) fn durable(machine: &mut Machine, index: LogIndex, taken: Taken) -> Answer {
-    let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some();
-    if !runs {
+    if !machine.state.runs() {
         return Err(wrong_state(machine, "a durable snapshot"));
     }
     let id = taken.job;

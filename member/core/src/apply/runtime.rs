@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use super::{Answer, already, drop_runtime, settled, wrong_state};
-use crate::cluster_state::ClusterState;
 use crate::command::RuntimeWish;
 use crate::ids::{ExecutionId, LogIndex, MemberId, PartitionId, RuntimeNumber};
 use crate::job::{Job, JobStatus, Returning, SnapshotRef, Verdict};
@@ -128,7 +127,7 @@ pub(super) fn lost(machine: &mut Machine, number: RuntimeNumber, cause: &str) ->
 }
 
 pub(super) fn running(machine: &mut Machine, number: RuntimeNumber) -> Answer {
-    let runs = matches!(machine.state, ClusterState::InTransition { .. }) || machine.state.settled().is_some();
+    let runs = machine.state.runs();
     let Some(runtime) = machine.runtime.as_ref().filter(|runtime| runs && runtime.number == number) else {
         return Err(Refused::StaleExecution { what: format!("runtime generation {number} is not the current one") });
     };
