@@ -1,6 +1,7 @@
 //! Snapshot epochs of the store: writing, listing, reading, dropping.
 //!
-//! The law: the newest finished epoch of a job is dropped only with the job; what the last seal names is retired, not removed.
+//! The law: the newest finished epoch of a job is dropped only with the job; what the seal of the generation before names
+//! is retired, not removed; one of this generation is void as soon as its store is open again.
 //! Must not know: which epoch was committed.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::load::epoch_path;
 use super::{Known, Phase, Store, locked};
 use crate::epoch::{EpochId, EpochInfo, EpochReader, EpochWriter};
 use crate::failure::{On, StoreError};
-use crate::layout;
+use crate::log::queue::Closed;
 
 impl Store {
     /// Begins to write an epoch. Blocking I/O: use it from a thread that may wait. Not durable before `finish`.
@@ -22,18 +23,9 @@ impl Store {
     }
 
     /// Begins to write an epoch again that is finished here, because more belongs into it by now. What lies there counts
-    /// until the new one is finished, which takes its place whole; [`Store::drop_replaced`] follows. Refused while the
-    /// last seal names the very file.
+    /// until the new one is finished, which takes its place whole; [`Store::drop_replaced`] follows.
     pub fn epoch_writer_again(&self, id: EpochId) -> Result<EpochWriter, StoreError> {
-        const CALL: &str = "write an epoch again";
-        {
-            let known = locked(&self.known);
-            let path = layout::epoch(&self.dir, known.generation, id.job, id.execution, id.epoch);
-            if self.is_named(&known, &path) {
-                return Err(StoreError::Misuse { call: CALL, why: format!("the last seal names {}", path.display()) });
-            }
-        }
-        self.begin_epoch(id, CALL)
+        self.begin_epoch(id, "write an epoch again")
     }
 
     fn begin_epoch(&self, id: EpochId, call: &'static str) -> Result<EpochWriter, StoreError> {
@@ -105,13 +97,18 @@ impl Store {
     fn open_to_drop(&self) -> Result<MutexGuard<'_, Known>, StoreError> {
         let known = locked(&self.known);
         match known.phase {
+            // A seal that failed half way and is not known to be void names what lies here.
+            Phase::Open if locked(&self.shelf).closed => {
+                Err(StoreError::Closed { call: "drop an epoch", why: Closed::Sealing })
+            }
             Phase::Open => Ok(known),
             phase => Err(StoreError::Misuse { call: "drop an epoch", why: format!("the store is {phase:?}") }),
         }
     }
 
     fn is_named(&self, known: &Known, path: &Path) -> bool {
-        known.last_seal.iter().flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path)
+        let counts = known.last_seal.iter().filter(|seal| seal.manifest.generation < known.generation);
+        counts.flat_map(|seal| &seal.manifest.files).any(|f| self.dir.join(&f.name) == path)
     }
 
     /// Takes its name; gives the directory that is to be fsynced.

@@ -141,15 +141,18 @@ impl Store {
     /// After a failed attempt: if a manifest was begun, a new file whose header voids whatever of it reached the disk.
     fn go_on(&self, known: &Known, manifest_begun: bool) {
         let mut guard = locked(&self.appender);
+        let mut is_void = true;
         if let Some(appender) = guard.as_mut() {
             appender.set_after_seal(known.seal_number);
             if manifest_begun && let Err(error) = appender.begin(known.generation) {
                 tracing::warn!(%error, "the log could not go on after a failed seal; it waits for a retry");
+                is_void = false;
             }
             self.queue.refresh(appender);
         }
         drop(guard);
-        locked(&self.shelf).closed = false;
+        // What the half-made seal names stays as it is until a file says that it is void.
+        locked(&self.shelf).closed = !is_void;
         self.queue.set_closed(None);
     }
 

@@ -3,7 +3,7 @@
 //! The law: appending never waits for the disk; what was not taken is said at once.
 //! Must not know: maps.
 
-use super::{Cadence, REWRITE_WAIT, Store, locked};
+use super::{Cadence, Phase, REWRITE_WAIT, Store, locked};
 use crate::failure::StoreError;
 use crate::log::appender;
 use crate::log::queue::{Appended, Health, Ticket};
@@ -75,9 +75,14 @@ impl Store {
 
     /// After a failed write or sync: carries everything not durable into a new file and goes on there.
     pub fn retry_in_new_file(&self) -> Result<(), StoreError> {
-        match locked(&self.appender).as_mut() {
-            Some(appender) => self.queue.retry(appender),
-            None => Ok(()),
+        let known = locked(&self.known);
+        if let Some(appender) = locked(&self.appender).as_mut() {
+            self.queue.retry(appender)?;
         }
+        // The new file says that a seal which failed half way is void.
+        if known.phase == Phase::Open {
+            locked(&self.shelf).closed = false;
+        }
+        Ok(())
     }
 }
