@@ -4,11 +4,14 @@
 //!
 //! - [`dependencies`]: who may depend on whom · [`rooms`]: every file is documented and reached by the compiler
 //! - [`documents`]: names in documents exist, and documents speak of the project alone
+//! - [`packaging`]: what is built, named and installed is one thing
 
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod packaging;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
