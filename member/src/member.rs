@@ -12,7 +12,7 @@ use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::tls::Material;
 use jet_core::agent::Doors;
-use jet_core::{ClusterState, Machine, MemberId};
+use jet_core::{ClusterState, Machine, MemberId, safety};
 use jet_hotstore::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -241,6 +241,9 @@ impl Member {
         if running.node.founding_is_being_recorded() {
             return MemberPhase::Founding;
         }
+        if safety::why_not_take_part(machine, keeper.opened()).is_some() {
+            return MemberPhase::Held;
+        }
         match &machine.state {
             ClusterState::Recovering { .. } if views::waits_for_activate(machine) => MemberPhase::WaitingForActivate,
             ClusterState::Recovering { .. } => MemberPhase::Recovering,
@@ -276,7 +279,10 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
         MemberPhase::Joining => "a majority of the cluster's members".into(),
         MemberPhase::WaitingForActivate => "Activate of the operation that stopped the cluster".into(),
         MemberPhase::Sealed => "the end of this process: it is sealed".into(),
-        MemberPhase::Held => "a person: this member is not in the cluster's roster".into(),
+        MemberPhase::Held => {
+            let older = safety::why_not_take_part(&running.node.machine(), running.node.keeper().opened());
+            older.unwrap_or_else(|| "a person: this member is not in the cluster's roster".into())
+        }
         MemberPhase::Serving => String::new(),
         MemberPhase::Recovering => {
             let missing = cluster.map(|c| c.missing.as_slice()).unwrap_or_default();

@@ -14,7 +14,7 @@ use jet_core::{
     Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent,
     PartitionId, SealRecord, StoreReport, TableVersion, Version,
 };
-use jet_hotstore::{Contents, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
+use jet_hotstore::{Contents, Disk, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
 use uuid::Uuid;
 
 /// A disk that takes longer for a few records does not go on with a generation.
@@ -77,8 +77,13 @@ pub struct Keeper {
 impl Keeper {
     /// Opens the store in `dir`. Blocks.
     pub fn open(dir: &Path, volume: Option<String>) -> Result<Self, KeeperError> {
+        Self::open_on(Arc::new(OsDisk), dir, volume)
+    }
+
+    /// The same on this disk.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, volume: Option<String>) -> Result<Self, KeeperError> {
         let options = Options { volume, ..Options::default() };
-        let (store, contents) = Store::open(dir, Arc::new(OsDisk), options)?;
+        let (store, contents) = Store::open(dir, disk, options)?;
         let identity = store.identity();
         let mut facts = Facts { founded: identity.founding, promise: store.founding()?, ..Facts::default() };
         facts.opened = Generation(store.generation());
@@ -442,5 +447,19 @@ fn seal_view(record: &SealRecord, seal: &SealSummary, verified: bool) -> SealVie
         entries: record.entries,
         bytes: record.bytes,
         verified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_volume_that_was_named_is_one_for_the_cluster_too() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let keeper = Keeper::open(dir.path(), Some("v".into())).unwrap();
+        assert_eq!(keeper.volume_id(), format!("{}v", jet_core::roster::NAMED_VOLUME));
     }
 }

@@ -109,6 +109,34 @@ async fn volumes_that_were_mixed_up_hold() {
     world.resume("1-stop", generation).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_of_an_older_generation_is_held_by_a_cluster_that_runs_and_left_as_it_is() {
+    let (mut world, generation) = stopped().await;
+    let older = world.dir.path().join("older");
+    let copied = std::process::Command::new("cp").arg("-a").arg(world.home(2)).arg(&older).status().unwrap();
+    assert!(copied.success());
+    world.start_all();
+    world.resume("1-stop", generation).await;
+    world.kill(2);
+    let recorded = world.dir.path().join("recorded");
+    std::fs::rename(world.home(2), &recorded).unwrap();
+    std::fs::rename(&older, world.home(2)).unwrap();
+    world.start(2);
+    let said = world
+        .until("the older store is held", || async {
+            let view = world.view(2).await?;
+            if view.phase == MemberPhase::Held { Ok(view.waiting_for) } else { Err(brief(&view)) }
+        })
+        .await;
+    assert!(said.contains("an older volume? Put the recorded one back"), "{said}");
+    world.kill(2);
+    std::fs::rename(world.home(2), &older).unwrap();
+    std::fs::rename(&recorded, world.home(2)).unwrap();
+    world.start(2);
+    world.all_in([0, 1, 2], MemberPhase::Serving).await;
+    assert_eq!(world.get(2, "key-7").await.unwrap().as_deref(), Some("value"));
+}
+
 fn largest(dir: &Path) -> PathBuf {
     let mut files = Vec::new();
     let mut rooms = vec![dir.to_owned()];

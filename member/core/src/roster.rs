@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Boot, MemberId};
 
+/// How the id of a volume begins that was named by whoever attached it; the store writes it so.
+pub const NAMED_VOLUME: &str = "named:";
+
 /// One of the original members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RosterEntry {

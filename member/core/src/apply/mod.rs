@@ -18,10 +18,7 @@ use crate::job::JobStatus;
 use crate::machine::Machine;
 use crate::operation::Operation;
 use crate::outcome::{Outcome, Refused};
-use crate::roster::RosterEntry;
-
-/// How the id of a volume begins that was named by whoever attached it.
-const NAMED_VOLUME: &str = "named:";
+use crate::roster::{NAMED_VOLUME, RosterEntry};
 
 pub(crate) type Answer = Result<String, Refused>;
 
