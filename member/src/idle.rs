@@ -92,9 +92,9 @@ impl Maps for NoMaps {
         versions
     }
 
-    fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>> {
+    fn contents(&self) -> BoxFuture<'static, Result<Vec<PartitionContent>, String>> {
         let held = self.held();
-        Box::pin(async move { held })
+        Box::pin(async move { Ok(held) })
     }
 
     fn ship(&self, partition: PartitionId, to: MemberId, boot: Boot, changed: TableVersion) {

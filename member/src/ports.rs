@@ -36,7 +36,8 @@ pub trait Maps: Send + Sync + 'static {
     /// By partition: version of the complete copy in RAM.
     fn versions(&self) -> Vec<Option<Version>>;
     /// Content of every synced replica that this member holds, in order of partitions. Costs a pass over the content.
-    fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>>;
+    /// Refused, with the reason, where a snapshot that counts is not whole, or no disk would have what RAM holds.
+    fn contents(&self) -> BoxFuture<'static, Result<Vec<PartitionContent>, String>>;
     /// As primary: sends a full copy, then follows it up; when the receiver is complete it proposes `Synced`, or the
     /// agent does from `copies`.
     fn ship(&self, partition: PartitionId, to: MemberId, boot: Boot, changed: TableVersion);

@@ -74,6 +74,13 @@ impl TableVersion {
     }
 }
 
+impl ExecutionId {
+    /// The next one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 impl Generation {
     /// The next one.
     pub fn next(self) -> Self {

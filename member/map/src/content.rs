@@ -3,15 +3,16 @@
 //! The law: a change is applied whole or refused whole; equal contents and equal changes give equal contents; a sink
 //! epoch is applied once, its marker with it. Must not know: replicas, versions of others, disks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::later::{Later, behind};
 use crate::sink::Pending;
 use crate::{
-    CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Op, Point, Query, QueryReply, Refusal, Reply, SinkWrite,
-    SnapshotId,
+    CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Mark, Op, Point, Query, QueryReply, Refusal, Reply,
+    SinkWrite, SnapshotId,
 };
 
 /// Content of a partition. Ordered throughout, so that digests, copies and pages need no sorting.
@@ -29,6 +30,12 @@ pub struct Content {
     pub markers_on_disk: BTreeMap<JobId, Point>,
     /// Sink writes that are not durable.
     pub pending: Pending,
+    /// Writes that are later than what files of epochs have of their keys.
+    pub later: Later,
+    /// Snapshots of which parts were given back and not yet all.
+    pub partial: BTreeSet<SnapshotId>,
+    /// Read from a store, or copied from what was: sink writes that were not durable are perhaps in files only.
+    pub from_store: bool,
 }
 
 /// A place in a content that is being written whole.
@@ -52,7 +59,7 @@ pub struct Applied {
 }
 
 impl Applied {
-    fn silent(reply: Reply) -> Self {
+    pub(crate) fn silent(reply: Reply) -> Self {
         Applied { reply, log: Vec::new() }
     }
 }
@@ -63,18 +70,22 @@ impl Content {
         match op {
             Op::Install => Ok(Applied { reply: Reply::Done, log: vec![LogRecord::Complete] }),
             Op::Put { map, key, value } => {
-                let (previous, record) = self.put(map, key, value);
-                Ok(Applied { reply: Reply::Previous(previous), log: vec![record] })
+                let mut log = Vec::new();
+                let previous = self.put(map, key, value, &mut log);
+                Ok(Applied { reply: Reply::Previous(previous), log })
             }
             Op::PutAll { map, entries } => {
-                let log = entries.iter().map(|(key, value)| self.put(map, key, value).1).collect();
+                let mut log = Vec::new();
+                entries.iter().for_each(|(key, value)| drop(self.put(map, key, value, &mut log)));
                 Ok(Applied { reply: Reply::Done, log })
             }
             Op::Remove { map, key } => Ok(self.remove(map, key)),
             Op::ClearMap { map } => {
                 self.maps.remove(map);
-                self.pending.cleared(map);
-                Ok(Applied { reply: Reply::Done, log: vec![LogRecord::ClearMap { map: map.clone() }] })
+                let mut log = vec![LogRecord::ClearMap { map: map.clone() }];
+                let jobs = self.pending.cleared(map);
+                self.note_later(jobs, map, None, &mut log);
+                Ok(Applied { reply: Reply::Done, log })
             }
             Op::SnapshotPart { id, vertex, part, bytes } => self.snapshot_part(*id, (*vertex, *part), bytes),
             Op::SnapshotCommit(record) => self.snapshot_commit(record),
@@ -82,24 +93,39 @@ impl Content {
                 let dropped = |id: &SnapshotId| id.job == *job && id.point() < *before;
                 self.snapshots.retain(|id, _| !dropped(id));
                 self.commits.retain(|id, _| !dropped(id));
+                self.partial.retain(|id| !dropped(id));
                 Ok(Applied::silent(Reply::Done))
             }
             Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode),
             Op::SinkRestore { id, by, writes } => self.sink_restore(*id, *by, writes),
             Op::CutBack { id, by } => self.cut_back(*id, *by),
+            Op::RestoreBegin { id, by } => self.restore_begin(*id, *by),
+            Op::RestoreEnd { id, by } => self.restore_end(*id, *by),
         }
     }
 
-    fn put(&mut self, map: &str, key: &Bytes, value: &Bytes) -> (Option<Bytes>, LogRecord) {
-        self.pending.superseded(map, key);
-        let previous = self.set(map, key, Some(value.clone()));
-        (previous, LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() })
+    /// The record of the write comes before what says that it is later: a log that is cut between them has a write less.
+    fn put(&mut self, map: &str, key: &Bytes, value: &Bytes, log: &mut Vec<LogRecord>) -> Option<Bytes> {
+        log.push(LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() });
+        let jobs = self.pending.superseded(map, key);
+        self.note_later(jobs, map, Some(key), log);
+        self.set(map, key, Some(value.clone()))
     }
 
     fn remove(&mut self, map: &str, key: &Bytes) -> Applied {
-        self.pending.superseded(map, key);
-        let previous = self.set(map, key, None);
-        Applied { reply: Reply::Previous(previous), log: vec![LogRecord::Remove { map: map.into(), key: key.clone() }] }
+        let mut log = vec![LogRecord::Remove { map: map.into(), key: key.clone() }];
+        let jobs = self.pending.superseded(map, key);
+        self.note_later(jobs, map, Some(key), &mut log);
+        Applied { reply: Reply::Previous(self.set(map, key, None)), log }
+    }
+
+    /// All that these jobs have published so far of a key is older than what was just written.
+    fn note_later(&mut self, jobs: BTreeSet<JobId>, map: &str, key: Option<&Bytes>, log: &mut Vec<LogRecord>) {
+        for job in jobs {
+            let Some(published) = self.markers.get(&job) else { continue };
+            let mark = Mark { job, map: map.into(), key: key.cloned() };
+            log.push(self.later.note(mark, behind(*published)));
+        }
     }
 
     /// Sets or removes a key in RAM only.
@@ -121,7 +147,7 @@ impl Content {
     }
 
     /// The newest execution of a job that left anything here.
-    fn newest_execution(&self, job: JobId) -> Option<ExecutionId> {
+    pub(crate) fn newest_execution(&self, job: JobId) -> Option<ExecutionId> {
         let parts = self.snapshots.keys().rev().find(|id| id.job == job).map(|id| id.execution);
         let commits = self.commits.keys().rev().find(|id| id.job == job).map(|id| id.execution);
         parts.max(commits).max(self.markers.get(&job).map(|point| point.0))
@@ -136,16 +162,16 @@ impl Content {
         }
     }
 
-    /// An execution begins with what it takes back. Once it, or a later one, has left anything here, what comes late must
-    /// not destroy that.
-    fn refuse_begun_execution(&self, job: JobId, by: ExecutionId) -> Result<(), Refusal> {
-        match self.newest_execution(job) {
-            Some(known) if known >= by => Err(Refusal::BegunExecution { job, given: by, known }),
-            _ => Ok(()),
-        }
+    /// The parts of a snapshot, if there are any and all of them.
+    pub fn whole(&self, id: SnapshotId) -> Option<&BTreeMap<(u32, u32), Bytes>> {
+        self.snapshots.get(&id).filter(|_| !self.partial.contains(&id))
     }
 
     fn snapshot_part(&mut self, id: SnapshotId, at: (u32, u32), bytes: &Bytes) -> Result<Applied, Refusal> {
+        if self.partial.contains(&id) {
+            self.snapshots.entry(id).or_default().insert(at, bytes.clone());
+            return Ok(Applied::silent(Reply::Done));
+        }
         self.refuse_old_execution(id)?;
         let held = self.snapshots.get(&id).and_then(|parts| parts.get(&at));
         if held == Some(bytes) {
@@ -201,55 +227,37 @@ impl Content {
         Ok(Applied::silent(Reply::Done))
     }
 
-    fn sink_restore(&mut self, id: SnapshotId, by: ExecutionId, writes: &[SinkWrite]) -> Result<Applied, Refusal> {
-        self.refuse_begun_execution(id.job, by)?;
-        // Whoever wrote the same keys since then is later than the file.
-        if self.markers.get(&id.job).is_some_and(|marker| *marker >= id.point()) {
-            return Ok(Applied::silent(Reply::AlreadySo));
-        }
-        let mut log = Vec::new();
-        for write in writes {
-            self.pending.superseded(&write.map, &write.key);
-            self.set(&write.map, &write.key, write.value.clone());
-            log.push(record_of(write));
-        }
-        self.markers.insert(id.job, id.point());
-        self.markers_on_disk.insert(id.job, id.point());
-        log.push(LogRecord::Marker { job: id.job, point: id.point() });
-        Ok(Applied { reply: Reply::Done, log })
-    }
-
-    fn cut_back(&mut self, id: SnapshotId, by: ExecutionId) -> Result<Applied, Refusal> {
-        self.refuse_begun_execution(id.job, by)?;
-        for write in self.pending.cut_back(id) {
-            self.set(&write.map, &write.key, write.value);
-        }
-        if let Some(marker) = self.markers.get_mut(&id.job) {
-            *marker = (*marker).min(id.point());
-        }
-        let stays = |of: &SnapshotId| of.job != id.job || of.point() <= id.point();
-        self.snapshots.retain(|of, _| stays(of));
-        self.commits.retain(|of, _| stays(of));
-        Ok(Applied::silent(Reply::Done))
-    }
-
     /// An epoch is durable on every replica: gives what the log gets now. Local, not a replicated change.
     pub fn durable(&mut self, id: SnapshotId) -> Vec<LogRecord> {
-        let mut log: Vec<_> = self.pending.durable(id).iter().map(record_of).collect();
-        if let Some(marker) = self.markers.get(&id.job) {
-            let point = (*marker).min(id.point());
-            if self.markers_on_disk.get(&id.job).is_none_or(|known| *known < point) {
-                self.markers_on_disk.insert(id.job, point);
-                log.push(LogRecord::Marker { job: id.job, point });
-            }
+        let drained = self.pending.durable(id);
+        let mut log: Vec<_> = drained.writes.iter().map(record_of).collect();
+        for (mark, next) in drained.overwritten {
+            let published = self.markers.get(&mark.job).map(|published| behind(*published));
+            log.extend(next.or(published).map(|before| self.later.note(mark, before)));
+        }
+        if let Some(point) = self.to_be_logged(id) {
+            self.markers_on_disk.insert(id.job, point);
+            log.push(LogRecord::Marker { job: id.job, point });
+        }
+        if let Some(logged) = self.markers_on_disk.get(&id.job) {
+            // Behind everything that any execution left: the job is over, and its files go.
+            let over = self.newest_execution(id.job) < Some(id.execution);
+            let upto = if over { id.point() } else { *logged };
+            log.extend(self.later.settled(id.job, upto));
         }
         log
+    }
+
+    /// Up to where the log is still to be given sink writes of a job of which the epoch `id` is durable.
+    pub fn to_be_logged(&self, id: SnapshotId) -> Option<Point> {
+        let point = (*self.markers.get(&id.job)?).min(id.point());
+        self.markers_on_disk.get(&id.job).is_none_or(|known| *known < point).then_some(point)
     }
 
     /// The whole content as the log may show it.
     pub fn on_disk(&self) -> Vec<LogRecord> {
         let entries = self.on_disk_after(None, usize::MAX).into_iter().map(|(_, record)| record);
-        entries.chain(self.markers_as_records()).collect()
+        entries.chain(self.behind_entries()).collect()
     }
 
     /// Entries as the log may show them, after a place, until `bytes` are reached; none when there are no more. The
@@ -293,9 +301,10 @@ impl Content {
         found
     }
 
-    /// Markers as the log shows them.
-    pub fn markers_as_records(&self) -> impl Iterator<Item = LogRecord> + '_ {
-        self.markers_on_disk.iter().map(|(job, point)| LogRecord::Marker { job: *job, point: *point })
+    /// What the log shows behind the entries: markers, and which writes are later than files.
+    pub fn behind_entries(&self) -> impl Iterator<Item = LogRecord> + '_ {
+        let markers = self.markers_on_disk.iter().map(|(job, point)| LogRecord::Marker { job: *job, point: *point });
+        markers.chain(self.later.marks().map(|(mark, before)| LogRecord::Later { mark: mark.clone(), before }))
     }
 
     /// Takes a record back from the log while loading.
@@ -314,8 +323,9 @@ impl Content {
                 self.markers.insert(job, point);
                 self.markers_on_disk.insert(job, point);
             }
+            LogRecord::Later { mark, before } => drop(self.later.note(mark, before)),
             LogRecord::Rewrite => *self = Content::default(),
-            LogRecord::Complete => {}
+            LogRecord::NoLater { .. } | LogRecord::Complete => {}
         }
     }
 
@@ -368,7 +378,7 @@ impl Content {
     }
 }
 
-fn record_of(write: &SinkWrite) -> LogRecord {
+pub(crate) fn record_of(write: &SinkWrite) -> LogRecord {
     match &write.value {
         Some(value) => LogRecord::Put { map: write.map.clone(), key: write.key.clone(), value: value.clone() },
         None => LogRecord::Remove { map: write.map.clone(), key: write.key.clone() },

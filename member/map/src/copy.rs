@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::digest::digest_of;
+use crate::later::Mark;
 use crate::sink::Held;
 use crate::{CommitRecord, Content, Digest, JobId, PartitionId, Point, Refusal, Replica, SnapshotId, Version};
 
@@ -55,6 +56,17 @@ pub enum CopyItem {
         /// What is held.
         held: Held,
     },
+    /// What files of epochs before this point have of a key is older than the log.
+    Later {
+        /// Key, and whose epochs.
+        mark: Mark,
+        /// First epoch whose file is later.
+        before: Point,
+    },
+    /// A snapshot of which parts were given back and not yet all.
+    Partial(SnapshotId),
+    /// Sink writes that were not durable are perhaps in files only.
+    FromStore,
     /// Epochs of a job below this cannot be told apart.
     Floor {
         /// Job.
@@ -73,7 +85,12 @@ impl CopyItem {
             CopyItem::Held { key, held, .. } => {
                 key.len() + held.writes.iter().map(|(_, v)| 32 + v.as_ref().map_or(0, Bytes::len)).sum::<usize>()
             }
-            CopyItem::Commit(_) | CopyItem::Marker { .. } | CopyItem::Floor { .. } => 0,
+            CopyItem::Later { mark, .. } => mark.map.len() + mark.key.as_ref().map_or(0, Bytes::len),
+            CopyItem::Commit(_)
+            | CopyItem::Marker { .. }
+            | CopyItem::Partial(_)
+            | CopyItem::FromStore
+            | CopyItem::Floor { .. } => 0,
         }
     }
 }
@@ -150,6 +167,9 @@ fn items_of(content: &Content) -> VecDeque<CopyItem> {
         held: held.clone(),
     }));
     items.extend(content.pending.floors().map(|(job, point)| CopyItem::Floor { job, point }));
+    items.extend(content.later.marks().map(|(mark, before)| CopyItem::Later { mark: mark.clone(), before }));
+    items.extend(content.partial.iter().copied().map(CopyItem::Partial));
+    items.extend(content.from_store.then_some(CopyItem::FromStore));
     items
 }
 
@@ -199,6 +219,9 @@ impl Incoming {
             }
             CopyItem::Held { map, key, held } => content.pending.adopt(map, key, held),
             CopyItem::Floor { job, point } => content.pending.adopt_floor(job, point),
+            CopyItem::Later { mark, before } => drop(content.later.note(mark, before)),
+            CopyItem::Partial(id) => drop(content.partial.insert(id)),
+            CopyItem::FromStore => content.from_store = true,
         }
     }
 

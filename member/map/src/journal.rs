@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::later::Mark;
 use crate::{JobId, PartitionId, Point, Version};
 
 /// One record for the log. Versions within a partition never go back, except behind `Rewrite`.
@@ -37,6 +38,18 @@ pub enum LogRecord {
         job: JobId,
         /// Last durable point.
         point: Point,
+    },
+    /// What files of epochs of a job before this point have of a key is older than the log.
+    Later {
+        /// Key, and whose epochs.
+        mark: Mark,
+        /// First epoch whose file is later.
+        before: Point,
+    },
+    /// The log has the sink writes of every epoch that the mark speaks of.
+    NoLater {
+        /// Which.
+        mark: Mark,
     },
     /// The whole content follows, up to `Complete`; what was before counts only without it.
     Rewrite,

@@ -7,8 +7,8 @@
 //! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · [`sink`] writes
 //! of epochs that are not durable · [`digest`] when two replicas are equal · [`replica`] one replica · [`tail`] its
 //! newest changes · [`lead`] what a primary knows of its followers · [`copy`] a whole partition in transfer · [`fence`]
-//! who may send to whom · [`door`] who may ask · [`journal`] what the log on disk gets · [`epoch`] what an epoch file
-//! gets · [`wire`] bytes between members · [`refusal`] typed reasons.
+//! who may send to whom · [`door`] who may ask · [`journal`] what the log on disk gets · [`later`] what in it is later than
+//! files · [`epoch`] what an epoch file gets · [`restore`] what an execution begins with · [`wire`] bytes between members · [`refusal`] typed reasons.
 
 pub mod content;
 pub mod copy;
@@ -18,10 +18,12 @@ pub mod epoch;
 pub mod fence;
 pub mod journal;
 pub mod key;
+pub mod later;
 pub mod lead;
 pub mod op;
 pub mod refusal;
 pub mod replica;
+mod restore;
 pub mod sink;
 pub mod tail;
 pub mod wire;
@@ -38,6 +40,7 @@ pub use epoch::PartitionEpoch;
 pub use fence::{Role, Sender};
 pub use journal::{Journal, LogRecord};
 pub use key::{home_of_job, partition_of};
+pub use later::Mark;
 pub use lead::{Asked, Follower, Lead, Next, Position};
 pub use op::{CommitRecord, Op, Point, Query, QueryReply, Reply, SinkWrite, SnapshotId};
 pub use refusal::Refusal;

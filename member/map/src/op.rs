@@ -134,6 +134,20 @@ pub enum Op {
         /// The execution that goes on from it.
         by: ExecutionId,
     },
+    /// The parts of a snapshot are given back from a file: until [`Op::RestoreEnd`] what is here of it is no snapshot.
+    RestoreBegin {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// The execution that goes on from it.
+        by: ExecutionId,
+    },
+    /// All of them are given back.
+    RestoreEnd {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// The execution that goes on from it.
+        by: ExecutionId,
+    },
 }
 
 impl Op {
@@ -155,7 +169,9 @@ impl Op {
             | Op::SnapshotCommit(_)
             | Op::SnapshotDrop { .. }
             | Op::SinkApply { .. }
-            | Op::CutBack { .. } => 0,
+            | Op::CutBack { .. }
+            | Op::RestoreBegin { .. }
+            | Op::RestoreEnd { .. } => 0,
         }
     }
 }

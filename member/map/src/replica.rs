@@ -168,7 +168,7 @@ impl Replica {
     /// What an epoch file gets of this replica; from now on the epoch counts as being written.
     pub fn begin_epoch(&mut self, id: SnapshotId) -> Result<PartitionEpoch, Refusal> {
         let writes = self.content.pending.begin_flight(id).map_err(|floor| Refusal::Merged { id, floor })?;
-        let parts = self.content.snapshots.get(&id).cloned().unwrap_or_default();
+        let parts = self.content.whole(id).cloned().unwrap_or_default();
         let commit = self.content.commits.get(&id).cloned();
         Ok(PartitionEpoch {
             id,
@@ -208,7 +208,9 @@ impl Replica {
             return false;
         }
         for write in &epoch.writes {
-            self.content.set(&write.map, &write.key, write.value.clone());
+            if !self.content.later.stands_above(epoch.id, &write.map, &write.key) {
+                self.content.set(&write.map, &write.key, write.value.clone());
+            }
         }
         self.content.markers.insert(job, point);
         self.content.markers_on_disk.insert(job, point);

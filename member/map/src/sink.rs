@@ -4,10 +4,11 @@
 //! rewrite of the log and a cut-back never see a sink ahead of the durable epoch. Must not know: how deltas are encoded
 //! (it is handed a [`DecodeSink`]), who says that an epoch is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::later::Mark;
 use crate::{JobId, Point, SinkWrite, SnapshotId};
 
 /// Epochs that are kept apart for one key; older ones beyond the one that is being written are merged.
@@ -32,6 +33,21 @@ pub struct Held {
     pub before: Option<Bytes>,
     /// In the order in which they were applied.
     pub writes: Vec<(SnapshotId, Option<Bytes>)>,
+}
+
+impl Held {
+    fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.writes.iter().map(|(id, _)| id.job)
+    }
+}
+
+/// What the log gets of a durable epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Last write of each key.
+    pub writes: Vec<SinkWrite>,
+    /// Writes of other jobs that these stand above, with the next write of the same job and key, if there is one.
+    pub overwritten: Vec<(Mark, Option<Point>)>,
 }
 
 /// All of them in one partition.
@@ -70,19 +86,36 @@ impl Pending {
         }
     }
 
-    /// A write that goes to the log at once stands above all pending ones of its key.
-    pub fn superseded(&mut self, map: &str, key: &[u8]) {
-        if let Some(keys) = self.keys.get_mut(map) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.keys.remove(map);
-            }
+    /// A write that goes to the log at once stands above all pending ones of its key. Gives the jobs that wrote those.
+    pub fn superseded(&mut self, map: &str, key: &[u8]) -> BTreeSet<JobId> {
+        let Some(keys) = self.keys.get_mut(map) else { return BTreeSet::new() };
+        let held = keys.remove(key);
+        if keys.is_empty() {
+            self.keys.remove(map);
         }
+        held.iter().flat_map(Held::jobs).collect()
     }
 
-    /// A whole map was cleared.
-    pub fn cleared(&mut self, map: &str) {
-        self.keys.remove(map);
+    /// A whole map was cleared. Gives the jobs that had pending writes there.
+    pub fn cleared(&mut self, map: &str) -> BTreeSet<JobId> {
+        self.keys.remove(map).iter().flat_map(BTreeMap::values).flat_map(Held::jobs).collect()
+    }
+
+    /// A job's write that a file brought back: the log gets it, and what others wrote since stays above it. Whether there
+    /// is any such write.
+    pub fn stands_above(&mut self, job: JobId, write: &SinkWrite) -> bool {
+        let Some(keys) = self.keys.get_mut(&write.map) else { return false };
+        let Some(held) = keys.get_mut(&write.key) else { return false };
+        held.writes.retain(|(of, _)| of.job != job);
+        held.before = write.value.clone();
+        let stands = !held.writes.is_empty();
+        if !stands {
+            keys.remove(&write.key);
+        }
+        if keys.is_empty() {
+            self.keys.remove(&write.map);
+        }
+        stands
     }
 
     /// Last write of each key up to a snapshot, of its job; marks the epoch as being written to disk.
@@ -103,16 +136,20 @@ impl Pending {
     }
 
     /// The epoch is durable on every replica: gives the writes that the log gets now.
-    pub fn durable(&mut self, id: SnapshotId) -> Vec<SinkWrite> {
-        let mut found = Vec::new();
+    pub fn durable(&mut self, id: SnapshotId) -> Drained {
+        let mut found = Drained::default();
         for (map, keys) in &mut self.keys {
             for (key, held) in keys.iter_mut() {
                 let Some(last) = held.writes.iter().rposition(|(of, _)| covered(*of, id)) else { continue };
                 let value = held.writes[last].1.clone();
                 held.before = value.clone();
                 // What another job wrote before is overwritten by it, also on disk.
-                held.writes.drain(..=last);
-                found.push(SinkWrite { map: map.clone(), key: key.clone(), value });
+                let others: BTreeSet<_> = held.writes.drain(..=last).map(|(of, _)| of.job).collect();
+                for job in others.into_iter().filter(|job| *job != id.job) {
+                    let next = held.writes.iter().find(|(of, _)| of.job == job).map(|(of, _)| of.point());
+                    found.overwritten.push((Mark { job, map: map.clone(), key: Some(key.clone()) }, next));
+                }
+                found.writes.push(SinkWrite { map: map.clone(), key: key.clone(), value });
             }
             keys.retain(|_, held| !held.writes.is_empty());
         }

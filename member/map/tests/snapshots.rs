@@ -43,7 +43,7 @@ impl Disk {
                 LogRecord::Remove { key, .. } => drop(self.0.remove(&key)),
                 LogRecord::ClearMap { .. } | LogRecord::Rewrite => self.0.clear(),
                 LogRecord::Marker { point, .. } => self.1 = Some(point.1.0),
-                LogRecord::Complete => {}
+                LogRecord::Later { .. } | LogRecord::NoLater { .. } | LogRecord::Complete => {}
             }
         }
     }

@@ -226,19 +226,16 @@ impl Agent {
             Action::Propose(command) => self.propose(command).await,
             Action::LoadStore => self.load().await,
             Action::ReportContents { op, attempt } => {
-                // The table before the count: a change in between shows as a table that is not the present one.
+                // The machine before the count: what changes in between makes the report one that is no longer true.
                 let before = self.node.machine();
-                let contents = self.maps.contents().await;
-                let counted = jet_core::view::counted_snapshots(&before);
-                if counted == jet_core::view::counted_snapshots(&self.node.machine()) {
-                    self.node.report_contents(Some(ContentsReport {
-                        op,
-                        attempt,
-                        table_version: before.table.version,
-                        counted,
-                        contents,
-                    }));
-                }
+                let contents = self.maps.contents().await.map_err(Setback::Failed)?;
+                self.node.report_contents(Some(ContentsReport {
+                    op,
+                    attempt,
+                    table_version: before.table.version,
+                    counted: jet_core::view::counted_snapshots(&before),
+                    contents,
+                }));
                 Ok(())
             }
             Action::Seal { op, attempt, generation, quiesced_index, content_digest } => {
@@ -246,7 +243,7 @@ impl Agent {
                     self.on_disk("the store goes on, to be sealed", |keeper| keeper.resume()).await?;
                     self.takes_part();
                 }
-                let contents = self.maps.contents().await;
+                let contents = self.maps.contents().await.map_err(Setback::Failed)?;
                 let order = SealOrder {
                     op,
                     attempt,

@@ -175,7 +175,7 @@ impl Shared {
         }
     }
 
-    async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         let _ = tokio::time::timeout(PAUSE, self.applied.notified()).await;
     }
 
@@ -222,19 +222,26 @@ impl Shared {
         let (job, execution) = match op {
             Op::SnapshotCommit(record) => (record.id.job, record.id.execution),
             Op::CutBack { id, by } | Op::SinkRestore { id, by, .. } => (id.job, *by),
+            Op::RestoreBegin { id, by } | Op::RestoreEnd { id, by } => (id.job, *by),
             _ => return Ok(()),
         };
+        let gives_back = matches!(op, Op::RestoreBegin { .. } | Op::RestoreEnd { .. } | Op::SinkRestore { .. });
         let machine = self.cluster.machine();
         if let Op::SnapshotCommit(record) = op
             && machine.table.version != record.table_version
         {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }
-        let mut running = machine.runtime.iter().flat_map(|runtime| &runtime.jobs);
-        if running.any(|run| (run.job, run.execution) == (job, execution)) {
+        let mut running = machine.runtime.iter().flat_map(|runtime| &runtime.jobs).filter(|run| run.job == job);
+        let known = machine.jobs.get(&job).map_or_else(Default::default, |job| job.execution);
+        let admitted = match running.next() {
+            Some(run) => run.execution == execution,
+            // A job that does not run is given back what the next execution will go on from.
+            None => gives_back && execution == known.next(),
+        };
+        if admitted {
             return Ok(());
         }
-        let known = machine.jobs.get(&job).map_or_else(Default::default, |job| job.execution);
         Err(Refusal::OldExecution { job, given: execution, known })
     }
 
@@ -251,6 +258,11 @@ impl Shared {
         let (reply, installed, version) = {
             let state = cell.state();
             let Some(lead) = &state.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
+            if let Query::SnapshotParts { id, .. } = &query
+                && state.replica.content().partial.contains(id)
+            {
+                return Err(Refusal::NotLoaded { partition });
+            }
             (state.replica.content().ask(&query), lead.installed, state.replica.version())
         };
         self.confirmed(&cell, installed, version).await?;

@@ -1,7 +1,8 @@
 //! Snapshots of jobs: from RAM to an epoch file, and what is read of files when a member starts.
 //!
 //! Law: one epoch of a job is in flight to the disk; older files go only when a newer epoch is durable everywhere and the
-//! log has its sink writes; a file counts for the partitions that it names. Must not know: what parts mean.
+//! log has its sink writes; a file counts for the partitions that it names, and is reported only while it names every
+//! copy that counts here; written again it loses nothing that it had. Must not know: what parts mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use jet_hotstore::{EpochId, EpochWriter};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
 use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::cell::OnDisk;
 use super::{MapService, Shared, lock};
@@ -33,7 +34,13 @@ pub struct Flushes {
     /// The last one of each job whose parts are held for the disk.
     taken: BTreeMap<JobId, SnapshotId>,
     /// Every file that is kept.
-    finished: BTreeMap<SnapshotId, EpochReport>,
+    finished: BTreeMap<SnapshotId, File>,
+}
+
+/// What is known of a file.
+struct File {
+    report: EpochReport,
+    partitions: BTreeSet<PartitionId>,
 }
 
 /// Why an epoch is not written.
@@ -65,28 +72,54 @@ impl MapService {
 
 impl Shared {
     pub(super) fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
-        if self.store.epochs().iter().any(|info| info.id == name(id)) {
-            return Ok(());
+        if !self.has_file(id) {
+            return self.flush_with(id, record, |record| {
+                let taken = self.take_parts(id, BTreeMap::new())?;
+                let writer = self.store.epoch_writer(name(id)).map_err(|error| unwritten(id, error))?;
+                write_epoch(id, writer, record, taken)
+            });
         }
-        self.flush_with(id, record, |record| {
-            let taken = self.take_parts(id, BTreeMap::new())?;
-            let writer = self.store.epoch_writer(name(id)).map_err(|error| unwritten(id, error))?;
-            write_epoch(id, writer, record, taken)
-        })
+        match self.not_in_file(id) {
+            Some(partition) => {
+                info!(?id, %partition, "maps: an epoch is written again, with partitions that came here since");
+                self.flush_again(id, record)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has_file(&self, id: SnapshotId) -> bool {
+        self.store.epochs().iter().any(|info| info.id == name(id))
+    }
+
+    /// A copy that counts here and that the file of an epoch does not name.
+    fn not_in_file(&self, id: SnapshotId) -> Option<PartitionId> {
+        let counting = self.counting();
+        let flushes = lock(&self.flushes);
+        let named = flushes.finished.get(&id).map(|file| &file.partitions);
+        counting.into_iter().find(|partition| !named.is_some_and(|named| named.contains(partition)))
+    }
+
+    /// Partitions of which this member's copy counts.
+    fn counting(&self) -> Vec<PartitionId> {
+        let (machine, me) = (self.cluster.machine(), self.me());
+        let counts = |role| matches!(role, Role::Primary | Role::Backup { synced: true });
+        let entries = machine.table.entries();
+        entries.filter(|(_, entry)| counts(jet_map::fence::role(entry, me))).map(|(partition, _)| partition).collect()
     }
 
     /// Writes an epoch again, in place of its file: partitions came here since that was written.
-    pub(super) fn flush_again(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
+    fn flush_again(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         self.flush_with(id, record, |record| {
             let old = self.store.epochs().into_iter().find(|info| info.id == name(id));
             let (_, kept) = self.read_file(id).map_err(|why| unwritten(id, why))?;
             let taken = self.take_parts(id, kept)?;
             let writer = self.store.epoch_writer_again(name(id)).map_err(|error| unwritten(id, error))?;
-            write_epoch(id, writer, record, taken)?;
+            let written = write_epoch(id, writer, record, taken)?;
             if let Some(Err(error)) = old.map(|old| self.store.drop_replaced(&old)) {
                 debug!(%error, ?id, "maps: the file that was replaced stays for now");
             }
-            Ok(())
+            Ok(written)
         })
     }
 
@@ -94,7 +127,7 @@ impl Shared {
         &self,
         id: SnapshotId,
         record: SnapshotRecord,
-        write: impl FnOnce(&SnapshotRecord) -> Result<(), FlushError>,
+        write: impl FnOnce(&SnapshotRecord) -> Result<BTreeSet<PartitionId>, FlushError>,
     ) -> Result<(), FlushError> {
         if !lock(&self.flushes).in_flight.insert(id.job) {
             return Err(FlushError::InFlight { job: id.job });
@@ -102,33 +135,22 @@ impl Shared {
         let result = write(&record);
         let mut flushes = lock(&self.flushes);
         flushes.in_flight.remove(&id.job);
-        if result.is_ok() {
-            flushes.finished.insert(id, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
-        }
-        result
+        result.map(|partitions| drop(flushes.finished.insert(id, File { report: reported(id, record), partitions })))
     }
 
-    /// The parts of every replica that counts here; `kept`: what a file has of partitions that RAM dropped.
+    /// The parts of every copy that counts here, and whatever else the file has.
     fn take_parts(
         &self,
         id: SnapshotId,
         mut kept: BTreeMap<PartitionId, PartitionEpoch>,
-    ) -> Result<Vec<(PartitionId, PartitionEpoch)>, FlushError> {
-        let machine = self.cluster.machine();
-        let mut taken = Vec::new();
-        for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
-            let role = jet_map::fence::role(entry, self.me());
-            if matches!(role, Role::Primary | Role::Backup { synced: true }) {
-                let here = cell.state().replica.begin_epoch(id)?;
-                let known = kept.remove(&cell.partition).filter(|_| here.parts.is_empty());
-                taken.push((cell.partition, known.unwrap_or(here)));
-            }
+    ) -> Result<BTreeMap<PartitionId, PartitionEpoch>, FlushError> {
+        let mut taken = BTreeMap::new();
+        for partition in self.counting() {
+            let here = self.cell(partition)?.state().replica.begin_epoch(id)?;
+            taken.insert(partition, chosen(partition, here, kept.remove(&partition))?);
         }
-        // Every partition of a job has a part in every snapshot: where there is none, it was dropped meanwhile.
-        if let Some((partition, _)) = taken.iter().find(|(_, epoch)| epoch.parts.is_empty()) {
-            let why = format!("its parts of partition {partition} are not here any more; choose a newer one");
-            return Err(FlushError::Store { id, why });
-        }
+        // What is held here no more may be in no other file yet.
+        taken.extend(kept);
         lock(&self.flushes).taken.insert(id.job, id);
         Ok(taken)
     }
@@ -159,7 +181,7 @@ impl Shared {
         });
     }
 
-    /// Newest committed snapshots of jobs at home here as primary; all finished ones on this disk.
+    /// Newest committed snapshots of jobs at home here as primary; those on this disk that have every copy that counts here.
     pub fn epoch_reports(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
         let mut committed: BTreeMap<JobId, EpochReport> = BTreeMap::new();
         for cell in self.cells() {
@@ -174,10 +196,13 @@ impl Shared {
                     digest: Digest(commit.digest.clone()),
                     table_version: commit.table_version,
                 };
-                committed.insert(id.job, EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record });
+                committed.insert(id.job, reported(*id, record));
             }
         }
-        (committed.into_values().collect(), lock(&self.flushes).finished.values().cloned().collect())
+        let counting = self.counting();
+        let flushes = lock(&self.flushes);
+        let whole = flushes.finished.values().filter(|file| counting.iter().all(|p| file.partitions.contains(p)));
+        (committed.into_values().collect(), whole.map(|file| file.report.clone()).collect())
     }
 
     /// While loading: what finished epochs have, into the replicas that they belong to. Of a snapshot that is durable
@@ -199,10 +224,10 @@ impl Shared {
             }
             match self.read_file(id) {
                 Ok((record, files)) => {
+                    let partitions = files.keys().copied().collect();
                     self.load_files(files, sinks, parts);
                     if let Some(record) = record.filter(|_| parts) {
-                        let report = EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record };
-                        lock(&self.flushes).finished.insert(id, report);
+                        lock(&self.flushes).finished.insert(id, File { report: reported(id, record), partitions });
                     }
                 }
                 Err(why) => warn!(?id, %why, "maps: an epoch cannot be read"),
@@ -289,16 +314,45 @@ fn write_epoch(
     id: SnapshotId,
     mut writer: EpochWriter,
     record: &SnapshotRecord,
-    taken: Vec<(PartitionId, PartitionEpoch)>,
-) -> Result<(), FlushError> {
+    taken: BTreeMap<PartitionId, PartitionEpoch>,
+) -> Result<BTreeSet<PartitionId>, FlushError> {
     let record = serde_json::to_vec(record).map_err(|error| unwritten(id, error))?;
     writer.put(RECORD_VERTEX, 0, &record).map_err(|error| unwritten(id, error))?;
-    for (partition, epoch) in taken {
+    for (partition, epoch) in &taken {
         for (vertex, bytes) in epoch.to_parts() {
             writer.put(vertex, partition.0, &bytes).map_err(|error| unwritten(id, error))?;
         }
     }
-    writer.finish().map(|_| ()).map_err(|error| unwritten(id, error))
+    writer.finish().map_err(|error| unwritten(id, error))?;
+    Ok(taken.into_keys().collect())
+}
+
+/// What of a partition goes to the file: what that has already, unless it was written before the sinks had published.
+fn chosen(
+    partition: PartitionId,
+    here: PartitionEpoch,
+    kept: Option<PartitionEpoch>,
+) -> Result<PartitionEpoch, FlushError> {
+    let (id, published) = (here.id, Some(here.id.point()));
+    match kept {
+        // Every partition of a job has a part in every snapshot: where there is none, it was dropped meanwhile.
+        None if here.parts.is_empty() => {
+            Err(unwritten(id, format!("its parts of partition {partition} are not here any more; choose a newer one")))
+        }
+        None => Ok(here),
+        Some(kept) if !here.parts.is_empty() && here.parts != kept.parts => {
+            let why = format!(
+                "RAM and the file differ in partition {partition}; the file stays as it is, wait for a newer snapshot"
+            );
+            Err(unwritten(id, why))
+        }
+        Some(kept) if kept.marker >= published || here.marker < published => Ok(kept),
+        Some(kept) => Ok(PartitionEpoch { parts: kept.parts, commit: kept.commit.or(here.commit), ..here }),
+    }
+}
+
+fn reported(id: SnapshotId, record: SnapshotRecord) -> EpochReport {
+    EpochReport { job: id.job, execution: id.execution, epoch: id.epoch, record }
 }
 
 pub(super) fn name(id: SnapshotId) -> EpochId {

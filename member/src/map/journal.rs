@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jet_core::{Epoch, ExecutionId, JobId, PartitionId, Version};
 use jet_hotstore::{Appended, Base, Record, Space, Store};
 use jet_map::journal::Logged;
-use jet_map::{LogRecord, Place, Point};
+use jet_map::{LogRecord, Mark, Place, Point};
 use tracing::{info, warn};
 
 use super::cell::{Cell, OnDisk, State};
@@ -21,10 +21,14 @@ use crate::store::version_to_store;
 
 /// Name of the space with markers; no map of a user has it.
 pub const MARKERS: &str = "\0sink-markers";
+/// Name of the space with what is later than files; no map of a user has it.
+pub const LATER: &str = "\0later-than-files";
 /// Bytes of one piece of a rewrite.
 const PIECE_BYTES: usize = 256 << 10;
 /// A rewrite waits this long for room in the log's queue before it looks again.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// A log that failed is begun anew at most so often.
+const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Partitions that are behind are looked for at least so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -63,12 +67,38 @@ fn point_bytes(point: Point) -> Bytes {
     Bytes::from([point.0.0.to_le_bytes(), point.1.0.to_le_bytes()].concat())
 }
 
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn point(value: &[u8]) -> Option<Point> {
+    let (execution, epoch) = value.split_at_checked(8)?;
+    Some((ExecutionId(number(execution)?), Epoch(number(epoch)?)))
+}
+
 /// Reads a marker back.
 pub fn marker(key: &[u8], value: &[u8]) -> Option<LogRecord> {
-    let number = |bytes: &[u8]| Some(u64::from_le_bytes(bytes.try_into().ok()?));
-    let (execution, epoch) = value.split_at_checked(8)?;
-    let point = (ExecutionId(number(execution)?), Epoch(number(epoch)?));
-    Some(LogRecord::Marker { job: JobId(number(key)?), point })
+    Some(LogRecord::Marker { job: JobId(number(key)?), point: point(value)? })
+}
+
+/// A mark as a key: job, length of the map's name, the name, then 1 and a key, or 0.
+fn mark_bytes(mark: &Mark) -> Bytes {
+    let name = mark.map.as_bytes();
+    let mut bytes = [&mark.job.0.to_le_bytes()[..], &(name.len() as u64).to_le_bytes(), name].concat();
+    bytes.push(u8::from(mark.key.is_some()));
+    bytes.extend(mark.key.iter().flatten());
+    Bytes::from(bytes)
+}
+
+/// Reads back what is later than files.
+pub fn later(key: &[u8], value: &[u8]) -> Option<LogRecord> {
+    let (job, rest) = key.split_at_checked(8)?;
+    let (length, rest) = rest.split_at_checked(8)?;
+    let (name, rest) = rest.split_at_checked(usize::try_from(number(length)?).ok()?)?;
+    let (keyed, key) = rest.split_first()?;
+    let key = (*keyed == 1).then(|| Bytes::copy_from_slice(key));
+    let mark = Mark { job: JobId(number(job)?), map: String::from_utf8(name.to_vec()).ok()?, key };
+    Some(LogRecord::Later { mark, before: point(value)? })
 }
 
 impl Shared {
@@ -86,6 +116,10 @@ impl Shared {
                 Bytes::copy_from_slice(&job.0.to_le_bytes()),
                 point_bytes(point),
             ),
+            LogRecord::Later { mark, before } => {
+                Record::put(space(LATER), partition.0, version, mark_bytes(&mark), point_bytes(before))
+            }
+            LogRecord::NoLater { mark } => Record::remove(space(LATER), partition.0, version, mark_bytes(&mark)),
             LogRecord::Rewrite => Record::rewrite(partition.0, Base::Broken),
             LogRecord::Complete => Record::complete(partition.0, version),
         }
@@ -157,7 +191,7 @@ impl Shared {
 
     fn end_rewrite(&self, cell: &Cell, state: &mut State) -> Piece {
         let version = state.replica.version();
-        let mut last: Vec<_> = state.replica.content().markers_as_records().map(|record| (record, true)).collect();
+        let mut last: Vec<_> = state.replica.content().behind_entries().map(|record| (record, true)).collect();
         last.push((LogRecord::Complete, false));
         for (record, copied) in last {
             let record = self.record(cell.partition, Logged { version, record });
@@ -217,13 +251,23 @@ impl State {
 pub fn keep_in_step(shared: &Arc<Shared>) {
     let weak = Arc::downgrade(shared);
     tokio::spawn(async move {
+        let mut retried: Option<Instant> = None;
         loop {
             let Some(shared) = weak.upgrade() else { return };
             let _ = tokio::time::timeout(LOOK_EVERY, shared.behind.notified()).await;
             if !shared.store_is_open() {
                 continue;
             }
+            let retries =
+                retried.is_none_or(|last| last.elapsed() >= RETRY_EVERY) && shared.store.health().failure.is_some();
+            if retries {
+                retried = Some(Instant::now());
+            }
             let done = tokio::task::spawn_blocking(move || {
+                if retries {
+                    shared.retry_failed_log();
+                }
+                shared.log_what_is_durable();
                 let behind: Vec<_> = shared.cells_behind();
                 for cell in &behind {
                     shared.rewrite(cell, Base::Broken);
@@ -241,6 +285,17 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
 }
 
 impl Shared {
+    /// What could not be written goes to a new file; what failed once is not synced a second time.
+    pub(super) fn retry_failed_log(&self) {
+        let Some(failure) = self.store.health().failure else { return };
+        match self.store.retry_in_new_file() {
+            Ok(()) => info!(?failure, "maps: the log failed and goes on in a new file"),
+            Err(error) => {
+                warn!(?failure, %error, "maps: the log failed, and a new file could not be begun; tried again")
+            }
+        }
+    }
+
     /// Partitions whose log has much that is dead are written again, so that the log stays bounded.
     fn collect_garbage(&self) {
         let cells = self.cells();

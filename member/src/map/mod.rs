@@ -75,6 +75,8 @@ struct Shared {
     /// A partition is behind on disk.
     behind: Notify,
     flushes: Mutex<Flushes>,
+    /// Held by who gives a snapshot back.
+    restoring: tokio::sync::Mutex<()>,
     finality: Mutex<Finality>,
 }
 
@@ -86,8 +88,6 @@ struct Known {
     ended: BTreeSet<jet_core::JobId>,
     /// RAM has what lies in the store.
     loaded: bool,
-    /// Snapshots of which a partition led here was given some parts of a file and not yet all.
-    in_pieces: BTreeSet<(SnapshotId, PartitionId)>,
     /// The last machine that was carried out whole.
     carried: jet_core::LogIndex,
     /// The store takes what changes in RAM, or did.
@@ -113,6 +113,7 @@ impl MapService {
             copying: Semaphore::new(COPIES_AT_A_TIME),
             behind: Notify::new(),
             flushes: Mutex::default(),
+            restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),
         });
         for lane in [Lane::Data, Lane::Copies] {
@@ -188,6 +189,17 @@ fn installs(state: &ClusterState) -> bool {
 /// Everything of a job: what an ended one has published is nobody's to take back.
 fn all_of(job: jet_core::JobId) -> jet_map::SnapshotId {
     jet_map::SnapshotId { job, execution: jet_core::ExecutionId(u64::MAX), epoch: jet_core::Epoch(u64::MAX) }
+}
+
+/// Every epoch of which the log is to have the sink writes.
+fn durable(machine: &Machine) -> impl Iterator<Item = jet_map::SnapshotId> + '_ {
+    // Not while stores are being read: nothing is to be taken from them then.
+    let runs = machine.state.runs();
+    machine.jobs.values().filter_map(move |job| match &job.durable {
+        _ if job.ended() => runs.then(|| all_of(job.id)),
+        Some(durable) => Some(SnapshotId { job: job.id, execution: durable.execution, epoch: durable.epoch }),
+        None => None,
+    })
 }
 
 fn newly_durable(known: &mut BTreeMap<jet_core::JobId, Point>, machine: &Machine) -> Vec<jet_map::SnapshotId> {

@@ -51,26 +51,28 @@ impl Maps for MapService {
         self.shared.cells().iter().map(version).map(|v| (v > Version::default()).then_some(v)).collect()
     }
 
-    fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>> {
+    fn contents(&self) -> BoxFuture<'static, Result<Vec<PartitionContent>, String>> {
         let shared = self.shared.clone();
         Box::pin(async move {
             let machine = shared.cluster.machine();
-            let seals = matches!(machine.state, ClusterState::Passive { held_by: Some(_) }) && shared.store_is_open();
-            if seals && let Err(why) = shared.settle_disk().await {
-                // No content is claimed that the disk does not have: the seal is refused, and the reason stands here.
-                warn!(%why, "maps: the disk cannot be brought to what RAM holds");
-                return Vec::new();
+            if matches!(machine.state, ClusterState::Passive { held_by: Some(_) }) && shared.store_is_open() {
+                // No content is claimed that the disk does not have.
+                shared.settle_disk().await.map_err(|why| format!("the disk is not at what RAM holds: {why}"))?;
             }
             if matches!(machine.state, ClusterState::InTransition { .. }) {
+                shared.make_whole(&machine).await.map_err(|refusal| refusal.to_string())?;
                 let early = shared.clone();
                 tokio::spawn(async move {
                     if let Err(why) = early.settle_disk().await {
                         warn!(%why, "maps: the disk is not yet at what RAM holds");
                     }
                 });
+                if let Some(why) = shared.not_whole(&machine) {
+                    return Err(why);
+                }
             }
             let digesting = tokio::task::spawn_blocking(move || shared.held(&machine));
-            digesting.await.unwrap_or_default()
+            digesting.await.map_err(|error| error.to_string())
         })
     }
 

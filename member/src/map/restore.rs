@@ -1,21 +1,24 @@
 //! A snapshot that a job goes on from: back to its places, from RAM or from epoch files, here or elsewhere.
 //!
 //! Law: what is taken back names the execution that goes on and is refused once that, or a later one, has left anything;
-//! a file gives its sink writes where they are missing and nowhere else; who is told to end takes nothing more back.
-//! Must not know: what parts mean.
+//! a file gives its sink writes where they are missing and nowhere else; parts that are given back are no snapshot until
+//! all of them are there; who is told to end takes nothing more back. Must not know: what parts mean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jet_core::{ExecutionId, MemberId, PartitionId};
+use jet_core::{ExecutionId, JobId, Machine, MemberId, PartitionId};
 use jet_map::wire::{Request, Response};
 use jet_map::{Op, PartitionEpoch, Refusal, Requester, SnapshotId};
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
+use super::calls::FIND_WITHIN;
 use super::cell::Cell;
 use super::epochs::name;
-use super::{MapService, Shared, lock};
+use super::load::counted;
+use super::{MapService, Shared};
 
 /// What came back of a snapshot to this member's partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +40,13 @@ impl Restored {
     }
 }
 
+/// What of a snapshot a partition lacks in RAM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Lacks {
+    parts: bool,
+    sinks: bool,
+}
+
 /// This member's own file of the snapshot, read when it is first needed.
 type OwnFile = Option<BTreeMap<PartitionId, PartitionEpoch>>;
 
@@ -50,21 +60,66 @@ impl MapService {
         by: ExecutionId,
         ended: impl Fn() -> bool,
     ) -> Result<Restored, Refusal> {
+        let _alone = self.shared.restoring.lock().await;
         let (mut restored, mut own) = (Restored::default(), None);
         for cell in self.shared.cells() {
             if ended() {
                 return Err(Refusal::NotNow { what: "the generation is over".into() });
             }
             if cell.state().lead.is_some() {
-                self.restore_cell(&cell, id, by, &mut own, &mut restored).await?;
+                self.shared.restore_op(cell.partition, Op::CutBack { id, by }).await?;
+                self.shared.give_back(&cell, id, by, &mut own, &mut restored).await?;
             }
         }
         debug!(?id, %by, ?restored, "maps: snapshot in place");
         Ok(restored)
     }
+}
 
-    async fn restore_cell(
-        &self,
+impl Shared {
+    /// Gives the partitions that this member leads what RAM lacks of the snapshots that count, of jobs that do not run:
+    /// nobody else does, and no seal is made without it.
+    pub(super) async fn make_whole(self: &Arc<Self>, machine: &Machine) -> Result<(), Refusal> {
+        let runs = |job: JobId| machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| run.job == job);
+        for id in counted(machine).into_iter().filter(|id| !runs(id.job)) {
+            let Some(by) = machine.jobs.get(&id.job).map(|job| job.execution.next()) else { continue };
+            let lacking = |cell: &Arc<Cell>| {
+                let state = cell.state();
+                state.lead.is_some() && state.replica.content().whole(id).is_none()
+            };
+            let lacking: Vec<_> = self.cells().into_iter().filter(lacking).collect();
+            if lacking.is_empty() {
+                continue;
+            }
+            let _alone = self.restoring.lock().await;
+            let (mut restored, mut own) = (Restored::default(), None);
+            for cell in lacking {
+                self.give_back(&cell, id, by, &mut own, &mut restored).await?;
+            }
+            info!(?id, ?restored, "maps: the snapshot of a job that does not run is in place");
+        }
+        Ok(())
+    }
+
+    /// A snapshot that counts and of which a copy held here is not whole in RAM, in words.
+    pub(super) fn not_whole(&self, machine: &Machine) -> Option<String> {
+        let (counted, held) = (counted(machine), machine.table.held_by(self.cluster.me()));
+        let cells = self.cells();
+        counted.into_iter().find_map(|id| {
+            let lacks = |partition: &&PartitionId| {
+                let cell = cells.get(usize::from(partition.0));
+                cell.is_none_or(|cell| cell.state().replica.content().whole(id).is_none())
+            };
+            let partition = held.iter().find(lacks)?;
+            Some(format!(
+                "the snapshot of job {} (execution {}, epoch {}) is not whole in RAM: partition {partition} lacks its parts, and no file of a member that is here has them; resume or cancel the job",
+                id.job, id.execution, id.epoch
+            ))
+        })
+    }
+
+    async fn give_back(
+        self: &Arc<Self>,
         cell: &Cell,
         id: SnapshotId,
         by: ExecutionId,
@@ -72,48 +127,55 @@ impl MapService {
         restored: &mut Restored,
     ) -> Result<(), Refusal> {
         let partition = cell.partition;
-        self.restore_op(partition, Op::CutBack { id, by }).await?;
-        if !self.shared.lacks(cell, id, restored) {
+        let lacks = self.lacks(cell, id, restored);
+        if lacks == Lacks::default() {
             return Ok(());
         }
         if own.is_none() {
-            *own = Some(self.shared.own_file(id).await);
+            *own = Some(self.own_file(id).await);
         }
         let found = own.as_mut().and_then(|files| files.remove(&partition));
         let file = match found {
-            None => self.shared.find_epoch(partition, id).await,
+            None => self.find_epoch(partition, id).await,
             found => found,
         };
         let Some(file) = file else { return Ok(()) };
-        restored.from_disk += 1;
-        restored.count(file.parts.values());
-        // Until all of them are there, what is in RAM is no snapshot, whoever looks next.
-        lock(&self.shared.known).in_pieces.insert((id, partition));
-        for ((vertex, part), bytes) in file.parts {
-            self.restore_op(partition, Op::SnapshotPart { id, vertex, part, bytes }).await?;
+        if lacks.parts {
+            restored.from_disk += 1;
+            restored.count(file.parts.values());
+            self.restore_op(partition, Op::RestoreBegin { id, by }).await?;
+            for ((vertex, part), bytes) in file.parts {
+                self.restore_op(partition, Op::SnapshotPart { id, vertex, part, bytes }).await?;
+            }
+            self.restore_op(partition, Op::RestoreEnd { id, by }).await?;
         }
-        lock(&self.shared.known).in_pieces.remove(&(id, partition));
         if file.marker.is_some_and(|marker| marker >= id.point()) {
             self.restore_op(partition, Op::SinkRestore { id, by, writes: file.writes }).await?;
         }
         Ok(())
     }
 
-    async fn restore_op(&self, partition: PartitionId, op: Op) -> Result<(), Refusal> {
-        self.invoke(partition, Requester::Job, op).await.map(|_| ())
+    /// Here and nowhere else: another primary looks for itself at what it has.
+    async fn restore_op(self: &Arc<Self>, partition: PartitionId, op: Op) -> Result<(), Refusal> {
+        let deadline = Instant::now() + FIND_WITHIN;
+        loop {
+            match self.invoke_here(partition, Requester::Job, op.clone()).await {
+                Err(Refusal::Busy { .. } | Refusal::NotLoaded { .. }) if Instant::now() < deadline => {
+                    self.pause().await
+                }
+                result => return result.map(|_| ()),
+            }
+        }
     }
-}
 
-impl Shared {
-    /// Whether a file has to give something of it. What was not read from the store has every sink write that counts.
-    fn lacks(&self, cell: &Cell, id: SnapshotId, restored: &mut Restored) -> bool {
-        let in_pieces = lock(&self.known).in_pieces.contains(&(id, cell.partition));
+    /// What a file has to give of it. What was not read from a store has every sink write that counts.
+    fn lacks(&self, cell: &Cell, id: SnapshotId, restored: &mut Restored) -> Lacks {
         let state = cell.state();
         let content = state.replica.content();
-        let sinks = content.markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
-        let parts = content.snapshots.get(&id).filter(|_| !in_pieces && (sinks || !state.from_store));
+        let published = content.markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
+        let parts = content.whole(id);
         restored.count(parts.into_iter().flat_map(BTreeMap::values));
-        parts.is_none()
+        Lacks { parts: parts.is_none(), sinks: content.from_store && !published }
     }
 
     /// All that this member's file has of a snapshot.

@@ -81,6 +81,8 @@ impl Shared {
                 // What the log has leads to the content that was replaced; it is written whole behind the call.
                 state.on_disk = OnDisk::Behind;
                 state.from_store = false;
+                // The copy may be of a moment before something became durable that this member has seen meanwhile.
+                state.log_what_is_durable(self, partition, &self.cluster.machine());
                 drop(state);
                 self.behind.notify_one();
                 Ok(Response::At(version))

@@ -11,9 +11,10 @@ use jet_map::SnapshotId;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::cell::State;
 use super::epochs::FlushError;
 use super::load::counted;
-use super::{Shared, all_of};
+use super::{Shared, all_of, durable};
 
 /// A seal waits this long for partitions and epochs that are behind.
 const SETTLE_WITHIN: Duration = Duration::from_secs(120);
@@ -25,6 +26,11 @@ impl Shared {
     pub async fn settle_disk(self: &Arc<Self>) -> Result<(), String> {
         let deadline = Instant::now() + SETTLE_WITHIN;
         let machine = self.cluster.machine();
+        if let Some(why) = self.not_whole(&machine) {
+            return Err(why);
+        }
+        let shared = self.clone();
+        tokio::task::spawn_blocking(move || shared.retry_failed_log()).await.map_err(|error| error.to_string())?;
         for id in counted(&machine) {
             if let Some(record) = record_of(&machine, id.job) {
                 self.settle_epoch(id, record, deadline).await?;
@@ -79,10 +85,7 @@ impl Shared {
 
     /// A file that has what is held here of a snapshot. Blocks.
     fn cover(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
-        self.flush_epoch(id, record.clone())?;
-        let Some(partition) = self.uncovered(id)? else { return Ok(()) };
-        info!(?id, %partition, "maps: an epoch is written again, with partitions that came here since");
-        self.flush_again(id, record)?;
+        self.flush_epoch(id, record)?;
         match self.uncovered(id)? {
             Some(partition) => {
                 let why = format!(
@@ -107,6 +110,15 @@ impl Shared {
         }))
     }
 
+    /// Sink writes of everything that is durable go to the log, also where they came by a copy that was made before.
+    pub(super) fn log_what_is_durable(&self) {
+        let machine = self.cluster.machine();
+        for cell in self.cells() {
+            let mut state = cell.state();
+            state.log_what_is_durable(self, cell.partition, &machine);
+        }
+    }
+
     /// Sink writes up to this snapshot go to the log.
     pub(super) fn log_sinks(&self, id: SnapshotId) {
         for cell in self.cells() {
@@ -127,6 +139,18 @@ impl Shared {
             let pending = content.pending.held().find_map(|(_, _, held)| held.writes.first().map(|(id, _)| id.job));
             marker.map(|(job, _)| *job).or(pending)
         })
+    }
+}
+
+impl State {
+    /// Under the lock of its cell.
+    pub(super) fn log_what_is_durable(&mut self, shared: &Shared, partition: PartitionId, machine: &Machine) {
+        for id in durable(machine) {
+            if self.replica.content().to_be_logged(id).is_some() {
+                let log = self.replica.durable(id);
+                self.log(shared, partition, log);
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use jet_core::{
     Boot, Command, Digest, Epoch, FoundingId, Generation, Guarantee, Job, JobId, Outcome, SnapshotRecord, SnapshotRef,
     StoreReport, apply,
 };
+use jet_hotstore::{Disk, OsDisk};
 use jet_map::{CommitRecord, Op, Requester, SinkDelta, SnapshotId, home_of_job};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -28,9 +29,13 @@ use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::ports::Maps;
 use crate::store::Keeper;
 
+mod files;
+
 const PARTITIONS: u16 = 3;
 const JOB: JobId = JobId(1);
 const SINK: u32 = 2;
+/// Name of a thread that reads a machine which is of long ago when it comes to use it.
+const HELD_UP: &str = "held up";
 /// Long enough for another thread to get to the lock that it is to wait at.
 const A_WHILE: Duration = Duration::from_millis(500);
 
@@ -61,7 +66,7 @@ struct Known {
     machine: Mutex<Arc<Machine>>,
     me: jet_core::MemberId,
     boot: Boot,
-    /// Runs once, after the machine was read by who asked and before it is handed over.
+    /// Runs once, after the machine was read on the thread of this name and before it is handed over.
     held_up: Mutex<Option<Hook>>,
 }
 
@@ -72,8 +77,8 @@ impl Cluster for Known {
 
     fn machine(&self) -> Arc<Machine> {
         let machine = lock(&self.machine).clone();
-        let hook = lock(&self.held_up).take();
-        if let Some(hook) = hook {
+        let here = std::thread::current().name() == Some(HELD_UP);
+        if let Some(hook) = here.then(|| lock(&self.held_up).take()).flatten() {
             hook();
         }
         machine
@@ -106,8 +111,12 @@ pub(crate) struct World {
 impl World {
     /// Founded, generation 1 open.
     fn founded() -> Self {
+        Self::founded_on(Arc::new(OsDisk))
+    }
+
+    fn founded_on(disk: Arc<dyn Disk>) -> Self {
         let dir = TempDir::new().unwrap();
-        let world = Self::start(dir, Arc::default());
+        let world = Self::start_on(disk, dir, Arc::default());
         let founding = Uuid::from_u128(7);
         world.keeper.record_founded(founding, 0).unwrap();
         let entry = RosterEntry { ordinal: 0, boot: world.cluster.boot, volume_id: "v".into(), log_line: 1 };
@@ -142,7 +151,11 @@ impl World {
     }
 
     fn start(dir: TempDir, machine: Arc<Machine>) -> Self {
-        let keeper = Arc::new(Keeper::open(dir.path(), Some("v".into())).unwrap());
+        Self::start_on(Arc::new(OsDisk), dir, machine)
+    }
+
+    fn start_on(disk: Arc<dyn Disk>, dir: TempDir, machine: Arc<Machine>) -> Self {
+        let keeper = Arc::new(Keeper::open_on(disk, dir.path(), Some("v".into())).unwrap());
         let (me, boot) = (keeper.member(), keeper.boot());
         let cluster = Arc::new(Known { machine: Mutex::new(machine), me, boot, held_up: Mutex::default() });
         let maps = MapService::new(no_net(me.0, boot.0), keeper.store(), cluster.clone(), decode);
@@ -379,10 +392,11 @@ async fn no_record_is_committed_behind_a_report_that_was_final() {
         may_go_on.recv().unwrap();
     }));
     let writing = world.clone();
-    let commit = std::thread::spawn(move || {
+    let commit = std::thread::Builder::new().name(HELD_UP.into()).spawn(move || {
         let cell = writing.maps.shared.cell(home_of_job(JOB, PARTITIONS)).unwrap();
         cell.order(&writing.maps.shared, Op::SnapshotCommit(record)).is_ok()
     });
+    let commit = commit.unwrap();
     is_judged.recv().unwrap();
     world.falls();
     let applied = lock(&world.cluster.machine).applied;

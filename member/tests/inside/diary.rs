@@ -101,7 +101,7 @@ impl Maps for Diary {
         self.maps.versions()
     }
 
-    fn contents(&self) -> BoxFuture<'static, Vec<PartitionContent>> {
+    fn contents(&self) -> BoxFuture<'static, Result<Vec<PartitionContent>, String>> {
         self.maps.contents()
     }
 

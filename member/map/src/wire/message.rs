@@ -9,6 +9,7 @@ use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
 };
 use super::query::{QueryReplyWire, QueryWire};
+use crate::later::Mark;
 use crate::op::Acknowledged;
 use crate::sink::Held;
 use crate::{
@@ -241,11 +242,29 @@ enum Item {
     Held(HeldItemWire),
     #[prost(message, tag = "6")]
     Floor(MarkerItemWire),
+    #[prost(message, tag = "7")]
+    Later(LaterItemWire),
+    #[prost(message, tag = "8")]
+    Partial(SnapshotIdWire),
+    #[prost(bool, tag = "9")]
+    FromStore(bool),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LaterItemWire {
+    #[prost(uint64, tag = "1")]
+    job: u64,
+    #[prost(string, tag = "2")]
+    map: String,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    key: Option<Bytes>,
+    #[prost(message, optional, tag = "4")]
+    before: Option<PointWire>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ItemWire {
-    #[prost(oneof = "Item", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Item", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     item: Option<Item>,
 }
 
@@ -273,6 +292,14 @@ impl From<CopyItem> for ItemWire {
             CopyItem::Floor { job, point } => {
                 Item::Floor(MarkerItemWire { job: job.0, point: Some(point.into()), on_disk: None })
             }
+            CopyItem::Later { mark, before } => Item::Later(LaterItemWire {
+                job: mark.job.0,
+                map: mark.map,
+                key: mark.key,
+                before: Some(before.into()),
+            }),
+            CopyItem::Partial(id) => Item::Partial(id.into()),
+            CopyItem::FromStore => Item::FromStore(true),
         };
         ItemWire { item: Some(item) }
     }
@@ -302,6 +329,12 @@ impl ItemWire {
             Item::Floor(w) => {
                 CopyItem::Floor { job: JobId(w.job), point: w.point.ok_or_else(|| missing("point"))?.into() }
             }
+            Item::Later(w) => CopyItem::Later {
+                mark: Mark { job: JobId(w.job), map: w.map, key: w.key },
+                before: w.before.ok_or_else(|| missing("point"))?.into(),
+            },
+            Item::Partial(id) => CopyItem::Partial(id.into()),
+            Item::FromStore(_) => CopyItem::FromStore,
         })
     }
 }

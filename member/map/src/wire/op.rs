@@ -248,12 +248,16 @@ enum Kind {
     SinkRestore(SinkWire),
     #[prost(message, tag = "11")]
     CutBack(CutWire),
+    #[prost(message, tag = "12")]
+    RestoreBegin(CutWire),
+    #[prost(message, tag = "13")]
+    RestoreEnd(CutWire),
 }
 
 /// See [`Op`].
 #[derive(Clone, PartialEq, Message)]
 pub struct OpWire {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     kind: Option<Kind>,
 }
 
@@ -281,6 +285,8 @@ impl From<Op> for OpWire {
                 Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes, by: by.0 })
             }
             Op::CutBack { id, by } => Kind::CutBack(CutWire { id: Some(id.into()), by: by.0 }),
+            Op::RestoreBegin { id, by } => Kind::RestoreBegin(CutWire { id: Some(id.into()), by: by.0 }),
+            Op::RestoreEnd { id, by } => Kind::RestoreEnd(CutWire { id: Some(id.into()), by: by.0 }),
         };
         OpWire { kind: Some(kind) }
     }
@@ -308,6 +314,8 @@ impl OpWire {
                 Op::SinkRestore { id: named(w.id)?, by: ExecutionId(w.by), writes }
             }
             Kind::CutBack(w) => Op::CutBack { id: named(w.id)?, by: ExecutionId(w.by) },
+            Kind::RestoreBegin(w) => Op::RestoreBegin { id: named(w.id)?, by: ExecutionId(w.by) },
+            Kind::RestoreEnd(w) => Op::RestoreEnd { id: named(w.id)?, by: ExecutionId(w.by) },
         })
     }
 }
