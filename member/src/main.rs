@@ -1,4 +1,4 @@
-//! The `jet-member` program: one member until SIGTERM or SIGINT.
+//! The `jet-member` program: one member until SIGTERM or SIGINT, or until consensus breaks down in it.
 //!
 //! Law: configuration that is not understood ends the program with the sentence; a refused store does not. Must not
 //! know: what a member does.
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the member cannot start");
+            tracing::error!(%error, "the member cannot go on");
             ExitCode::FAILURE
         }
     }
@@ -34,13 +34,18 @@ fn run(settings: Settings) -> Result<(), String> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("no signals: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("no signals: {e}"))?;
         let member = Member::start(settings, MAKE).await.map_err(|e| e.to_string())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let broken = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+            () = member.broken_down() => true,
+        };
+        if broken {
+            tracing::error!("consensus has broken down; this process ends in order, and the next one goes on");
+        } else {
+            tracing::info!("asked to end");
         }
-        tracing::info!("asked to end");
         member.end().await;
-        Ok(())
+        if broken { Err("consensus has broken down".to_owned()) } else { Ok(()) }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ended

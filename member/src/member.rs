@@ -130,6 +130,14 @@ impl Member {
         running.node.stop().await;
     }
 
+    /// Returns when this process takes part no more and only a new one would; its data is as good as it was.
+    pub async fn broken_down(&self) {
+        match &self.running {
+            Ok(running) => running.node.broken_down().await,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// The namespace in certificates.
     pub fn namespace(&self) -> &str {
         &self.settings.namespace

@@ -14,5 +14,7 @@ mod lanes;
 #[path = "world/pki.rs"]
 #[allow(dead_code)]
 mod pki;
+#[path = "world/ports.rs"]
+mod ports;
 #[path = "inside/wires.rs"]
 mod wires;

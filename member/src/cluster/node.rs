@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::consensus::types::Voter;
 use super::consensus::wire::Letter;
@@ -44,6 +44,7 @@ pub struct Node {
     keeper: Arc<Keeper>,
     permit_source: PermitSource,
     consensus: OnceLock<Consensus>,
+    broken: Notify,
     starting: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
     machine: watch::Sender<Arc<Machine>>,
@@ -65,6 +66,7 @@ impl Node {
             keeper,
             permit_source,
             consensus: OnceLock::new(),
+            broken: Notify::new(),
             starting: tokio::sync::Mutex::new(()),
             presence: Mutex::default(),
             machine: watch::Sender::new(Arc::default()),
@@ -112,8 +114,18 @@ impl Node {
                 }
             }
         });
+        let (node, broken_down) = (self.clone(), consensus.broken_down());
+        tokio::spawn(async move {
+            broken_down.await;
+            node.broken.notify_one();
+        });
         let _ = self.consensus.set(consensus);
         Ok(())
+    }
+
+    /// Returns when consensus has broken down: only a new process takes part again.
+    pub async fn broken_down(&self) {
+        self.broken.notified().await;
     }
 
     /// Ends this member's part in consensus; its log stays.

@@ -1,12 +1,14 @@
 //! A founding that is tried again finds the log begun: with the same members it goes on, with others it is refused.
 
+use std::time::Duration;
+
 use jet_core::MemberId;
 use jet_member::cluster::consensus::disk::RamDisk;
 use jet_member::cluster::consensus::types::Voter;
 use jet_member::cluster::consensus::{BeginError, Consensus};
 use jet_member::cluster::control::envelope;
 
-use crate::wires::{unconnected, uuid};
+use crate::wires::{PATIENCE, unconnected, uuid};
 
 fn voter(n: usize) -> Voter {
     Voter { member: MemberId(uuid(n)), line: 7 }
@@ -34,4 +36,17 @@ async fn a_log_that_was_begun_with_other_voters_is_not_founded_upon() {
     assert!(said.contains(&voter(2).to_string()) && said.contains(&voter(3).to_string()), "{said}");
     assert!(lowest.initialise([voter(0), voter(1)]).await.is_err());
     lowest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_core_that_broke_down_is_seen_and_one_that_was_stopped_is_not() {
+    let consensus = started(&RamDisk::default()).await;
+    let stopped = consensus.broken_down();
+    consensus.stop().await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), stopped).await.is_err(), "it was asked to end");
+    let consensus = started(&RamDisk::default()).await;
+    assert_eq!(consensus.standing().failure, None);
+    consensus.break_down();
+    tokio::time::timeout(PATIENCE, consensus.broken_down()).await.expect("nobody sees that the core is gone");
+    assert!(consensus.standing().failure.is_some());
 }

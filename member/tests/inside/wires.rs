@@ -2,7 +2,7 @@
 //!
 //! Must not know: what is said.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jet_admin_api::identity::Role;
@@ -24,9 +24,8 @@ pub fn uuid(n: usize) -> Uuid {
 /// One end for each member, not started.
 pub fn unconnected(size: usize) -> Vec<(Net, SocketAddr)> {
     let pki = Pki::new(CLUSTER);
-    // All are bound at once, so that no two are the same.
-    let held: Vec<TcpListener> = (0..size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<SocketAddr> = held.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let addresses: Vec<SocketAddr> =
+        crate::ports::free(size).into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect();
     let net = |n: usize| {
         let ordinal = u32::try_from(n).unwrap();
         let tls = pki.issue(Role::Member(ordinal));

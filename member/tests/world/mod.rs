@@ -7,10 +7,10 @@
 
 pub mod memory;
 mod pki;
+mod ports;
 mod process;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::new(CLUSTER);
         pki.write_members(&dir.path().join("tls"), size);
-        let ports = free_ports(size);
+        let ports: Vec<[u16; 3]> = ports::free(size as usize * 3).chunks(3).map(|c| [c[0], c[1], c[2]]).collect();
         let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
         let config = dir.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
@@ -290,13 +290,6 @@ pub fn brief(view: &MemberView) -> String {
         )
     });
     format!("{:?} ready {} waits for '{}' cluster {cluster:?}", view.phase, view.ready, view.waiting_for)
-}
-
-fn free_ports(size: u32) -> Vec<[u16; 3]> {
-    // All are bound at once, so that no two are the same.
-    let held: Vec<TcpListener> = (0..size * 3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
-    ports.chunks(3).map(|c| [c[0], c[1], c[2]]).collect()
 }
 
 /// A file in the tree holds these bytes.

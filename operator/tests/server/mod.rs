@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use kube::config::{AuthInfo, Config};
@@ -183,9 +184,14 @@ fn run(command: &mut Command, input: &str) -> (bool, String) {
     (out.status.success(), said)
 }
 
+/// Below those that the kernel gives to outgoing connections, which would be faster than the servers.
 fn free_ports() -> [u16; 3] {
-    let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    [0, 1, 2].map(|at: usize| held[at].local_addr().unwrap().port())
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let begin = (std::process::id().wrapping_mul(89) % 3000) as u16;
+    let next = || 17_000 + (begin + TAKEN.fetch_add(1, Ordering::Relaxed)) % 3000;
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..3000).map(|_| next()).filter(free);
+    [(); 3].map(|()| ports.next().expect("three free ports from 17000 on"))
 }
 
 fn kubeconfig(url: &str) -> String {

@@ -16,7 +16,7 @@ pub mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -102,6 +102,8 @@ pub struct Consensus {
     log: Log,
     machine: MachineStore,
     term: Arc<AtomicU64>,
+    /// It was asked to end.
+    ends: Arc<AtomicBool>,
 }
 
 impl Consensus {
@@ -131,7 +133,7 @@ impl Consensus {
         let post = Post { net, envelope };
         let raft = Raft::new(me, config, post, log.clone(), machine.clone()).await.map_err(|e| start(&e))?;
         let term = log.term();
-        Ok(Self { me, raft, log, machine, term })
+        Ok(Self { me, raft, log, machine, term, ends: Arc::default() })
     }
 
     /// Who we are.
@@ -149,8 +151,9 @@ impl Consensus {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let leading = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
-        let failure =
-            self.log.writer().failure().or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
+        let broken = || self.raft.metrics().has_changed().is_err().then(|| "consensus has broken down".to_owned());
+        let failure = self.log.writer().failure();
+        let failure = failure.or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string)).or_else(broken);
         Standing {
             term: self.term.load(Ordering::Acquire),
             leader: metrics.current_leader.map(|voter| voter.member),
@@ -159,6 +162,24 @@ impl Consensus {
             durable: self.log.writer().durable(),
             failure,
         }
+    }
+
+    /// Returns when it broke down by itself, for no reason of a disk; not when it was asked to end.
+    pub fn broken_down(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mut metrics, ends) = (self.raft.metrics(), self.ends.clone());
+        async move {
+            while metrics.changed().await.is_ok() {}
+            let reason_is_known = metrics.borrow().running_state.is_err();
+            if reason_is_known || ends.load(Ordering::Acquire) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// For drills: the core ends as by a mistake in it.
+    #[doc(hidden)]
+    pub fn break_down(&self) {
+        self.raft.external_request(|_| panic!("on purpose"));
     }
 
     /// Answers a letter of another voter; `None` when it is meant for somebody else.
@@ -176,8 +197,9 @@ impl Consensus {
         match self.raft.initialize(nodes).await {
             Ok(()) => Ok(()),
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
-                let begun: BTreeSet<Voter> =
-                    self.raft.metrics().borrow().membership_config.membership().voter_ids().collect();
+                // Asked of the core: what it publishes comes later than its answer.
+                let begun = self.raft.with_raft_state(|state| state.membership_state.effective().voter_ids().collect());
+                let begun: BTreeSet<Voter> = begun.await.map_err(|e| BeginError::Failed(e.to_string()))?;
                 match begun == wanted {
                     true => Ok(()),
                     false => Err(BeginError::OtherVoters { begun: named(&begun), wanted: named(&wanted) }),
@@ -201,6 +223,7 @@ impl Consensus {
 
     /// Ends it; the log on the disk stays.
     pub async fn stop(&self) {
+        self.ends.store(true, Ordering::Release);
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "consensus did not end in order");
         }
