@@ -194,6 +194,10 @@ impl EpochWriter {
             return Err(StoreError::Closed { call: "finish an epoch", why: Closed::Sealing });
         }
         self.disk.rename(&self.tmp, &self.path).on("rename", &self.tmp)?;
+        // What lay there under this name is gone, whatever becomes of the directory.
+        if let Some(replaced) = shelf.finished.get_mut(&self.info.id) {
+            *replaced = self.info.clone();
+        }
         let room = self.path.parent().unwrap_or(Path::new("."));
         self.disk.sync_dir(room).on("fsync the directory", room)?;
         shelf.finished.insert(self.info.id, self.info.clone());

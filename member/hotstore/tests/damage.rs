@@ -314,6 +314,10 @@ fn a_full_disk_fails_the_log_and_a_new_file_carries_everything() {
     assert!(store.flush().is_err());
     assert!(put(&store, 4, 5).ticket().is_some(), "callers are not held up");
     assert!(store.health().failure.is_some() && store.retry_in_new_file().is_err());
+    assert!(store.retry_in_new_file().is_err());
+    let left: Vec<_> =
+        disk.files().into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "tmp")).collect();
+    assert!(left.is_empty(), "each try makes the full disk fuller: {left:?}");
     assert!(matches!(store.room(1 << 20), Err(StoreError::NoRoom { .. })));
     disk.set_capacity(None);
     store.retry_in_new_file().unwrap();

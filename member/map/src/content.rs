@@ -34,8 +34,8 @@ pub struct Content {
     pub later: Later,
     /// Snapshots of which parts were given back and not yet all.
     pub partial: BTreeSet<SnapshotId>,
-    /// Read from a store, or copied from what was: sink writes that were not durable are perhaps in files only.
-    pub from_store: bool,
+    /// Snapshots whose parts came from files, here or at the source of a copy.
+    pub from_files: BTreeSet<SnapshotId>,
 }
 
 /// A place in a content that is being written whole.
@@ -94,10 +94,14 @@ impl Content {
                 self.snapshots.retain(|id, _| !dropped(id));
                 self.commits.retain(|id, _| !dropped(id));
                 self.partial.retain(|id| !dropped(id));
+                // What is not settled yet is asked of files even when nobody goes on from it.
+                let markers = &self.markers;
+                let settled = |id: &SnapshotId| markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
+                self.from_files.retain(|id| !dropped(id) || !settled(id));
                 Ok(Applied::silent(Reply::Done))
             }
             Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode),
-            Op::SinkRestore { id, by, writes } => self.sink_restore(*id, *by, writes),
+            Op::SinkRestore { id, by, writes, last } => self.sink_restore(*id, *by, writes, *last),
             Op::CutBack { id, by } => self.cut_back(*id, *by),
             Op::RestoreBegin { id, by } => self.restore_begin(*id, *by),
             Op::RestoreEnd { id, by } => self.restore_end(*id, *by),
@@ -119,13 +123,21 @@ impl Content {
         Applied { reply: Reply::Previous(self.set(map, key, None)), log }
     }
 
-    /// All that these jobs have published so far of a key is older than what was just written.
+    /// All that these jobs have published so far of a key is older than what was just written, and so is what files have
+    /// of it that were not asked yet.
     fn note_later(&mut self, jobs: BTreeSet<JobId>, map: &str, key: Option<&Bytes>, log: &mut Vec<LogRecord>) {
-        for job in jobs {
-            let Some(published) = self.markers.get(&job) else { continue };
+        let published = jobs.into_iter().filter_map(|job| Some((job, *self.markers.get(&job)?)));
+        let published: Vec<_> = published.chain(self.unsettled().map(|id| (id.job, id.point()))).collect();
+        for (job, published) in published {
             let mark = Mark { job, map: map.into(), key: key.cloned() };
-            log.push(self.later.note(mark, behind(*published)));
+            log.push(self.later.note(mark, behind(published)));
         }
+    }
+
+    /// Snapshots whose parts came from files, and whose sink writes are perhaps still in files only.
+    pub fn unsettled(&self) -> impl Iterator<Item = SnapshotId> + '_ {
+        let behind = |id: &&SnapshotId| self.markers.get(&id.job).is_none_or(|marker| *marker < id.point());
+        self.from_files.iter().filter(behind).copied()
     }
 
     /// Sets or removes a key in RAM only.
@@ -219,7 +231,12 @@ impl Content {
                 value,
             }));
         }
+        let others: Vec<_> = self.unsettled().filter(|other| other.job != id.job).collect();
         for write in &writes {
+            for other in &others {
+                let mark = Mark { job: other.job, map: write.map.clone(), key: Some(write.key.clone()) };
+                self.later.note(mark, behind(other.point()));
+            }
             let previous = self.set(&write.map, &write.key, write.value.clone());
             self.pending.note(id, write, previous);
         }
@@ -248,8 +265,13 @@ impl Content {
         log
     }
 
+    /// Whether the log is still to be given something when the epoch `id` is durable.
+    pub fn owes_the_log(&self, id: SnapshotId) -> bool {
+        self.to_be_logged(id).is_some() || self.later.has_settled(id.job, id.point())
+    }
+
     /// Up to where the log is still to be given sink writes of a job of which the epoch `id` is durable.
-    pub fn to_be_logged(&self, id: SnapshotId) -> Option<Point> {
+    fn to_be_logged(&self, id: SnapshotId) -> Option<Point> {
         let point = (*self.markers.get(&id.job)?).min(id.point());
         self.markers_on_disk.get(&id.job).is_none_or(|known| *known < point).then_some(point)
     }

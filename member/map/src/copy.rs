@@ -65,8 +65,8 @@ pub enum CopyItem {
     },
     /// A snapshot of which parts were given back and not yet all.
     Partial(SnapshotId),
-    /// Sink writes that were not durable are perhaps in files only.
-    FromStore,
+    /// A snapshot whose parts came from files.
+    FromFiles(SnapshotId),
     /// Epochs of a job below this cannot be told apart.
     Floor {
         /// Job.
@@ -89,7 +89,7 @@ impl CopyItem {
             CopyItem::Commit(_)
             | CopyItem::Marker { .. }
             | CopyItem::Partial(_)
-            | CopyItem::FromStore
+            | CopyItem::FromFiles(_)
             | CopyItem::Floor { .. } => 0,
         }
     }
@@ -169,7 +169,7 @@ fn items_of(content: &Content) -> VecDeque<CopyItem> {
     items.extend(content.pending.floors().map(|(job, point)| CopyItem::Floor { job, point }));
     items.extend(content.later.marks().map(|(mark, before)| CopyItem::Later { mark: mark.clone(), before }));
     items.extend(content.partial.iter().copied().map(CopyItem::Partial));
-    items.extend(content.from_store.then_some(CopyItem::FromStore));
+    items.extend(content.from_files.iter().copied().map(CopyItem::FromFiles));
     items
 }
 
@@ -221,7 +221,7 @@ impl Incoming {
             CopyItem::Floor { job, point } => content.pending.adopt_floor(job, point),
             CopyItem::Later { mark, before } => drop(content.later.note(mark, before)),
             CopyItem::Partial(id) => drop(content.partial.insert(id)),
-            CopyItem::FromStore => content.from_store = true,
+            CopyItem::FromFiles(id) => drop(content.from_files.insert(id)),
         }
     }
 

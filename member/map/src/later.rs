@@ -58,6 +58,11 @@ impl Later {
         gone.into_iter().map(|mark| LogRecord::NoLater { mark }).collect()
     }
 
+    /// Whether there is anything that [`Self::settled`] would take.
+    pub fn has_settled(&self, job: JobId, upto: Point) -> bool {
+        self.marks.iter().any(|(mark, before)| mark.job == job && *before <= behind(upto))
+    }
+
     /// All of them, for a copy and for the log.
     pub fn marks(&self) -> impl Iterator<Item = (&Mark, Point)> {
         self.marks.iter().map(|(mark, before)| (mark, *before))

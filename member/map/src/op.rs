@@ -126,6 +126,8 @@ pub enum Op {
         by: ExecutionId,
         /// Last write of each key.
         writes: Vec<SinkWrite>,
+        /// Nothing follows of this snapshot.
+        last: bool,
     },
     /// Takes back everything of a job after this snapshot: sink writes, parts, commits.
     CutBack {

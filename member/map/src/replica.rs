@@ -193,6 +193,7 @@ impl Replica {
         let id = epoch.id;
         if !epoch.parts.is_empty() {
             self.content.snapshots.insert(id, epoch.parts);
+            self.content.from_files.insert(id);
         }
         if let Some(commit) = epoch.commit {
             self.content.commits.insert(id, commit);

@@ -1,7 +1,8 @@
 //! What an execution begins with: later things are taken back, and what a file has is given back.
 //!
 //! The law: nothing is taken back from an execution that has left anything here; parts that are given back are no
-//! snapshot until all of them are there, on every replica alike; a file's sink write never stands above a later one.
+//! snapshot until all of them are there, on every replica alike; a file's sink write never stands above a later one, and
+//! which is later is told by what was replicated alone.
 //! Must not know: files.
 
 use crate::content::{Applied, record_of};
@@ -28,6 +29,7 @@ impl Content {
         self.snapshots.retain(|of, _| stays(of));
         self.commits.retain(|of, _| stays(of));
         self.partial.retain(stays);
+        self.from_files.retain(stays);
         Ok(Applied::silent(Reply::Done))
     }
 
@@ -35,6 +37,7 @@ impl Content {
         self.refuse_begun_execution(id.job, by)?;
         self.snapshots.remove(&id);
         self.partial.insert(id);
+        self.from_files.insert(id);
         Ok(Applied::silent(Reply::Done))
     }
 
@@ -49,6 +52,7 @@ impl Content {
         id: SnapshotId,
         by: ExecutionId,
         writes: &[SinkWrite],
+        last: bool,
     ) -> Result<Applied, Refusal> {
         self.refuse_begun_execution(id.job, by)?;
         // Whoever wrote the same keys since then is later than the file.
@@ -60,10 +64,12 @@ impl Content {
             if self.later.stands_above(id, &write.map, &write.key) {
                 continue;
             }
-            if !self.pending.stands_above(id.job, write) {
-                self.set(&write.map, &write.key, write.value.clone());
-            }
+            self.pending.superseded(&write.map, &write.key);
+            self.set(&write.map, &write.key, write.value.clone());
             log.push(record_of(write));
+        }
+        if !last {
+            return Ok(Applied { reply: Reply::Done, log });
         }
         self.markers.insert(id.job, id.point());
         self.markers_on_disk.insert(id.job, id.point());

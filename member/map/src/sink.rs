@@ -101,23 +101,6 @@ impl Pending {
         self.keys.remove(map).iter().flat_map(BTreeMap::values).flat_map(Held::jobs).collect()
     }
 
-    /// A job's write that a file brought back: the log gets it, and what others wrote since stays above it. Whether there
-    /// is any such write.
-    pub fn stands_above(&mut self, job: JobId, write: &SinkWrite) -> bool {
-        let Some(keys) = self.keys.get_mut(&write.map) else { return false };
-        let Some(held) = keys.get_mut(&write.key) else { return false };
-        held.writes.retain(|(of, _)| of.job != job);
-        held.before = write.value.clone();
-        let stands = !held.writes.is_empty();
-        if !stands {
-            keys.remove(&write.key);
-        }
-        if keys.is_empty() {
-            self.keys.remove(&write.map);
-        }
-        stands
-    }
-
     /// Last write of each key up to a snapshot, of its job; marks the epoch as being written to disk.
     pub fn begin_flight(&mut self, id: SnapshotId) -> Result<Vec<SinkWrite>, Point> {
         if let Some(floor) = self.floor.get(&id.job).filter(|floor| id.point() < **floor) {

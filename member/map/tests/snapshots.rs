@@ -120,7 +120,8 @@ fn what_is_taken_back_late_destroys_nothing_of_an_execution_that_has_begun() {
     let (mut replica, mut disk) = (Replica::empty(P, decode), Disk(BTreeMap::new(), None));
     run_epoch(&mut replica, &mut disk, 1, b"a\x01");
     let cut = |by| Op::CutBack { id: id(1), by: ExecutionId(by) };
-    let restore = |by| Op::SinkRestore { id: id(1), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")] };
+    let restore =
+        |by| Op::SinkRestore { id: id(1), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")], last: true };
     replica.sequence(T, cut(2)).unwrap();
     // Execution 2 begins: a part, a commit record, then its sink writes.
     let of_2 = SnapshotId { execution: ExecutionId(2), ..id(2) };
@@ -143,7 +144,8 @@ fn what_is_taken_back_late_destroys_nothing_of_an_execution_that_has_begun() {
 #[test]
 fn a_file_gives_its_sink_writes_once_and_never_over_what_clients_wrote_since() {
     let mut replica = Replica::empty(P, decode);
-    let restore = |by| Op::SinkRestore { id: id(5), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")] };
+    let restore =
+        |by| Op::SinkRestore { id: id(5), by: ExecutionId(by), writes: vec![sink_write(b"a", b"\x01")], last: true };
     assert_eq!(replica.sequence(T, restore(2)).unwrap().1, Reply::Done);
     assert_eq!(ram(&replica)[&b"a"[..]], b"\x01"[..]);
     let put = Op::Put { map: "out".into(), key: Bytes::from_static(b"a"), value: Bytes::from_static(b"\x09") };

@@ -112,7 +112,11 @@ impl Shared {
     fn flush_again(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         self.flush_with(id, record, |record| {
             let old = self.store.epochs().into_iter().find(|info| info.id == name(id));
-            let (_, kept) = self.read_file(id).map_err(|why| unwritten(id, why))?;
+            // One that cannot be read has nothing to lose; RAM must then have everything.
+            let kept = self.read_file(id).map(|(_, kept)| kept).unwrap_or_else(|why| {
+                warn!(?id, %why, "maps: an epoch cannot be read and is written again");
+                BTreeMap::new()
+            });
             let taken = self.take_parts(id, kept)?;
             let writer = self.store.epoch_writer_again(name(id)).map_err(|error| unwritten(id, error))?;
             let written = write_epoch(id, writer, record, taken)?;
@@ -146,8 +150,13 @@ impl Shared {
     ) -> Result<BTreeMap<PartitionId, PartitionEpoch>, FlushError> {
         let mut taken = BTreeMap::new();
         for partition in self.counting() {
-            let here = self.cell(partition)?.state().replica.begin_epoch(id)?;
-            taken.insert(partition, chosen(partition, here, kept.remove(&partition))?);
+            let cell = self.cell(partition)?;
+            let (here, unsettled) = {
+                let mut state = cell.state();
+                let here = state.replica.begin_epoch(id)?;
+                (here, state.replica.content().unsettled().any(|unsettled| unsettled == id))
+            };
+            taken.insert(partition, chosen(partition, here, unsettled, kept.remove(&partition))?);
         }
         // What is held here no more may be in no other file yet.
         taken.extend(kept);
@@ -165,7 +174,14 @@ impl Shared {
             if logged.is_err() || !shared.cells_behind().is_empty() {
                 return;
             }
+            let unsettled = |cell: &Arc<super::cell::Cell>| {
+                cell.state().replica.content().unsettled().any(|unsettled| unsettled.job == id.job)
+            };
             if id == super::all_of(id.job) {
+                // Published and in files only: it goes when it was given back.
+                if shared.cells().iter().any(unsettled) {
+                    return;
+                }
                 match shared.store.drop_job(id.job.0) {
                     Ok(()) => lock(&shared.flushes).finished.retain(|kept, _| kept.job != id.job),
                     Err(error) => debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now"),
@@ -179,6 +195,16 @@ impl Shared {
                 }
             }
         });
+    }
+
+    /// Files of jobs that ended go as soon as nothing of them is needed.
+    pub(super) fn drop_files_of_ended(self: &Arc<Self>) {
+        let machine = self.cluster.machine();
+        let kept: BTreeSet<JobId> = self.store.epochs().iter().map(|info| JobId(info.id.job)).collect();
+        let ended = |job: &JobId| machine.state.runs() && machine.jobs.get(job).is_some_and(Job::ended);
+        for job in kept.into_iter().filter(ended) {
+            self.epoch_is_durable(super::all_of(job));
+        }
     }
 
     /// Newest committed snapshots of jobs at home here as primary; those on this disk that have every copy that counts here.
@@ -331,6 +357,7 @@ fn write_epoch(
 fn chosen(
     partition: PartitionId,
     here: PartitionEpoch,
+    unsettled: bool,
     kept: Option<PartitionEpoch>,
 ) -> Result<PartitionEpoch, FlushError> {
     let (id, published) = (here.id, Some(here.id.point()));
@@ -339,6 +366,10 @@ fn chosen(
         None if here.parts.is_empty() => {
             Err(unwritten(id, format!("its parts of partition {partition} are not here any more; choose a newer one")))
         }
+        None if unsettled => Err(unwritten(
+            id,
+            format!("its sink writes of partition {partition} are in another member's file; ask again"),
+        )),
         None => Ok(here),
         Some(kept) if !here.parts.is_empty() && here.parts != kept.parts => {
             let why = format!(

@@ -268,6 +268,7 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
                     shared.retry_failed_log();
                 }
                 shared.log_what_is_durable();
+                shared.drop_files_of_ended();
                 let behind: Vec<_> = shared.cells_behind();
                 for cell in &behind {
                     shared.rewrite(cell, Base::Broken);

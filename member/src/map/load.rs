@@ -81,7 +81,7 @@ impl Shared {
         let cells = self.cells();
         for partition in report.partitions.iter().filter(|partition| partition.complete) {
             let Some(cell) = cells.get(usize::from(partition.partition)) else { continue };
-            let mut content = Content { from_store: true, ..Content::default() };
+            let mut content = Content::default();
             for (space, entries) in found.remove(&partition.partition).unwrap_or_default() {
                 match names.get(&space) {
                     Some(&journal::MARKERS) => {

@@ -120,6 +120,7 @@ impl MapService {
             net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
         }
         journal::keep_in_step(&shared);
+        restore::keep_whole(&shared);
         Self { shared }
     }
 }

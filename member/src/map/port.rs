@@ -60,7 +60,6 @@ impl Maps for MapService {
                 shared.settle_disk().await.map_err(|why| format!("the disk is not at what RAM holds: {why}"))?;
             }
             if matches!(machine.state, ClusterState::InTransition { .. }) {
-                shared.make_whole(&machine).await.map_err(|refusal| refusal.to_string())?;
                 let early = shared.clone();
                 tokio::spawn(async move {
                     if let Err(why) = early.settle_disk().await {

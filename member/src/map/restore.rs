@@ -4,21 +4,22 @@
 //! a file gives its sink writes where they are missing and nowhere else; parts that are given back are no snapshot until
 //! all of them are there; who is told to end takes nothing more back. Must not know: what parts mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use jet_core::{ExecutionId, JobId, Machine, MemberId, PartitionId};
+use jet_core::{ExecutionId, Job, JobId, Machine, MemberId, PartitionId};
 use jet_map::wire::{Request, Response};
-use jet_map::{Op, PartitionEpoch, Refusal, Requester, SnapshotId};
+use jet_map::{Op, PartitionEpoch, Refusal, Requester, SinkWrite, SnapshotId};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::calls::FIND_WITHIN;
+use super::calls::{FIND_WITHIN, MOST_CHANGE_BYTES};
 use super::cell::Cell;
 use super::epochs::name;
 use super::load::counted;
-use super::{MapService, Shared};
+use super::{MapService, Shared, lock};
 
 /// What came back of a snapshot to this member's partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,19 @@ struct Lacks {
     sinks: bool,
 }
 
-/// This member's own file of the snapshot, read when it is first needed.
-type OwnFile = Option<BTreeMap<PartitionId, PartitionEpoch>>;
+/// Bytes of sink writes that are given back in one change.
+const SINK_BYTES: usize = 4 << 20;
+/// Between two looks at jobs that do not run.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Files of one snapshot, as they are needed.
+#[derive(Default)]
+struct Search {
+    /// This member's own file, read when it is first needed.
+    own: Option<BTreeMap<PartitionId, PartitionEpoch>>,
+    /// Members that did not answer are not waited for again.
+    silent: BTreeSet<MemberId>,
+}
 
 impl MapService {
     /// Makes the partitions that this member leads hold exactly this snapshot of a job, for execution `by`: later parts
@@ -60,15 +72,15 @@ impl MapService {
         by: ExecutionId,
         ended: impl Fn() -> bool,
     ) -> Result<Restored, Refusal> {
-        let _alone = self.shared.restoring.lock().await;
-        let (mut restored, mut own) = (Restored::default(), None);
+        let (mut restored, mut search) = (Restored::default(), Search::default());
         for cell in self.shared.cells() {
             if ended() {
                 return Err(Refusal::NotNow { what: "the generation is over".into() });
             }
             if cell.state().lead.is_some() {
+                let _alone = self.shared.restoring.lock().await;
                 self.shared.restore_op(cell.partition, Op::CutBack { id, by }).await?;
-                self.shared.give_back(&cell, id, by, &mut own, &mut restored).await?;
+                self.shared.give_back(&cell, id, by, &mut search, &mut restored).await?;
             }
         }
         debug!(?id, %by, ?restored, "maps: snapshot in place");
@@ -76,27 +88,56 @@ impl MapService {
     }
 }
 
+/// Gives jobs that do not run what files have of them, as long as there is a member: nobody else does, a client that
+/// writes meanwhile is later than the file, and no content is counted without it.
+pub fn keep_whole(shared: &Arc<Shared>) {
+    let weak = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(shared) = weak.upgrade() else { return };
+            let machine = shared.cluster.machine();
+            if machine.state.runs()
+                && lock(&shared.known).written
+                && let Err(refusal) = shared.make_whole(&machine).await
+            {
+                debug!(%refusal, "maps: jobs that do not run lack something that files have");
+            }
+        }
+    });
+}
+
+/// Of a job that does not run: the snapshot that it would go on from, and of one that ended what it published last.
+fn idle_snapshots(machine: &Machine, cells: &[Arc<Cell>]) -> BTreeSet<SnapshotId> {
+    let runs = |job: JobId| machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| run.job == job);
+    let unsettled = cells.iter().flat_map(|cell| cell.state().replica.content().unsettled().collect::<Vec<_>>());
+    let ended = |job: JobId| machine.jobs.get(&job).is_some_and(Job::ended);
+    counted(machine).into_iter().chain(unsettled.filter(|id| ended(id.job))).filter(|id| !runs(id.job)).collect()
+}
+
 impl Shared {
-    /// Gives the partitions that this member leads what RAM lacks of the snapshots that count, of jobs that do not run:
-    /// nobody else does, and no seal is made without it.
+    /// Gives the partitions that this member leads what RAM lacks of jobs that do not run.
     pub(super) async fn make_whole(self: &Arc<Self>, machine: &Machine) -> Result<(), Refusal> {
-        let runs = |job: JobId| machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| run.job == job);
-        for id in counted(machine).into_iter().filter(|id| !runs(id.job)) {
-            let Some(by) = machine.jobs.get(&id.job).map(|job| job.execution.next()) else { continue };
-            let lacking = |cell: &Arc<Cell>| {
-                let state = cell.state();
-                state.lead.is_some() && state.replica.content().whole(id).is_none()
-            };
-            let lacking: Vec<_> = self.cells().into_iter().filter(lacking).collect();
-            if lacking.is_empty() {
-                continue;
+        let cells = self.cells();
+        for id in idle_snapshots(machine, &cells) {
+            let Some(job) = machine.jobs.get(&id.job) else { continue };
+            let (by, ended) = (job.execution.next(), job.ended());
+            let (mut restored, mut search) = (Restored::default(), Search::default());
+            for cell in cells.iter().filter(|cell| cell.state().lead.is_some()) {
+                let lacks = self.lacks(cell, id, &mut Restored::default());
+                if lacks == Lacks::default() || (ended && !lacks.sinks) || has_newer(cell, id) {
+                    continue;
+                }
+                let now = self.cluster.machine();
+                if !now.state.runs() || now.jobs.get(&id.job).is_none_or(|now| now.execution != job.execution) {
+                    return Ok(());
+                }
+                let _alone = self.restoring.lock().await;
+                self.give_back(cell, id, by, &mut search, &mut restored).await?;
             }
-            let _alone = self.restoring.lock().await;
-            let (mut restored, mut own) = (Restored::default(), None);
-            for cell in lacking {
-                self.give_back(&cell, id, by, &mut own, &mut restored).await?;
+            if restored != Restored::default() {
+                info!(?id, ?restored, "maps: the snapshot of a job that does not run is in place");
             }
-            info!(?id, ?restored, "maps: the snapshot of a job that does not run is in place");
         }
         Ok(())
     }
@@ -108,11 +149,15 @@ impl Shared {
         counted.into_iter().find_map(|id| {
             let lacks = |partition: &&PartitionId| {
                 let cell = cells.get(usize::from(partition.0));
-                cell.is_none_or(|cell| cell.state().replica.content().whole(id).is_none())
+                cell.is_none_or(|cell| {
+                    let state = cell.state();
+                    let content = state.replica.content();
+                    content.whole(id).is_none() || content.unsettled().any(|unsettled| unsettled == id)
+                })
             };
             let partition = held.iter().find(lacks)?;
             Some(format!(
-                "the snapshot of job {} (execution {}, epoch {}) is not whole in RAM: partition {partition} lacks its parts, and no file of a member that is here has them; resume or cancel the job",
+                "the snapshot of job {} (execution {}, epoch {}) is not whole in RAM: partition {partition} lacks parts of it, and no member has given them from its file yet; resume or cancel the job if that stays so",
                 id.job, id.execution, id.epoch
             ))
         })
@@ -123,7 +168,7 @@ impl Shared {
         cell: &Cell,
         id: SnapshotId,
         by: ExecutionId,
-        own: &mut OwnFile,
+        search: &mut Search,
         restored: &mut Restored,
     ) -> Result<(), Refusal> {
         let partition = cell.partition;
@@ -131,15 +176,8 @@ impl Shared {
         if lacks == Lacks::default() {
             return Ok(());
         }
-        if own.is_none() {
-            *own = Some(self.own_file(id).await);
-        }
-        let found = own.as_mut().and_then(|files| files.remove(&partition));
-        let file = match found {
-            None => self.find_epoch(partition, id).await,
-            found => found,
-        };
-        let Some(file) = file else { return Ok(()) };
+        let Some(file) = self.find_file(partition, id, lacks.sinks, search).await else { return Ok(()) };
+        let published = has_published(&file);
         if lacks.parts {
             restored.from_disk += 1;
             restored.count(file.parts.values());
@@ -149,16 +187,40 @@ impl Shared {
             }
             self.restore_op(partition, Op::RestoreEnd { id, by }).await?;
         }
-        if file.marker.is_some_and(|marker| marker >= id.point()) {
-            self.restore_op(partition, Op::SinkRestore { id, by, writes: file.writes }).await?;
+        if lacks.sinks && published {
+            self.give_back_sinks(partition, id, by, file.writes).await?;
         }
         Ok(())
+    }
+
+    /// In changes that one message carries; only the last says that all are there.
+    async fn give_back_sinks(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        id: SnapshotId,
+        by: ExecutionId,
+        writes: Vec<SinkWrite>,
+    ) -> Result<(), Refusal> {
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        for write in writes {
+            bytes += write.map.len() + write.key.len() + write.value.as_ref().map_or(0, Bytes::len);
+            some.push(write);
+            if bytes >= SINK_BYTES {
+                let writes = std::mem::take(&mut some);
+                self.restore_op(partition, Op::SinkRestore { id, by, writes, last: false }).await?;
+                bytes = 0;
+            }
+        }
+        self.restore_op(partition, Op::SinkRestore { id, by, writes: some, last: true }).await
     }
 
     /// Here and nowhere else: another primary looks for itself at what it has.
     async fn restore_op(self: &Arc<Self>, partition: PartitionId, op: Op) -> Result<(), Refusal> {
         let deadline = Instant::now() + FIND_WITHIN;
         loop {
+            if op.size() > MOST_CHANGE_BYTES {
+                return Err(Refusal::TooLarge { bytes: op.size(), most: MOST_CHANGE_BYTES });
+            }
             match self.invoke_here(partition, Requester::Job, op.clone()).await {
                 Err(Refusal::Busy { .. } | Refusal::NotLoaded { .. }) if Instant::now() < deadline => {
                     self.pause().await
@@ -168,14 +230,47 @@ impl Shared {
         }
     }
 
-    /// What a file has to give of it. What was not read from a store has every sink write that counts.
+    /// What a file has to give of it. What came here otherwise than by a file has every sink write that counts.
     fn lacks(&self, cell: &Cell, id: SnapshotId, restored: &mut Restored) -> Lacks {
         let state = cell.state();
         let content = state.replica.content();
         let published = content.markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
         let parts = content.whole(id);
         restored.count(parts.into_iter().flat_map(BTreeMap::values));
-        Lacks { parts: parts.is_none(), sinks: content.from_store && !published }
+        Lacks { parts: parts.is_none(), sinks: !published && (parts.is_none() || content.from_files.contains(&id)) }
+    }
+
+    /// What a file has of a partition, this member's own first. `published`: rather one that was written when the sinks
+    /// had published.
+    async fn find_file(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        id: SnapshotId,
+        published: bool,
+        search: &mut Search,
+    ) -> Option<PartitionEpoch> {
+        if search.own.is_none() {
+            search.own = Some(self.own_file(id).await);
+        }
+        let mut found = search.own.as_mut().and_then(|files| files.remove(&partition));
+        let me = self.cluster.me();
+        let others: Vec<_> = self.cluster.machine().roster.keys().copied().filter(|member| *member != me).collect();
+        for member in others {
+            if found.as_ref().is_some_and(|file| !published || has_published(file)) {
+                break;
+            }
+            if search.silent.contains(&member) {
+                continue;
+            }
+            match self.fetch(member, partition, id).await {
+                Ok(parts) => {
+                    let file = parts.and_then(|parts| PartitionEpoch::from_parts(id, parts).ok());
+                    found = file.filter(|file| found.is_none() || has_published(file)).or(found);
+                }
+                Err(_) => drop(search.silent.insert(member)),
+            }
+        }
+        found
     }
 
     /// All that this member's file has of a snapshot.
@@ -191,31 +286,36 @@ impl Shared {
         })
     }
 
-    /// What an epoch file at another member holds of a partition.
-    async fn find_epoch(&self, partition: PartitionId, id: SnapshotId) -> Option<PartitionEpoch> {
-        let me = self.cluster.me();
-        let others: Vec<_> = self.cluster.machine().roster.keys().copied().filter(|member| *member != me).collect();
-        for member in others {
-            if let Some(parts) = self.fetch(member, partition, id).await {
-                return PartitionEpoch::from_parts(id, parts).ok();
-            }
-        }
-        None
-    }
-
-    async fn fetch(&self, member: MemberId, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
+    /// What an epoch file at another member holds of a partition; an error: it was not told.
+    async fn fetch(
+        &self,
+        member: MemberId,
+        partition: PartitionId,
+        id: SnapshotId,
+    ) -> Result<Option<Vec<(u32, Bytes)>>, Refusal> {
         let mut all = Vec::new();
         loop {
-            let from = u32::try_from(all.len()).ok()?;
-            match self.call(member, Request::FetchEpoch { partition, id, from }, false).await.ok()? {
+            let from = u32::try_from(all.len()).unwrap_or(u32::MAX);
+            match self.call(member, Request::FetchEpoch { partition, id, from }, false).await? {
                 Response::Epoch { found: true, parts, more } if !parts.is_empty() || !more => {
                     all.extend(parts);
                     if !more {
-                        return Some(all);
+                        return Ok(Some(all));
                     }
                 }
-                _ => return None,
+                _ => return Ok(None),
             }
         }
     }
+}
+
+/// It was written when the sinks had published its epoch.
+fn has_published(file: &PartitionEpoch) -> bool {
+    file.marker.is_some_and(|marker| marker >= file.id.point())
+}
+
+/// A later snapshot of the job lies here: what is known to count is about to change.
+fn has_newer(cell: &Cell, id: SnapshotId) -> bool {
+    let state = cell.state();
+    state.replica.content().snapshots.keys().any(|of| of.job == id.job && of.point() > id.point())
 }

@@ -146,7 +146,7 @@ impl State {
     /// Under the lock of its cell.
     pub(super) fn log_what_is_durable(&mut self, shared: &Shared, partition: PartitionId, machine: &Machine) {
         for id in durable(machine) {
-            if self.replica.content().to_be_logged(id).is_some() {
+            if self.replica.content().owes_the_log(id) {
                 let log = self.replica.durable(id);
                 self.log(shared, partition, log);
             }

@@ -294,16 +294,20 @@ impl Appender {
     /// A new chunk: complete and durable under its name before anything refers to it.
     fn start_chunk(&mut self) -> Result<(), StoreError> {
         let id = ChunkId { generation: self.generation, number: self.next_number };
-        self.next_number += 1;
         let previous = self.chain().last().map(|(id, length)| Previous { id: *id, length: *length });
         let file_id = Uuid::new_v4().as_u64_pair().0;
         let (header, bytes, placed) = self.compose(id, file_id, previous)?;
         let path = layout::chunk(&self.dir, id.generation, id.number);
         self.make_generation(id.generation)?;
         let tmp = path.with_extension("jl.tmp");
-        let mut file = self.disk.create(&tmp).on("create", &tmp)?;
-        file.write_at(0, &bytes).on("write", &tmp)?;
-        file.sync().on("fsync", &tmp)?;
+        let file = self.first_write(&tmp, &bytes).inspect_err(|_| {
+            // A disk that is full is not made fuller by each try.
+            if let Err(error) = self.disk.remove(&tmp) {
+                tracing::debug!(%error, "a file that could not be begun stays; it only costs room");
+            }
+        })?;
+        // From here on the number may be taken.
+        self.next_number += 1;
         self.disk.rename(&tmp, &path).on("rename", &tmp)?;
         let room = layout::generation(&self.dir, id.generation);
         self.disk.sync_dir(&room).on("fsync the directory", &room)?;
@@ -317,6 +321,13 @@ impl Appender {
         self.unsynced_bytes = 0;
         self.drop_dead(header.floor);
         Ok(())
+    }
+
+    fn first_write(&self, tmp: &Path, bytes: &[u8]) -> Result<Box<dyn DiskFile>, StoreError> {
+        let mut file = self.disk.create(tmp).on("create", tmp)?;
+        file.write_at(0, bytes).on("write", tmp)?;
+        file.sync().on("fsync", tmp)?;
+        Ok(file)
     }
 
     #[allow(clippy::type_complexity)]

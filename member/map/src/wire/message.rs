@@ -246,8 +246,8 @@ enum Item {
     Later(LaterItemWire),
     #[prost(message, tag = "8")]
     Partial(SnapshotIdWire),
-    #[prost(bool, tag = "9")]
-    FromStore(bool),
+    #[prost(message, tag = "9")]
+    FromFiles(SnapshotIdWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -299,7 +299,7 @@ impl From<CopyItem> for ItemWire {
                 before: Some(before.into()),
             }),
             CopyItem::Partial(id) => Item::Partial(id.into()),
-            CopyItem::FromStore => Item::FromStore(true),
+            CopyItem::FromFiles(id) => Item::FromFiles(id.into()),
         };
         ItemWire { item: Some(item) }
     }
@@ -334,7 +334,7 @@ impl ItemWire {
                 before: w.before.ok_or_else(|| missing("point"))?.into(),
             },
             Item::Partial(id) => CopyItem::Partial(id.into()),
-            Item::FromStore(_) => CopyItem::FromStore,
+            Item::FromFiles(id) => CopyItem::FromFiles(id.into()),
         })
     }
 }

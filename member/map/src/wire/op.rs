@@ -211,6 +211,8 @@ struct SinkWire {
     writes: Vec<SinkWriteWire>,
     #[prost(uint64, tag = "4")]
     by: u64,
+    #[prost(bool, tag = "5")]
+    last: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -278,11 +280,11 @@ impl From<Op> for OpWire {
             Op::SnapshotCommit(record) => Kind::Commit(record.into()),
             Op::SnapshotDrop { job, before } => Kind::Drop(DropWire { job: job.0, before: Some(before.into()) }),
             Op::SinkApply { id, vertices } => {
-                Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new(), by: 0 })
+                Kind::SinkApply(SinkWire { id: Some(id.into()), vertices, writes: Vec::new(), by: 0, last: true })
             }
-            Op::SinkRestore { id, by, writes } => {
+            Op::SinkRestore { id, by, writes, last } => {
                 let writes = writes.into_iter().map(Into::into).collect();
-                Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes, by: by.0 })
+                Kind::SinkRestore(SinkWire { id: Some(id.into()), vertices: Vec::new(), writes, by: by.0, last })
             }
             Op::CutBack { id, by } => Kind::CutBack(CutWire { id: Some(id.into()), by: by.0 }),
             Op::RestoreBegin { id, by } => Kind::RestoreBegin(CutWire { id: Some(id.into()), by: by.0 }),
@@ -311,7 +313,7 @@ impl OpWire {
             Kind::SinkApply(w) => Op::SinkApply { id: named(w.id)?, vertices: w.vertices },
             Kind::SinkRestore(w) => {
                 let writes = w.writes.into_iter().map(Into::into).collect();
-                Op::SinkRestore { id: named(w.id)?, by: ExecutionId(w.by), writes }
+                Op::SinkRestore { id: named(w.id)?, by: ExecutionId(w.by), writes, last: w.last }
             }
             Kind::CutBack(w) => Op::CutBack { id: named(w.id)?, by: ExecutionId(w.by) },
             Kind::RestoreBegin(w) => Op::RestoreBegin { id: named(w.id)?, by: ExecutionId(w.by) },
