@@ -78,7 +78,8 @@ fn k(replica: &Replica) -> Option<&[u8]> {
 
 #[test]
 fn a_client_that_wrote_over_a_pending_sink_write_is_not_overtaken_by_the_file() {
-    let changes: [(fn(&mut Written), Option<&[u8]>); 3] = [
+    type Change = fn(&mut Written);
+    let changes: [(Change, Option<&[u8]>); 3] = [
         (|w| w.puts(b"c"), Some(b"c")),
         (|w| w.does(Op::Remove { map: "out".into(), key: "k".into() }), None),
         (|w| w.does(Op::ClearMap { map: "out".into() }), None),

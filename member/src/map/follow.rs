@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 enum Step {
     Batch { asked: Asked, request: Request },
-    Copy { asked: Asked, changed: TableVersion, number: u64, source: CopySource },
+    Copy { asked: Asked, changed: TableVersion, number: u64, source: Box<CopySource> },
 }
 
 impl Shared {
@@ -83,7 +83,7 @@ impl Shared {
         member: MemberId,
         changed: TableVersion,
         copy: u64,
-        mut source: CopySource,
+        mut source: Box<CopySource>,
     ) -> Result<Response, Refusal> {
         let partition = cell.partition;
         let Ok(_room) = self.copying.acquire().await else {
@@ -134,7 +134,12 @@ impl State {
             }),
             Next::Copy if self.may_copy(member) => {
                 self.copies += 1;
-                Some(Step::Copy { asked, changed, number: self.copies, source: CopySource::of(&self.replica) })
+                Some(Step::Copy {
+                    asked,
+                    changed,
+                    number: self.copies,
+                    source: Box::new(CopySource::of(&self.replica)),
+                })
             }
             Next::Copy => None,
         }
