@@ -1,4 +1,5 @@
-//! The same kills against a real API server: schema, defaulting, server-side apply, conflicts and status as they are.
+//! The same kills against a real API server: schema, defaulting, server-side apply, conflicts and status as they are; and
+//! answers that the API server did not give, or that the operator did not get.
 //!
 //! Laws: STOP RESUME CRASH. StatefulSet controller, kubelet and members are scripted. Where no API server can be had the
 //! test fails and says how to get one.
@@ -10,7 +11,6 @@ mod server;
 mod world;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures::{StreamExt, stream};
@@ -22,13 +22,17 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use server::faulty::{Faulty, Hit};
 use uuid::Uuid;
 use world::World;
+use world::faults::{Fault, Schedule};
 use world::hands::Hands;
-use world::proxy::{Kill, Proxy};
+use world::proxy::Proxy;
 
 /// Passes within which every goal must be reached.
 const PASSES: u32 = 300;
+/// Of so many requests of the operator one meets a fault. Primes: no request of a pass is always the one.
+const SPOILT: [usize; 4] = [17, 29, 41, 61];
 /// Clusters at the same time.
 const AT_ONCE: usize = 4;
 
@@ -36,13 +40,15 @@ struct Run {
     client: Client,
     hands: Hands,
     proxy: Proxy,
-    erase: bool,
+    /// The operator may be told that nothing is known.
+    faulty: bool,
     what: String,
     n: u64,
 }
 
 impl Run {
-    async fn new(client: &Client, namespace: String, kill: Kill, erase: bool) -> Self {
+    /// The operator's own client is `operator`.
+    async fn new(client: &Client, operator: &Client, namespace: String, schedule: Schedule) -> Self {
         let world = World::new();
         world.lock().cluster = None;
         let space: Namespace = serde_json::from_value(json!({ "metadata": { "name": namespace } })).unwrap();
@@ -57,14 +63,14 @@ impl Run {
             .await
             .unwrap();
         let reporter = Reporter { controller: "jet-operator".into(), instance: None };
-        let kube = Kube::new(client.clone(), Recorder::new(client.clone(), reporter), namespace.as_str(), "orders");
-        let what = format!("{namespace}: {kill:?}, status {}", if erase { "erased" } else { "kept" });
-        let proxy = Proxy::between(Arc::new(kube), Arc::new(world.clone()), kill);
+        let kube = Kube::new(operator.clone(), Recorder::new(operator.clone(), reporter), namespace.as_str(), "orders");
+        let what = format!("{namespace}: {schedule:?}");
+        let proxy = Proxy::between(Arc::new(kube), Arc::new(world.clone()), schedule);
         Self {
             client: client.clone(),
             hands: Hands { client: client.clone(), namespace, world },
             proxy,
-            erase,
+            faulty: false,
             what,
             n: 0,
         }
@@ -78,21 +84,18 @@ impl Run {
         self.n += 1;
         let now = self.hands.world.lock().now;
         let fresh = Uuid::from_u64_pair(0xabcd_0000_0000_0000 | self.n << 32, self.n);
-        let died = tokio::select! {
+        tokio::select! {
             done = pass(&self.proxy, &self.proxy, now, fresh) => {
                 if let Err(error) = done {
-                    assert!(error.is_conflict(), "{}: {error}", self.what);
+                    let fits = error.is_conflict() || self.faulty;
+                    assert!(fits, "{}: {error}", self.what);
                 }
-                false
             }
-            () = self.proxy.killed.notified() => true,
-        };
-        if died {
-            self.proxy.kill = Kill::Never;
-            if self.erase {
-                let patch = json!({ "status": null });
-                self.clusters().patch_status("orders", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
-            }
+            () = self.proxy.killed.notified() => {}
+        }
+        if self.proxy.died_of().is_some_and(Fault::erases) {
+            let patch = json!({ "status": null });
+            self.clusters().patch_status("orders", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
         }
         self.hands.tick().await;
         let breaches = self.hands.world.lock().breaches.clone();
@@ -122,8 +125,34 @@ impl Run {
     }
 }
 
-async fn cycle(client: &Client, namespace: String, kill: Kill, erase: bool) -> u64 {
-    let mut run = Run::new(client, namespace, kill, erase).await;
+async fn killed(client: &Client, namespace: String, schedule: Schedule) -> u64 {
+    let mut run = Run::new(client, client, namespace, schedule).await;
+    cycle(&mut run).await;
+    run.proxy.places(Fault::DiesBefore)
+}
+
+/// The operator's own client meets `hits` in turn, one at every `one_in`-th request.
+async fn spoilt(server: &server::Server, one_in: usize) {
+    let faulty = Faulty::default();
+    let (client, operator) = (server.client(), server.client_through(&faulty));
+    let mut run = Run::new(&client, &operator, format!("spoilt-at-{one_in}"), Schedule::Never).await;
+    run.faulty = true;
+    let reads = [Hit::Says(500), Hit::Says(429), Hit::Unreached, Hit::LostReply, Hit::Says(410)];
+    let writes = [Hit::LostReply, Hit::Says(429), Hit::Says(409), Hit::Unreached, Hit::Says(500), Hit::Says(410)];
+    let (mut asked, mut read, mut written) = (0, 0, 0);
+    faulty.plan(move |request| {
+        asked += 1;
+        let (hits, count) = if request.writes { (&writes[..], &mut written) } else { (&reads[..], &mut read) };
+        (asked % one_in == 0).then(|| {
+            *count += 1;
+            hits[*count % hits.len()]
+        })
+    });
+    cycle(&mut run).await;
+    println!("one request in {one_in} spoilt: {} passes", run.n);
+}
+
+async fn cycle(run: &mut Run) {
     run.until("Ready", 1).await;
     run.ask(json!(keys::MAINTENANCE_SHUTDOWN)).await;
     run.until("Stopped", 1).await;
@@ -131,8 +160,8 @@ async fn cycle(client: &Client, namespace: String, kill: Kill, erase: bool) -> u
     run.until("Ready", 2).await;
     run.until("JobsPreserved", 2).await;
     let state = run.hands.world.lock();
-    assert_eq!((state.foundings, state.commits), (1, 1), "{}", run.what);
-    run.proxy.writes.load(Ordering::SeqCst)
+    let activations = state.machine.as_ref().map(|m| m.activations);
+    assert_eq!((state.foundings, state.begun, state.commits, activations), (1, 1, 1, Some(1)), "{}", run.what);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,13 +177,16 @@ async fn stop_and_return_survive_kills_over_a_real_api_server() {
     assert!(good, "{said}");
 
     let begun = Instant::now();
-    let writes = cycle(&client, "quiet".into(), Kill::Never, false).await;
+    let writes = killed(&client, "quiet".into(), Schedule::Never).await;
     println!("one quiet cycle: {writes} writes and commands in {:?}", begun.elapsed());
     // Each write has one of the four faults here; all four are in `kill.rs`.
+    let kills = [Fault::DiesBefore, Fault::DiesAfterErased, Fault::DiesBeforeErased, Fault::DiesAfter];
     let runs: Vec<_> = (0..writes)
-        .map(|n| (n, if n % 2 == 0 { Kill::Before(n) } else { Kill::After(n) }, n / 2 % 2 == 0))
-        .map(|(n, kill, erase)| cycle(&client, format!("killed-at-{n}"), kill, erase))
+        .zip(kills.into_iter().cycle())
+        .map(|(n, kill)| killed(&client, format!("killed-at-{n}"), Schedule::At(kill, n)))
         .collect();
     let ran = stream::iter(runs).buffer_unordered(AT_ONCE).count().await;
     println!("{ran} cycles, each killed at another write, in {:?}", begun.elapsed());
+    let ran = stream::iter(SPOILT.map(|one_in| spoilt(&server, one_in))).buffer_unordered(AT_ONCE).count().await;
+    println!("{ran} cycles with answers spoilt, in {:?}", begun.elapsed());
 }

@@ -49,7 +49,7 @@ pub enum ConditionType {
     StopReady,
     /// Each claim is the recorded one or adopted.
     VolumesIntact,
-    /// Every job of the last ledger went on from its snapshot.
+    /// Every job of the last ledger went on from its snapshot, or has it still.
     JobsPreserved,
     /// Clients are served.
     DoorsOpen,
@@ -162,9 +162,9 @@ reasons! {
     SealDiffers,
     /// A member's volume or store refused.
     StoreRefused,
-    /// Every job went on from its snapshot.
+    /// Every job went on from its snapshot, has it still, or was cancelled by a person.
     AllResumed,
-    /// A job did not go on from its snapshot.
+    /// A job did not go on from its snapshot, or has it no more.
     JobNotResumed,
     /// Nothing to compare with yet.
     NoLedger,

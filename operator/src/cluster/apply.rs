@@ -167,7 +167,8 @@ fn gone(written: Result<(), kube::Error>, kind: &str, name: &str) -> Result<(), 
     }
 }
 
-fn answer(written: Result<(), kube::Error>, kind: &str, name: &str) -> Result<(), PortError> {
+/// What the API server's answer to a write means.
+pub fn answer(written: Result<(), kube::Error>, kind: &str, name: &str) -> Result<(), PortError> {
     let what = format!("{kind} {name}");
     match written {
         Ok(()) => Ok(()),

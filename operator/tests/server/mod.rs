@@ -2,6 +2,9 @@
 //!
 //! Law: everything lies in a temporary directory and dies with the value. Must not know: what is tested.
 
+#[allow(dead_code)]
+pub mod faulty;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -138,11 +141,20 @@ impl Server {
 
     /// A client with all rights.
     pub fn client(&self) -> Client {
+        ClientBuilder::try_from(self.config()).unwrap().build()
+    }
+
+    /// The same, through something that spoils what it asks and hears.
+    #[allow(dead_code)]
+    pub fn client_through(&self, faulty: &faulty::Faulty) -> Client {
+        ClientBuilder::try_from(self.config()).unwrap().with_layer(faulty).build()
+    }
+
+    fn config(&self) -> Config {
         let mut config = Config::new(self.url.parse().unwrap());
         config.accept_invalid_certs = true;
         config.auth_info = AuthInfo { token: Some("admin-token".to_owned().into()), ..AuthInfo::default() };
-        config = jet_operator::runtime::connection::bounded(config);
-        ClientBuilder::try_from(config).unwrap().build()
+        jet_operator::runtime::connection::bounded(config)
     }
 
     /// Runs kubectl with `input`; whether it succeeded, and what it said.

@@ -45,6 +45,23 @@ fn refuse(code: Code, why: impl Into<String>) -> Refusal {
     Refusal::new(code, why)
 }
 
+/// A job as it is once the cluster is founded.
+fn job(id: u64, name: &str, status: JobStatus) -> JobView {
+    JobView {
+        id,
+        name: name.into(),
+        sql: "…".into(),
+        guarantee: Guarantee::ExactlyOnce,
+        status,
+        execution: 1,
+        failures: 0,
+        cause: None,
+        snapshot: None,
+        started_from: None,
+        verdict: None,
+    }
+}
+
 impl State {
     /// One tick of all members.
     pub fn members_tick(&mut self) {
@@ -64,6 +81,7 @@ impl State {
             if !committed {
                 machine.recovering = false;
                 machine.doors = true;
+                machine.generation += 1;
                 if let Some(op) = machine.operation.as_mut().filter(|op| op.step < OperationStep::Committed) {
                     op.step = OperationStep::Aborted;
                     op.aborted_because = Some("the cluster crashed before the commit".into());
@@ -191,19 +209,7 @@ impl State {
                 roster.push((*ordinal, uuid));
             }
         }
-        let job = JobView {
-            id: 1,
-            name: "flights".into(),
-            sql: "…".into(),
-            guarantee: Guarantee::ExactlyOnce,
-            status: JobStatus::Running,
-            execution: 1,
-            failures: 0,
-            cause: None,
-            snapshot: None,
-            started_from: None,
-            verdict: None,
-        };
+        let jobs = vec![job(1, "flights", JobStatus::Running), job(2, "idle", JobStatus::Suspended)];
         self.machine = Some(Machine {
             founding_id: id,
             generation: 1,
@@ -212,7 +218,7 @@ impl State {
             roster,
             operation: None,
             highest: 0,
-            jobs: vec![job],
+            jobs,
             index: 10,
             doors: true,
             recovering: false,
@@ -353,12 +359,14 @@ impl State {
             Command::Commit { operation, .. } => {
                 let op = self.open_operation(operation)?;
                 match op.step {
-                    OperationStep::Sealed => op.step = OperationStep::Committed,
-                    OperationStep::Committed => {}
-                    step => return Err(refuse(Code::StepOrder, format!("commit at {step:?}"))),
+                    OperationStep::Sealed => {
+                        op.step = OperationStep::Committed;
+                        self.commits += 1;
+                        Ok("committed".into())
+                    }
+                    OperationStep::Committed => Ok("already so".into()),
+                    step => Err(refuse(Code::StepOrder, format!("commit at {step:?}"))),
                 }
-                self.commits += 1;
-                Ok("committed".into())
             }
             Command::Abort { operation, abort } => {
                 let op = self.open_operation(operation)?;
@@ -423,7 +431,12 @@ impl State {
         if number <= machine.highest {
             return Err(refuse(Code::StaleOperation, format!("{id} is not above {}", machine.highest)));
         }
+        let open = |op: &&OperationView| !matches!(op.step, OperationStep::Opened | OperationStep::Aborted);
+        if let Some(other) = machine.operation.as_ref().filter(open) {
+            return Err(refuse(Code::StaleOperation, format!("operation {} is open", other.id)));
+        }
         machine.highest = number;
+        self.begun += 1;
         machine.operation = Some(OperationView {
             id: id.into(),
             step: OperationStep::Begun,

@@ -5,10 +5,16 @@
 
 #![allow(dead_code)]
 
+pub mod end;
+pub mod faults;
+pub mod flows;
 pub mod hands;
 pub mod kubernetes;
 pub mod members;
 pub mod proxy;
+pub mod run;
+pub mod spoilt;
+pub mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +41,11 @@ impl Set {
     pub fn stamp_operation(&self) -> Option<String> {
         let stamp: Value = serde_json::from_str(self.annotations.get(keys::STAMP_OPERATION)?).ok()?;
         stamp["id"].as_str().map(str::to_owned)
+    }
+
+    /// Names of what the plan stamped.
+    pub fn stamps(&self) -> Vec<String> {
+        keys::STAMPS.iter().filter(|key| self.annotations.contains_key(**key)).map(|key| (*key).to_owned()).collect()
     }
 }
 
@@ -86,6 +97,7 @@ pub struct State {
     pub machine: Option<Machine>,
     pub permit: Option<(Uuid, Vec<u32>)>,
     pub foundings: u32,
+    pub begun: u32,
     pub commits: u32,
     pub breaches: Vec<String>,
     /// Ordinals whose pods never start.
@@ -93,6 +105,8 @@ pub struct State {
     /// No terminal snapshot is ever taken.
     pub job_stuck: bool,
     pub effects: u32,
+    /// The status was lost at least once.
+    pub erased: bool,
 }
 
 /// The shared world.
@@ -153,9 +167,21 @@ impl World {
     pub fn erase_status(&self) {
         let mut state = self.lock();
         let rv = state.bump().to_string();
+        state.erased = true;
         if let Some(cluster) = &mut state.cluster {
             cluster.status = None;
             cluster.metadata.resource_version = Some(rv);
+        }
+    }
+
+    /// Every process of the members dies at once.
+    pub fn power_cut(&self) {
+        let mut state = self.lock();
+        for pod in state.pods.values_mut() {
+            pod.age = 0;
+        }
+        if let Some(machine) = &mut state.machine {
+            (machine.recovering, machine.doors) = (true, false);
         }
     }
 
@@ -173,6 +199,25 @@ impl World {
         let status = state.cluster.as_ref().and_then(|c| c.status.as_ref());
         let condition = status.into_iter().flat_map(|s| &s.conditions).find(|c| c.type_ == type_);
         condition.map(|c| c.reason.clone()).unwrap_or_default()
+    }
+
+    /// What happened, and where it stands.
+    pub fn story(&self) -> String {
+        let state = self.lock();
+        let status = state.cluster.as_ref().and_then(|c| serde_json::to_string_pretty(&c.status).ok());
+        let events: Vec<_> = state
+            .events
+            .iter()
+            .map(|l| format!("  {} {}: {}", if l.warning { "!" } else { " " }, l.reason, l.note))
+            .collect();
+        format!(
+            "{}\nset {:?}\nmachine {:?}\nmaps {:?}\nstatus {}",
+            events.join("\n"),
+            state.set,
+            state.machine,
+            state.maps.keys(),
+            status.unwrap_or_default()
+        )
     }
 
     /// A second of the world: StatefulSet controller, kubelet, members.

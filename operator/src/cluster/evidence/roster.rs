@@ -1,7 +1,7 @@
 //! Who the members are.
 //!
 //! Law: a roster record repeats the members' machine; it is written again whenever the machine has another roster or
-//! generation. Must not know: when.
+//! generation, unless who shows it only lags behind. Must not know: when.
 
 use crate::api::records::{ClaimStamp, RosterEntry, RosterRecord};
 use crate::cluster::facts::Facts;
@@ -44,6 +44,14 @@ pub fn is_recorded(facts: &Facts) -> bool {
         }
         _ => false,
     }
+}
+
+/// Its members have not heard what is recorded of them, and the leader is not here to say that it is otherwise: what they
+/// show is the past, and is not recorded again.
+pub fn is_ahead(facts: &Facts) -> bool {
+    let (Some(machine), Some(kept)) = (facts.machine(), facts.kube.evidence.roster()) else { return false };
+    let behind = (machine.incarnation, machine.generation) < (kept.record.incarnation, kept.record.generation);
+    behind && !facts.views().any(|(_, view)| Some(view.uuid) == machine.leader)
 }
 
 /// A claim whose stamp is not what it should be, with the stamp that it should have. `seal`: digest of the live seal.

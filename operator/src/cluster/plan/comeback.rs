@@ -10,6 +10,7 @@ use crate::api::annotations as keys;
 use crate::api::records::{OperationStamp, SealRecord, WishKey};
 use crate::api::{Reason, names};
 use crate::cluster::desired::Budget;
+use crate::cluster::evidence::jobs::Fate;
 use crate::cluster::evidence::{Kept, jobs, roster};
 use crate::cluster::facts::{Facts, SetFacts};
 use crate::cluster::plan::act::{Act, Mark, Plan, Remember, Step, blocker};
@@ -265,13 +266,14 @@ pub fn after_activation(facts: &Facts, open: &OperationStamp) -> Plan {
     Plan::acts(Step::Open, Reason::Returning, "the doors open", Act::Command { ordinal, command })
 }
 
-/// Jobs of the ledger without a verdict.
+/// Jobs of the ledger of which nothing is decided.
 fn undecided(facts: &Facts, open: &OperationStamp) -> Vec<String> {
     let seal = facts.kube.evidence.seals.iter().find(|kept| kept.record.operation == open.id);
     let (Some(seal), Some(machine)) = (seal, facts.machine()) else {
         return Vec::new();
     };
-    jobs::outcomes(&seal.record, machine).into_iter().filter(|o| o.verdict.is_none()).map(|o| o.name).collect()
+    let outcomes = jobs::outcomes(&seal.record, machine).into_iter();
+    outcomes.filter(|outcome| outcome.fate == Fate::Open).map(|outcome| outcome.name).collect()
 }
 
 /// Everything is as before the stop but the stamps: they go last.

@@ -71,6 +71,9 @@ fn set(facts: &Facts, replicas: u32) -> Option<Plan> {
 /// Roster record and claim stamps as the machine has them.
 pub fn records(facts: &Facts, seal: Option<&str>) -> Option<Plan> {
     let machine = facts.machine()?;
+    if roster::is_ahead(facts) {
+        return None;
+    }
     if !roster::is_recorded(facts) {
         let record = roster::from_machine(facts)?;
         let message = format!("roster {} of generation {} is recorded", record.sequence, record.generation);

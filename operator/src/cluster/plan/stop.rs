@@ -10,8 +10,8 @@ use crate::api::annotations as keys;
 use crate::api::records::{OperationStamp, SpentWish, WishKey};
 use crate::api::status::Blocker;
 use crate::cluster::desired::Budget;
-use crate::cluster::evidence::seals;
 use crate::cluster::evidence::standing::Standing;
+use crate::cluster::evidence::{roster, seals};
 use crate::cluster::facts::Facts;
 use crate::cluster::plan::act::{Act, Mark, Plan, Step};
 use crate::cluster::plan::request::Requests;
@@ -237,6 +237,10 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
 
 /// Committed in the machine, and no live seal record yet: it is written now.
 fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
+    if roster::is_ahead(facts) {
+        let message = "the members that answer have not heard of their activation, and their leader does not answer";
+        return Plan::waits(Step::Activated, Reason::MemberUnreachable, message);
+    }
     if !stamped {
         return adopt(open, "the committed operation of the members is stamped");
     }

@@ -3,11 +3,9 @@
 //! Law: `Stopped` is True only at a live seal with no pods and replicas 0; `Ready` only with open doors. Must not know:
 //! what is done next.
 
-use jet_admin_api::job::Verdict;
-
 use crate::api::status::Blocker;
 use crate::api::{Condition, ConditionType, Reason};
-use crate::cluster::evidence::jobs;
+use crate::cluster::evidence::jobs::{self, Fate, Outcome};
 use crate::cluster::evidence::standing::{Standing, standing};
 use crate::cluster::facts::Facts;
 use crate::cluster::plan::act::{Plan, Step};
@@ -211,19 +209,61 @@ fn jobs_preserved(facts: &Facts) -> Judged {
         };
     }
     let outcomes = jobs::outcomes(&seal.record, machine);
-    let bad: Vec<_> = outcomes.iter().filter(|o| o.verdict.is_some_and(|v| v != Verdict::Resumed)).collect();
-    let open = outcomes.iter().filter(|o| o.verdict.is_none()).count();
-    match (bad.is_empty(), open) {
-        (true, 0) => judged(
-            true,
-            Reason::AllResumed,
-            format!("all {} jobs went on from the snapshots of {}", outcomes.len(), seal.name),
-        ),
-        (true, _) => unknown("jobs are starting"),
-        (false, _) => {
-            let said: Vec<_> =
-                bad.iter().map(|o| format!("{}: {:?}", o.name, o.verdict.unwrap_or(Verdict::Failed))).collect();
-            judged(false, Reason::JobNotResumed, said.join("; "))
-        }
+    let lost: Vec<_> = outcomes.iter().filter_map(loss).collect();
+    if !lost.is_empty() {
+        return judged(false, Reason::JobNotResumed, lost.join("; "));
+    }
+    if outcomes.iter().any(|outcome| outcome.fate == Fate::Open) {
+        return unknown("jobs are starting");
+    }
+    judged(true, Reason::AllResumed, preserved(&outcomes, &seal.name))
+}
+
+/// What a job has not got of what the ledger promises.
+fn loss(outcome: &Outcome) -> Option<String> {
+    let name = &outcome.name;
+    outcome.fate.is_loss().then(|| match outcome.fate {
+        Fate::Judged(verdict) => format!("{name}: {verdict:?}"),
+        _ => format!("{name}: it does not run, and what it has is older than its sealed snapshot, or nothing"),
+    })
+}
+
+/// Only jobs that went on are said to have gone on.
+fn preserved(outcomes: &[Outcome], seal: &str) -> String {
+    let named = |fate: Fate| outcomes.iter().filter(|o| o.fate == fate).map(|o| o.name.as_str()).collect::<Vec<_>>();
+    let (kept, cancelled) = (named(Fate::Kept), named(Fate::Cancelled));
+    let went_on = outcomes.len() - kept.len() - cancelled.len();
+    let mut said = match went_on == outcomes.len() {
+        true => format!("all {went_on} jobs went on from the snapshots of {seal}"),
+        false => format!("{went_on} of {} jobs went on from the snapshots of {seal}", outcomes.len()),
+    };
+    if !kept.is_empty() {
+        said += &format!("; suspended as they were sealed: {}", kept.join(", "));
+    }
+    if !cancelled.is_empty() {
+        said += &format!("; cancelled by a person: {}", cancelled.join(", "));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use jet_admin_api::job::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn only_jobs_that_went_on_are_said_to_have_gone_on() {
+        let outcome = |name: &str, fate| Outcome { name: name.into(), fate };
+        let resumed = outcome("flights", Fate::Judged(Verdict::Resumed));
+        let (kept, cancelled) = (outcome("idle", Fate::Kept), outcome("old", Fate::Cancelled));
+        assert_eq!(preserved(std::slice::from_ref(&resumed), "s-4"), "all 1 jobs went on from the snapshots of s-4");
+        let said = preserved(&[resumed, kept, cancelled], "s-4");
+        assert!(said.starts_with("1 of 3 jobs went on"), "{said}");
+        assert!(said.contains("as they were sealed: idle") && said.contains("by a person: old"), "{said}");
+        assert!(
+            loss(&outcome("idle", Fate::Short)).is_some_and(|said| said.contains("older than its sealed snapshot"))
+        );
+        assert_eq!(loss(&outcome("idle", Fate::Kept)), None);
     }
 }

@@ -1,0 +1,81 @@
+//! Where a flow ends: what must be the same with and without faults, and what was done on the way there.
+//!
+//! Law: no id, no time, no wording; every count is of effects that changed something. Must not know: faults.
+
+use std::collections::BTreeMap;
+
+use super::World;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Phase of the resource; `None`: it is gone.
+    phase: Option<String>,
+    /// Condition → status and reason.
+    conditions: BTreeMap<String, (String, String)>,
+    replicas: Option<i32>,
+    /// Stamps on the StatefulSet.
+    stamps: Vec<String>,
+    /// State, generation and whether clients are served.
+    machine: Option<(String, u64, bool)>,
+    /// Foundings, operations begun, committed and activated.
+    pub done: [u32; 4],
+    /// Job, status, executions, and whether it went on from its own snapshot.
+    jobs: Vec<(String, String, u64, bool)>,
+    /// Seals that are kept.
+    seals: usize,
+    /// Generation of the newest roster: one may be recorded twice by who looks at old evidence, and says the same.
+    recorded: Option<u64>,
+    pods: usize,
+    /// Claims with a store, stamped, sealed.
+    claims: [usize; 3],
+}
+
+impl End {
+    pub fn of(world: &World) -> Self {
+        let state = world.lock();
+        let status = state.cluster.as_ref().and_then(|cluster| cluster.status.as_ref());
+        let machine = state.machine.as_ref();
+        let evidence = state.facts().evidence;
+        let claims = || state.claims.values();
+        Self {
+            phase: status.and_then(|status| status.phase.clone()),
+            conditions: status
+                .into_iter()
+                .flat_map(|status| &status.conditions)
+                .map(|c| (c.type_.clone(), (c.status.clone(), c.reason.clone())))
+                .collect(),
+            replicas: state.set.as_ref().map(|set| set.replicas),
+            stamps: state.set.iter().flat_map(|set| set.stamps()).collect(),
+            machine: machine.map(|m| (format!("{:?}", m.state), m.generation, m.doors)),
+            done: [state.foundings, state.begun, state.commits, machine.map_or(0, |m| m.activations)],
+            jobs: machine
+                .iter()
+                .flat_map(|m| &m.jobs)
+                .map(|j| (j.name.clone(), format!("{:?}", j.status), j.execution, j.started_from == j.snapshot))
+                .collect(),
+            recorded: evidence.roster().map(|kept| kept.record.generation),
+            seals: evidence.seals.len(),
+            pods: state.pods.len(),
+            claims: [
+                claims().filter(|claim| claim.store.founding.is_some()).count(),
+                claims().filter(|claim| claim.stamp.is_some()).count(),
+                claims().filter(|claim| claim.store.seal.is_some()).count(),
+            ],
+        }
+    }
+
+    /// Lines that differ in `other`, for people.
+    pub fn unlike(&self, other: &Self) -> String {
+        let (own, others) = (format!("{self:#?}"), format!("{other:#?}"));
+        let missing = own.lines().filter(|line| !others.lines().any(|other| other == *line));
+        let strange = others.lines().filter(|line| !own.lines().any(|own| own == *line));
+        let said: Vec<_> = missing.map(|l| format!("\n  - {l}")).chain(strange.map(|l| format!("\n  + {l}"))).collect();
+        said.concat()
+    }
+
+    /// Nothing of an operation was done.
+    pub fn nothing_was_begun(&self) -> bool {
+        self.done == [1, 0, 0, 0]
+            && self.machine.as_ref().is_some_and(|(_, generation, doors)| *generation == 1 && *doors)
+    }
+}
