@@ -35,6 +35,8 @@ pub struct Flushes {
     taken: BTreeMap<JobId, SnapshotId>,
     /// Every file that is kept.
     finished: BTreeMap<SnapshotId, File>,
+    /// Jobs whose older files are about to go.
+    leaving: BTreeSet<JobId>,
 }
 
 /// What is known of a file.
@@ -164,47 +166,53 @@ impl Shared {
         Ok(taken)
     }
 
-    /// An epoch is durable on every replica: its sink writes go to the log, then older files go.
+    /// An epoch is durable on every replica: its sink writes go to the log, then older files go. One at a time of a job;
+    /// who comes meanwhile is looked for again.
     pub fn epoch_is_durable(self: &Arc<Self>, id: SnapshotId) {
+        if !lock(&self.flushes).leaving.insert(id.job) {
+            return;
+        }
         let shared = self.clone();
         tokio::task::spawn_blocking(move || {
             shared.log_sinks(id);
             let logged = shared.store.flush().and_then(|ticket| shared.store.wait_durable(ticket, DURABLE_WITHIN));
             // A partition that is behind does not have its sink writes in the log; the old file still has them.
-            if logged.is_err() || !shared.cells_behind().is_empty() {
-                return;
+            if logged.is_ok() && shared.cells_behind().is_empty() {
+                shared.drop_files_before(id);
             }
-            let unsettled = |cell: &Arc<super::cell::Cell>| {
-                cell.state().replica.content().unsettled().any(|unsettled| unsettled.job == id.job)
-            };
-            if id == super::all_of(id.job) {
-                // Published and in files only: it goes when it was given back.
-                if shared.cells().iter().any(unsettled) {
-                    return;
-                }
-                match shared.store.drop_job(id.job.0) {
-                    Ok(()) => lock(&shared.flushes).finished.retain(|kept, _| kept.job != id.job),
-                    Err(error) => debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now"),
-                }
-                return;
-            }
-            for old in shared.store.epochs().into_iter().filter(|info| info.id.job == id.job.0 && info.id < name(id)) {
-                match shared.store.drop_epoch(old.id) {
-                    Ok(()) => drop(lock(&shared.flushes).finished.remove(&snapshot(old.id))),
-                    Err(error) => debug!(%error, ?old.id, "maps: an old epoch stays for now"),
-                }
-            }
+            lock(&shared.flushes).leaving.remove(&id.job);
         });
     }
 
-    /// Files of jobs that ended go as soon as nothing of them is needed.
-    pub(super) fn drop_files_of_ended(self: &Arc<Self>) {
-        let machine = self.cluster.machine();
-        let kept: BTreeSet<JobId> = self.store.epochs().iter().map(|info| JobId(info.id.job)).collect();
-        let ended = |job: &JobId| machine.state.runs() && machine.jobs.get(job).is_some_and(Job::ended);
-        for job in kept.into_iter().filter(ended) {
-            self.epoch_is_durable(super::all_of(job));
+    fn drop_files_before(&self, id: SnapshotId) {
+        let unsettled = |cell: &Arc<super::cell::Cell>| {
+            cell.state().replica.content().unsettled().any(|unsettled| unsettled.job == id.job)
+        };
+        if id == super::all_of(id.job) {
+            // Published and in files only: it goes when it was given back.
+            if self.cells().iter().any(unsettled) {
+                return;
+            }
+            match self.store.drop_job(id.job.0) {
+                Ok(()) => lock(&self.flushes).finished.retain(|kept, _| kept.job != id.job),
+                Err(error) => debug!(%error, job = %id.job, "maps: epochs of an ended job stay for now"),
+            }
+            return;
         }
+        for old in self.store.epochs().into_iter().filter(|info| info.id.job == id.job.0 && info.id < name(id)) {
+            match self.store.drop_epoch(old.id) {
+                Ok(()) => drop(lock(&self.flushes).finished.remove(&snapshot(old.id))),
+                Err(error) => debug!(%error, ?old.id, "maps: an old epoch stays for now"),
+            }
+        }
+    }
+
+    /// Files that are not needed go as soon as the log has what they have, also where it was behind at first.
+    pub(super) fn drop_what_is_not_needed(self: &Arc<Self>) {
+        let machine = self.cluster.machine();
+        let kept = self.store.epochs();
+        let older = |id: &SnapshotId| kept.iter().any(|info| info.id.job == id.job.0 && info.id < name(*id));
+        super::durable(&machine).filter(older).for_each(|id| self.epoch_is_durable(id));
     }
 
     /// Newest committed snapshots of jobs at home here as primary; those on this disk that have every copy that counts here.

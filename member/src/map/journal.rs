@@ -268,7 +268,7 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
                     shared.retry_failed_log();
                 }
                 shared.log_what_is_durable();
-                shared.drop_files_of_ended();
+                shared.drop_what_is_not_needed();
                 let behind: Vec<_> = shared.cells_behind();
                 for cell in &behind {
                     shared.rewrite(cell, Base::Broken);
