@@ -7,6 +7,7 @@
 //! - [`routes`]: paths and the role that each asks for · [`refusal`]: the body of every refusal
 //! - [`founding`], [`member`], [`cluster`], [`operation`], [`job`], [`map`]: bodies
 //! - [`client`]: a typed client of one member; `handshake` says why one was refused
+//! - [`rest`]: the Hazelcast-shaped REST beside all that
 
 pub mod client;
 pub mod cluster;
@@ -18,5 +19,6 @@ pub mod map;
 pub mod member;
 pub mod operation;
 pub mod refusal;
+pub mod rest;
 pub mod routes;
 pub mod tls;

@@ -25,7 +25,7 @@ pub struct Connection {
     pub tls_dir: PathBuf,
 }
 
-/// Why no call could be made.
+/// Why a command did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The material is missing or unusable.
@@ -36,6 +36,22 @@ pub enum ConnectionError {
     /// An answer cannot be printed as JSON.
     #[error("the answer cannot be printed as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// Only what runs can be restarted.
+    #[error("job '{name}' is {status}; only a running job is restarted (jet resume for a suspended one)")]
+    NotRunning {
+        /// Which.
+        name: String,
+        /// What it is.
+        status: String,
+    },
+    /// A restart went half way.
+    #[error("job '{name}' is suspended and was not resumed: {why}; resume it with: jet resume {name}")]
+    LeftSuspended {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// The call failed or was refused.
     #[error(transparent)]
     Call(#[from] jet_admin_api::client::CallError),

@@ -1,13 +1,14 @@
-//! The command line: `jet` speaks to members, `kubectl-jet` to Kubernetes.
+//! The command line: `jet` and `jet-cluster-admin` speak to members, `kubectl-jet` to Kubernetes.
 //!
 //! Law: what is printed is what was answered; a refusal is printed with its way out and ends non-zero. Must not
 //! know: the operator's types (it reads JetClusters as plain JSON) or anything inside a member.
 //!
 //! - [`connection`]: flags by which a member is found, and the client made of them
 //! - [`jobs`], [`cluster`], [`sql`]: the commands of `jet` · [`status`]: `kubectl jet status`
-//! - [`columns`]: rows as aligned text
+//! - [`cluster_admin`]: `jet-cluster-admin` · [`columns`]: rows as aligned text
 
 pub mod cluster;
+pub mod cluster_admin;
 pub mod columns;
 pub mod connection;
 pub mod jobs;

@@ -14,6 +14,7 @@
 //! | [`store`] | the hot-restart store as the shell uses it |
 //! | [`map`] | partitions in RAM, behind network, log and doors |
 //! | [`admin`], [`health`] | the admin API and the probes |
+//! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`member`] | one member, wired |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
@@ -28,6 +29,7 @@ pub mod map;
 pub mod member;
 pub mod net;
 pub mod ports;
+pub mod rest;
 pub mod store;
 pub mod telemetry;
 

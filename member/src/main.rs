@@ -1,4 +1,5 @@
-//! The `jet-member` program: one member until SIGTERM or SIGINT, or until consensus breaks down in it.
+//! The `jet-member` program: one member until SIGTERM or SIGINT, until it was asked to leave, or until consensus breaks
+//! down in it.
 //!
 //! Law: configuration that is not understood ends the program with the sentence; a refused store does not. Must not
 //! know: what a member does.
@@ -37,6 +38,7 @@ fn run(settings: Settings) -> Result<(), String> {
         let broken = tokio::select! {
             _ = terminate.recv() => false,
             _ = interrupt.recv() => false,
+            () = member.asked_to_leave() => false,
             () = member.broken_down() => true,
         };
         if broken {

@@ -16,6 +16,7 @@ use jet_core::{ClusterState, Machine, MemberId, safety};
 use jet_hotstore::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -23,12 +24,13 @@ use crate::admin::{router, serve, views};
 use crate::clock::Moment;
 use crate::cluster::act::Agent;
 use crate::cluster::control::Control;
-use crate::cluster::{Node, supervise};
-use crate::config::Settings;
+use crate::cluster::{Node, leaving, supervise};
+use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
 use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::net::{EngineStream, Lane, Net, NetOptions};
 use crate::ports::{Cluster, Jobs, Maps};
+use crate::rest;
 use crate::store::{Keeper, KeeperError};
 
 /// Time for what is under way when the process is asked to end.
@@ -46,6 +48,8 @@ pub enum StartError {
     Tls(#[from] jet_admin_api::tls::TlsError),
     #[error("cannot listen on {address} ({what}): {source}")]
     Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Password(#[from] rest::password::PasswordError),
     #[error(transparent)]
     Consensus(#[from] crate::cluster::consensus::ConsensusError),
 }
@@ -78,6 +82,9 @@ struct Running {
 pub struct Member {
     settings: Arc<Settings>,
     running: Result<Running, String>,
+    /// Cancelled when the process was asked to end by other means than a signal.
+    leave: CancellationToken,
+    callers: rest::serve::Callers,
 }
 
 impl Member {
@@ -93,7 +100,8 @@ impl Member {
                 Err(refused.to_string())
             }
         };
-        let member = Arc::new(Self { settings: settings.clone(), running });
+        let (leave, callers) = (CancellationToken::new(), rest::serve::Callers::default());
+        let member = Arc::new(Self { settings: settings.clone(), running, leave, callers });
         let admin = listen("admin API", SocketAddr::new(settings.bind, settings.admin_port)).await?;
         tokio::spawn(serve::run(admin, tls.server()?, router::router(member.clone())));
         let probes = listen("probes", SocketAddr::new(settings.bind, settings.health_port)).await?;
@@ -103,11 +111,40 @@ impl Member {
                 error!(%error, "probes are served no more");
             }
         });
+        member.clone().serve_rest(&tls).await?;
+        if let Ok(running) = &member.running
+            && !member.under_operator()
+        {
+            tokio::spawn(leaving::run(running.node.clone(), member.leave.clone()));
+        }
         Ok(member)
+    }
+
+    async fn serve_rest(self: Arc<Self>, tls: &Material) -> Result<(), StartError> {
+        let Some(rest) = &self.settings.rest else { return Ok(()) };
+        if let Some(password) = &rest.password {
+            rest::password::check(password).await?;
+        }
+        let listener = listen("REST", SocketAddr::new(self.settings.bind, rest.port)).await?;
+        let door = Arc::new(rest::door::Door::new(self.clone(), rest));
+        info!(port = rest.port, groups = ?rest.groups, "the REST is on");
+        tokio::spawn(rest::serve::run(listener, tls.server()?, door));
+        Ok(())
+    }
+
+    /// From now on the process ends as if it were told by a signal.
+    pub fn leave(&self) {
+        self.leave.cancel();
+    }
+
+    /// Returns when it was asked to.
+    pub async fn asked_to_leave(&self) {
+        self.leave.cancelled().await;
     }
 
     /// The end of the process: what is sealed, recovers or is blank is left untouched; else everything is flushed.
     pub async fn end(&self) {
+        self.callers.drain().await;
         let Ok(running) = &self.running else { return };
         let machine = running.node.machine();
         // Else the next look at the cluster would open the doors again, behind the last flush.
@@ -146,6 +183,26 @@ impl Member {
     /// The cluster's name in certificates.
     pub fn cluster_name(&self) -> &str {
         &self.settings.cluster
+    }
+
+    /// The operator founds, stops and starts again; nobody else does it past it.
+    pub fn under_operator(&self) -> bool {
+        self.settings.founding == Founding::Operator
+    }
+
+    /// Name of this member among those of its cluster.
+    pub fn instance_name(&self) -> String {
+        format!("{}-{}", self.settings.cluster, self.settings.ordinal)
+    }
+
+    /// Where the other members find it.
+    pub fn member_port(&self) -> u16 {
+        self.settings.member_port
+    }
+
+    /// Who waits for an answer of the REST.
+    pub fn callers(&self) -> &rest::serve::Callers {
+        &self.callers
     }
 
     fn running(&self) -> Result<&Running, Refusal> {

@@ -58,6 +58,11 @@ enum Command {
         /// Job name
         name: String,
     },
+    /// Restart a running job from its last snapshot
+    Restart {
+        /// Job name
+        name: String,
+    },
     /// Cancel a job for good
     Cancel {
         /// Job name
@@ -94,6 +99,7 @@ async fn run(cli: Cli) -> Result<(String, bool), ConnectionError> {
         Command::Submit { name, sql } => jobs::submit(&client, name, sql).await?,
         Command::Suspend { name } => jobs::act(&client, &name, "suspend").await?,
         Command::Resume { name } => jobs::act(&client, &name, "resume").await?,
+        Command::Restart { name } => jobs::restart(&client, &name).await?,
         Command::Cancel { name } => jobs::act(&client, &name, "cancel").await?,
     };
     Ok((text, true))

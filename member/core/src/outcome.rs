@@ -8,6 +8,9 @@ use crate::ids::{Boot, Digest, Generation, LogIndex, MemberId, OperationId, Part
 use crate::operation::OperationStep;
 use crate::safety::{Reason, sentence};
 
+/// What a repeated command is answered.
+pub const ALREADY: &str = "already so";
+
 /// Answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -15,7 +18,7 @@ pub enum Outcome {
     Done {
         /// Index of this entry.
         index: LogIndex,
-        /// What is now true; `already so` for a repeated request.
+        /// What is now true; [`ALREADY`] for a repeated request.
         what: String,
     },
     /// Nothing changed.

@@ -88,7 +88,8 @@ pub fn why_not_freeze(machine: &Machine, operation: &Operation) -> Vec<Reason> {
     why
 }
 
-fn losses_not_accepted(machine: &Machine, operation: &Operation) -> Vec<Reason> {
+/// Jobs that promise nothing and run, and whose loss nobody accepted.
+pub fn losses_not_accepted(machine: &Machine, operation: &Operation) -> Vec<Reason> {
     let lossy = |job: &&Job| job.guarantee == Guarantee::None && job.execution > ExecutionId(0) && job.wants_to_run();
     let names = machine.jobs.values().filter(lossy).map(|job| job.name.clone());
     names.filter(|name| !operation.accepted.contains(name)).map(|job| Reason::LossNotAccepted { job }).collect()

@@ -170,13 +170,18 @@ fn wish(wish: JobWish) -> Wish {
 }
 
 async fn propose(member: &Member, command: Command) -> Answer<Done> {
+    Ok(Json(proposed(member, command).await?))
+}
+
+/// What the cluster made of a command.
+pub async fn proposed(member: &Member, command: Command) -> Result<Done, Refusal> {
     match Cluster::propose(member.node()?.clone(), command).await {
-        Ok(Outcome::Done { index, what }) => Ok(Json(Done { index, what })),
-        Ok(Outcome::Refused(refused)) => Err(Refused(Refusal::new(code(refused.kind()), refused.to_string()))),
+        Ok(Outcome::Done { index, what }) => Ok(Done { index, what }),
+        Ok(Outcome::Refused(refused)) => Err(Refusal::new(code(refused.kind()), refused.to_string())),
         Err(ProposeError::NoLeader) => {
-            Err(Refused(Refusal::new(Code::NoLeader, "there is no leader that could be reached; nothing was done")))
+            Err(Refusal::new(Code::NoLeader, "there is no leader that could be reached; nothing was done"))
         }
-        Err(error @ ProposeError::Unknown(_)) => Err(Refused(Refusal::new(Code::NoLeader, error.to_string()))),
+        Err(error @ ProposeError::Unknown(_)) => Err(Refusal::new(Code::NoLeader, error.to_string())),
     }
 }
 

@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use jet_admin_api::tls::peer_identity;
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -76,9 +76,9 @@ async fn one(
     auto::Builder::new(TokioExecutor::new()).http1_only().serve_connection(TokioIo::new(stream), service).await
 }
 
-/// The alert that says why must not be overtaken by a reset: what the caller sends meanwhile is read and thrown away.
-async fn let_it_be_read(mut tcp: TcpStream) {
-    let _ = tcp.shutdown().await;
-    let mut rest = tcp.take(LINGERING_BYTES);
+/// What was said last must not be overtaken by a reset: what the caller sends meanwhile is read and thrown away.
+pub async fn let_it_be_read(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let _ = stream.shutdown().await;
+    let mut rest = stream.take(LINGERING_BYTES);
     let _ = tokio::time::timeout(LINGERING, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }

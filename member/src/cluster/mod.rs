@@ -6,11 +6,13 @@
 //! - [`consensus`]: the replicated log · [`control`]: what members ask of one another · [`presence`]: beats and leases
 //! - [`founding`]: permits · [`node`]: this member in the cluster: proposals, beats, founding
 //! - [`supervise`]: the loop at the leader · [`act`]: the loop on every member
+//! - [`leaving`]: the end of a process after a stop of the members' own
 
 pub mod act;
 pub mod consensus;
 pub mod control;
 pub mod founding;
+pub mod leaving;
 pub mod node;
 pub mod presence;
 pub mod supervise;

@@ -20,6 +20,7 @@ use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::Judgement;
 use super::presence::{BEAT, Beat, BeatAnswer, Grant, Presence};
+use super::supervise;
 use crate::clock::Moment;
 use crate::config::Founding as PermitSource;
 use crate::net::{Lane, Net, Peer};
@@ -236,8 +237,12 @@ impl Node {
         report
     }
 
-    /// Writes as leader, without forwarding.
+    /// Writes as leader, without forwarding. Who is absent is for the leader to say, whoever asks for a change of state.
     pub async fn write(&self, command: Command, time: Duration) -> Result<Outcome, ProposeError> {
+        let command = match command {
+            Command::SetState { state, .. } => Command::SetState { state, absent: supervise::absent(self) },
+            other => other,
+        };
         self.consensus.get().ok_or(ProposeError::NoLeader)?.write(command, time).await
     }
 

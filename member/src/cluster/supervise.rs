@@ -125,6 +125,13 @@ pub fn unheard(node: &Node) -> Vec<MemberId> {
     machine.roster.keys().filter(|member| !presence.present(**member, now)).copied().collect()
 }
 
+/// The members that are not heard under their recorded boots: what a change of state must know.
+pub fn absent(node: &Node) -> Vec<MemberId> {
+    let members = node.presence().observed(Moment::now());
+    let machine = node.machines().borrow().clone();
+    supervisor::presence::absent(&machine, &Observations { members, ..Observations::default() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,9 +18,14 @@ pub enum Stance {
 
 use Stance::{NotOffered, Offered, Only, Section};
 
+const CONSENSUS: &str = "the cluster's own state is consensus already";
 const DISCOVERY: &str = "peers are found by the addresses in join.tcp-ip.member-list";
 const CREDIT: &str = "flow between members is controlled by credit, not by fixed queues";
 const PLANNED: &str = "this version does not have it";
+const THREADS: &str = "threads sleep until there is work; their number is cooperative-thread-count";
+const TIMES: &str = "every wait has a bound that is fixed in this version";
+const SIGNALS: &str = "a member always ends in order on SIGTERM and SIGINT";
+const JOINING: &str = "the recorded roster decides who belongs together, and no time does";
 const ONE_COUNT: &str = "the cluster has one backup count, fixed at founding (hazelcast-jet.instance.backup-count)";
 
 /// Every known key: dotted path, stance. `*` stands for a name that a person chose.
@@ -40,8 +45,27 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.network.interfaces", NotOffered("use the flag --bind")),
     ("hazelcast.network.ssl", NotOffered("connections between processes are always mutual TLS; use the flag --tls")),
     ("hazelcast.network.rest-api", Section),
-    ("hazelcast.network.rest-api.enabled", Only("false", "the admin API on its own port answers instead")),
-    ("hazelcast.network.rest-api.endpoint-groups", NotOffered("the admin API on its own port answers instead")),
+    ("hazelcast.network.rest-api.enabled", Offered),
+    ("hazelcast.network.rest-api.endpoint-groups", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.CLUSTER_READ", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.CLUSTER_READ.enabled", Offered),
+    ("hazelcast.network.rest-api.endpoint-groups.CLUSTER_WRITE", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.CLUSTER_WRITE.enabled", Offered),
+    ("hazelcast.network.rest-api.endpoint-groups.HEALTH_CHECK", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.HEALTH_CHECK.enabled", Offered),
+    ("hazelcast.network.rest-api.endpoint-groups.HOT_RESTART", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.HOT_RESTART.enabled", Offered),
+    ("hazelcast.network.rest-api.endpoint-groups.PERSISTENCE", Section),
+    (
+        "hazelcast.network.rest-api.endpoint-groups.PERSISTENCE.enabled",
+        Only("false", "its name here is HOT_RESTART, as in the documents of 4.x"),
+    ),
+    ("hazelcast.network.rest-api.endpoint-groups.DATA", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.DATA.enabled", Only("false", PLANNED)),
+    ("hazelcast.network.rest-api.endpoint-groups.WAN", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.WAN.enabled", Only("false", PLANNED)),
+    ("hazelcast.network.rest-api.endpoint-groups.CP", Section),
+    ("hazelcast.network.rest-api.endpoint-groups.CP.enabled", Only("false", CONSENSUS)),
     ("hazelcast.network.join", Section),
     ("hazelcast.network.join.auto-detection", Section),
     ("hazelcast.network.join.auto-detection.enabled", Only("false", DISCOVERY)),
@@ -80,12 +104,18 @@ pub const KEYS: &[(&str, Stance)] = &[
     ),
     ("hazelcast.hot-restart-persistence.encryption-at-rest", Section),
     ("hazelcast.hot-restart-persistence.encryption-at-rest.enabled", Only("false", PLANNED)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.algorithm", NotOffered(PLANNED)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.salt", NotOffered(PLANNED)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.key-size", NotOffered(PLANNED)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store", NotOffered(PLANNED)),
     ("hazelcast.persistence", NotOffered("use the section hot-restart-persistence")),
     ("hazelcast.map", Section),
     ("hazelcast.map.*", Section),
     ("hazelcast.map.*.hot-restart", Section),
     ("hazelcast.map.*.hot-restart.enabled", Only("true", "every map of a cluster with a store is persisted")),
     ("hazelcast.map.*.hot-restart.fsync", Only("false", PLANNED)),
+    ("hazelcast.map.*.data-persistence", NotOffered("use the section hot-restart")),
+    ("hazelcast.map.*.merkle-tree", NotOffered("a returning copy is compared by its version and content")),
     ("hazelcast.map.*.backup-count", NotOffered(ONE_COUNT)),
     ("hazelcast.map.*.async-backup-count", NotOffered(ONE_COUNT)),
     ("hazelcast.map.*.in-memory-format", Only("BINARY", "keys and values stay bytes")),
@@ -97,15 +127,37 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.advanced-network", NotOffered(PLANNED)),
     ("hazelcast.partition-group", NotOffered(PLANNED)),
     ("hazelcast.wan-replication", NotOffered(PLANNED)),
-    ("hazelcast.cp-subsystem", NotOffered("the cluster's own state is consensus already")),
+    ("hazelcast.cp-subsystem", NotOffered(CONSENSUS)),
     ("hazelcast.security", NotOffered("roles come from certificates")),
     ("hazelcast.management-center", NotOffered(PLANNED)),
     ("hazelcast.user-code-deployment", NotOffered("jobs are SQL")),
     ("hazelcast.cache", NotOffered(PLANNED)),
     ("hazelcast.queue", NotOffered(PLANNED)),
+    ("hazelcast.sql", NotOffered("jobs and their mappings are persisted with the cluster in any case")),
     ("hazelcast.jet", NotOffered("use hazelcast-jet.yaml")),
     ("hazelcast.properties", Section),
     ("hazelcast.properties.hazelcast.partition.count", Offered),
+    ("hazelcast.properties.hazelcast.operation.thread.count", NotOffered(THREADS)),
+    ("hazelcast.properties.hazelcast.operation.call.timeout.millis", NotOffered(TIMES)),
+    ("hazelcast.properties.hazelcast.graceful.shutdown.max.wait", NotOffered(TIMES)),
+    ("hazelcast.properties.hazelcast.cluster.shutdown.timeout.seconds", NotOffered(TIMES)),
+    ("hazelcast.properties.hazelcast.shutdownhook.enabled", Only("true", SIGNALS)),
+    ("hazelcast.properties.hazelcast.shutdownhook.policy", Only("GRACEFUL", SIGNALS)),
+    ("hazelcast.properties.hazelcast.stale.join.prevention.duration.seconds", NotOffered(JOINING)),
+    ("hazelcast.properties.hazelcast.wait.seconds.before.join", NotOffered(JOINING)),
+    ("hazelcast.properties.hazelcast.max.wait.seconds.before.join", NotOffered(JOINING)),
+    (
+        "hazelcast.properties.hazelcast.hotrestart.free.native.memory.percentage",
+        NotOffered("there is no native memory beside the process's own"),
+    ),
+    (
+        "hazelcast.properties.hazelcast.persistence.auto.cluster.state",
+        Only("false", "the cluster's state is changed by a person or by an operation, never by what a pod seems to do"),
+    ),
+    (
+        "hazelcast.properties.hazelcast.persistence.auto.cluster.state.strategy",
+        NotOffered("see hazelcast.persistence.auto.cluster.state"),
+    ),
     ("hazelcast-jet", Section),
     ("hazelcast-jet.instance", Section),
     ("hazelcast-jet.instance.cooperative-thread-count", Offered),
@@ -116,10 +168,28 @@ pub const KEYS: &[(&str, Stance)] = &[
         NotOffered("members do not join a running cluster in this version"),
     ),
     ("hazelcast-jet.instance.lossless-restart-enabled", Offered),
+    ("hazelcast-jet.instance.max-processor-accumulated-records", NotOffered(PLANNED)),
     ("hazelcast-jet.edge-defaults", NotOffered(CREDIT)),
     ("hazelcast-jet.metrics", NotOffered("metrics are always on, at /metrics")),
     ("hazelcast-jet.properties", Section),
     ("hazelcast-jet.properties.jet.home", Offered),
+    ("hazelcast-jet.properties.jet.idle.cooperative.min.microseconds", NotOffered(THREADS)),
+    ("hazelcast-jet.properties.jet.idle.cooperative.max.microseconds", NotOffered(THREADS)),
+    ("hazelcast-jet.properties.jet.idle.noncooperative.min.microseconds", NotOffered(THREADS)),
+    ("hazelcast-jet.properties.jet.idle.noncooperative.max.microseconds", NotOffered(THREADS)),
+    (
+        "hazelcast-jet.properties.jet.job.scan.period",
+        NotOffered("jobs are started when the cluster's record says so, not when it is looked through"),
+    ),
+    (
+        "hazelcast-jet.properties.jet.job.results.ttl.seconds",
+        NotOffered("the last 100 ended jobs are kept, however old they are"),
+    ),
+    (
+        "hazelcast-jet.properties.jet.job.results.max.size",
+        Only("100", "so many ended jobs are kept, the same on every member"),
+    ),
+    ("hazelcast-jet.properties.jet.shutdownhook.enabled", Only("true", SIGNALS)),
 ];
 
 /// The stance on a dotted path, after replacing a person's own names by `*`.
@@ -192,6 +262,63 @@ mod tests {
             ("hazelcast-jet.instance.lossless-restart-enable", "hazelcast-jet.instance.lossless-restart-enabled"),
         ] {
             assert_eq!(nearest(wrong).as_deref(), Some(right));
+        }
+    }
+
+    /// Keys of the documents: what each section of them names, in their order.
+    const DOCUMENTED: [(&str, &str); 9] = [
+        (
+            "hazelcast.hot-restart-persistence",
+            "enabled base-dir backup-dir parallelism validation-timeout-seconds data-load-timeout-seconds \
+             cluster-data-recovery-policy auto-remove-stale-data encryption-at-rest.enabled \
+             encryption-at-rest.algorithm encryption-at-rest.salt encryption-at-rest.key-size \
+             encryption-at-rest.secure-store",
+        ),
+        ("hazelcast", "cluster-name persistence cache jet sql"),
+        (
+            "hazelcast.map.any",
+            "hot-restart.enabled hot-restart.fsync data-persistence merkle-tree backup-count async-backup-count",
+        ),
+        (
+            "hazelcast-jet.instance",
+            "cooperative-thread-count flow-control-period backup-count scale-up-delay-millis \
+             lossless-restart-enabled max-processor-accumulated-records",
+        ),
+        ("hazelcast-jet", "edge-defaults metrics"),
+        (
+            "hazelcast-jet.properties",
+            "jet.idle.cooperative.min.microseconds jet.idle.cooperative.max.microseconds \
+             jet.idle.noncooperative.min.microseconds jet.idle.noncooperative.max.microseconds jet.job.scan.period \
+             jet.job.results.ttl.seconds jet.job.results.max.size jet.shutdownhook.enabled jet.home",
+        ),
+        (
+            "hazelcast.properties.hazelcast",
+            "partition.count operation.thread.count graceful.shutdown.max.wait cluster.shutdown.timeout.seconds \
+             shutdownhook.enabled shutdownhook.policy stale.join.prevention.duration.seconds wait.seconds.before.join \
+             max.wait.seconds.before.join hotrestart.free.native.memory.percentage persistence.auto.cluster.state \
+             persistence.auto.cluster.state.strategy operation.call.timeout.millis",
+        ),
+        (
+            "hazelcast.network",
+            "port.port port.auto-increment join.multicast.enabled join.tcp-ip.member-list rest-api.enabled",
+        ),
+        (
+            "hazelcast.network.rest-api.endpoint-groups",
+            "CLUSTER_READ.enabled CLUSTER_WRITE.enabled HEALTH_CHECK.enabled HOT_RESTART.enabled \
+             PERSISTENCE.enabled WAN.enabled DATA.enabled CP.enabled",
+        ),
+    ];
+
+    #[test]
+    fn every_documented_key_is_taken_or_refused_with_a_reason() {
+        for (section, keys) in DOCUMENTED {
+            for key in keys.split_whitespace() {
+                match stance(&format!("{section}.{key}")) {
+                    Some(Offered) => {}
+                    Some(Only(_, reason) | NotOffered(reason)) => assert!(reason.len() > 10, "{section}.{key}"),
+                    other => panic!("{section}.{key}: {other:?}"),
+                }
+            }
         }
     }
 

@@ -46,6 +46,12 @@ pub struct Launch {
     /// Admin API.
     #[arg(long, env = "JET_ADMIN_PORT", default_value_t = 8443)]
     pub admin_port: u16,
+    /// Port of the Hazelcast-shaped REST; the `network.port` of the files when not given.
+    #[arg(long, env = "JET_CLIENT_PORT")]
+    pub client_port: Option<u16>,
+    /// File that holds the password which the REST asks of whoever changes something; read anew for each request.
+    #[arg(long, env = "JET_REST_PASSWORD_FILE")]
+    pub rest_password_file: Option<PathBuf>,
     /// Probes and metrics, plaintext.
     #[arg(long, env = "JET_HEALTH_PORT", default_value_t = 8080)]
     pub health_port: u16,

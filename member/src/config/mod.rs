@@ -5,13 +5,16 @@
 //!
 //! - [`launch`]: flags and environment · [`keys`]: which keys exist, and what we do with each
 //! - [`documents`]: the two YAML files, checked against the keys · [`settings`]: what the member runs with
+//! - [`rest`]: what of that is the REST's
 
 pub mod documents;
 pub mod keys;
 pub mod launch;
+pub mod rest;
 pub mod settings;
 
 pub use launch::Launch;
+pub use rest::Rest;
 pub use settings::{Founding, Settings};
 
 use std::path::PathBuf;

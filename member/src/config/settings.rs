@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::documents::Document;
 use super::launch::{Launch, LogFormat, PermitFrom};
+use super::rest::Rest;
 
 /// Partitions when nothing else is said.
 pub const PARTITIONS: u16 = 271;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub admin_port: u16,
     /// Probes and metrics.
     pub health_port: u16,
+    /// The Hazelcast-shaped REST, if it is on.
+    pub rest: Option<Rest>,
     /// Dataflow workers of this member.
     pub workers: usize,
     /// Joining longer than this is an alarm, never a decision.
@@ -127,6 +130,7 @@ impl Settings {
             member_port: launch.member_port,
             admin_port: launch.admin_port,
             health_port: launch.health_port,
+            rest: Rest::decide(launch, document)?,
             workers: usize::from(workers),
             join_alarm: seconds(document, "hazelcast.hot-restart-persistence.validation-timeout-seconds", 120)?,
             load_alarm: seconds(document, "hazelcast.hot-restart-persistence.data-load-timeout-seconds", 900)?,

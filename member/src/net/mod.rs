@@ -16,7 +16,7 @@ mod lane;
 mod registry;
 pub mod stream;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -142,6 +142,13 @@ impl Net {
     /// Everybody to whom this lane is open now.
     pub fn peers(&self, lane: Lane) -> Vec<Peer> {
         self.shared.registry().peers(lane)
+    }
+
+    /// Where everybody is to whom the control lane is open now.
+    pub fn addresses(&self) -> BTreeMap<Uuid, SocketAddr> {
+        let registry = self.shared.registry();
+        let peers = registry.peers(Lane::Control).into_iter();
+        peers.filter_map(|peer| Some((peer.member, registry.address(peer.member)?))).collect()
     }
 
     /// Changes with every connection that comes or goes.

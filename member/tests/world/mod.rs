@@ -35,12 +35,17 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub pki: Pki,
     pub size: u32,
-    ports: Vec<[u16; 3]>,
+    ports: Vec<[u16; 4]>,
     pub members: BTreeMap<u32, Process>,
     pub partitions: u16,
     /// Who gives the founding permit: `operator` or `configuration`.
     pub permit_from: &'static str,
+    /// File with the password of the REST, if it is on.
+    rest: Option<PathBuf>,
 }
+
+/// Password of the REST.
+pub const PASSWORD: &str = "a pass&word%+";
 
 impl World {
     /// Nothing is started yet.
@@ -48,7 +53,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::new(CLUSTER);
         pki.write_members(&dir.path().join("tls"), size);
-        let ports: Vec<[u16; 3]> = ports::free(size as usize * 3).chunks(3).map(|c| [c[0], c[1], c[2]]).collect();
+        let ports = ports::free(size as usize * 4).chunks(4).map(|c| [c[0], c[1], c[2], c[3]]).collect::<Vec<_>>();
         let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
         let config = dir.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
@@ -62,7 +67,22 @@ impl World {
             "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n",
         )
         .unwrap();
-        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31, permit_from: "operator" }
+        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31, permit_from: "operator", rest: None }
+    }
+
+    /// With the REST on, these groups opened beside those that are open by themselves. No operator: that one would be
+    /// asked to stop the cluster.
+    pub fn with_rest(size: u32, groups: &[&str]) -> Self {
+        let mut world = Self { permit_from: "configuration", ..Self::new(size) };
+        let file = world.dir.path().join("config/hazelcast.yaml");
+        let opened: Vec<String> = groups.iter().map(|group| format!("{group}: {{enabled: true}}")).collect();
+        let rest = format!("    rest-api: {{enabled: true, endpoint-groups: {{{}}}}}\n    join:", opened.join(", "));
+        let text = std::fs::read_to_string(&file).unwrap().replace("    join:", &rest);
+        std::fs::write(&file, text).unwrap();
+        let password = world.dir.path().join("password");
+        std::fs::write(&password, PASSWORD).unwrap();
+        world.rest = Some(password);
+        world
     }
 
     pub fn home(&self, ordinal: u32) -> PathBuf {
@@ -70,10 +90,10 @@ impl World {
     }
 
     pub fn start(&mut self, ordinal: u32) {
-        let [member, admin, health] = self.ports[ordinal as usize];
+        let [member, admin, health, client] = self.ports[ordinal as usize];
         let home = self.home(ordinal);
         std::fs::create_dir_all(&home).unwrap();
-        let arguments = [
+        let mut arguments = vec![
             ("--config", self.dir.path().join("config/hazelcast-jet.yaml").display().to_string()),
             ("--home", home.display().to_string()),
             ("--ordinal", ordinal.to_string()),
@@ -85,6 +105,10 @@ impl World {
             ("--volume-id", format!("volume-{ordinal}")),
             ("--founding", self.permit_from.into()),
         ];
+        if let Some(password) = &self.rest {
+            arguments.push(("--client-port", client.to_string()));
+            arguments.push(("--rest-password-file", password.display().to_string()));
+        }
         let arguments: Vec<String> = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
         self.members
             .insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
@@ -133,6 +157,17 @@ impl World {
 
     pub fn health_address(&self, ordinal: u32) -> String {
         format!("127.0.0.1:{}", self.ports[ordinal as usize][2])
+    }
+
+    pub fn rest_port(&self, ordinal: u32) -> u16 {
+        self.ports[ordinal as usize][3]
+    }
+
+    /// Every process ends by itself, and in order.
+    pub fn all_end(&mut self) {
+        for (_, process) in std::mem::take(&mut self.members) {
+            process.ends(PATIENCE);
+        }
     }
 
     pub fn logs(&self) -> String {

@@ -57,15 +57,24 @@ impl Process {
     }
 
     /// SIGTERM, and wait for the end.
-    pub fn terminate(mut self, bound: Duration) -> Duration {
+    pub fn terminate(self, bound: Duration) -> Duration {
         self.signal(Signal::TERM);
+        self.ends(bound)
+    }
+
+    /// Waits for an end in order.
+    pub fn ends(mut self, bound: Duration) -> Duration {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 assert!(status.success(), "the member ended with {status}; its log: {}", tail(&self.log));
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < bound, "SIGTERM was not obeyed within {bound:?}; its log: {}", tail(&self.log));
+            assert!(
+                begun.elapsed() < bound,
+                "the process is still there after {bound:?}; its log: {}",
+                tail(&self.log)
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }

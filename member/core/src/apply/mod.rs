@@ -17,13 +17,13 @@ use crate::ids::{Boot, LogIndex, MemberId, OperationId};
 use crate::job::JobStatus;
 use crate::machine::Machine;
 use crate::operation::Operation;
-use crate::outcome::{Outcome, Refused};
+use crate::outcome::{ALREADY, Outcome, Refused};
 use crate::roster::{NAMED_VOLUME, RosterEntry};
 
 pub(crate) type Answer = Result<String, Refused>;
 
 fn already() -> Answer {
-    Ok("already so".into())
+    Ok(ALREADY.into())
 }
 
 /// Applies the entry at `index`.

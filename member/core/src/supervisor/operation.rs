@@ -30,6 +30,13 @@ fn why_abort(machine: &Machine, operation: &Operation, observations: &Observatio
     if operation.step == OperationStep::Begun && super::recovery::needed(machine, roll).is_some() {
         return safety::absent_partitions(machine).map(|reason| format!("the cluster must recover first: {reason}"));
     }
+    if operation.transient && operation.step == OperationStep::Begun {
+        // Nobody outside drives it, so nobody will accept a loss later.
+        let losses = safety::losses_not_accepted(machine, operation);
+        if !losses.is_empty() {
+            return Some(safety::sentence(&losses));
+        }
+    }
     let spent = observations.operation_for_ms.as_ref().filter(|(op, _)| *op == operation.id).map_or(0, |(_, ms)| *ms);
     if spent > operation.commit_within_ms {
         let waited = super::progress::of_operation(machine, operation, observations);
@@ -187,5 +194,78 @@ pub(super) fn by_itself(machine: &Machine) -> Option<Command> {
             Some(Command::Open { op })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster_state::Settled;
+    use crate::ids::{ExecutionId, JobId, OperationId};
+    use crate::job::Guarantee;
+    use crate::operation::COMMIT_WITHIN_MS;
+
+    fn job(guarantee: Guarantee) -> Job {
+        Job {
+            id: JobId(1),
+            name: "prices".into(),
+            sql: String::new(),
+            guarantee,
+            interval_ms: 1,
+            plan: String::new(),
+            fingerprint: String::new(),
+            status: JobStatus::Running,
+            execution: ExecutionId(1),
+            failures: 0,
+            cause: None,
+            snapshot: None,
+            durable: None,
+            closed_up_to: None,
+            started_from: None,
+            returning: None,
+            verdict: None,
+        }
+    }
+
+    fn begun(transient: bool, guarantee: Guarantee, accepted: &[&str]) -> Machine {
+        let operation = Operation {
+            id: OperationId { seq: 1, random: "a".into() },
+            requested_by: "t".into(),
+            accepted: accepted.iter().map(|name| (*name).into()).collect(),
+            transient,
+            base_index: 1,
+            step: OperationStep::Begun,
+            attempt: 1,
+            commit_within_ms: COMMIT_WITHIN_MS,
+            former: Settled::Active,
+            quiesced: None,
+            seals: BTreeMap::new(),
+            aborted_because: None,
+        };
+        Machine {
+            state: ClusterState::Active,
+            jobs: BTreeMap::from([(JobId(1), job(guarantee))]),
+            operations: BTreeMap::from([(1, operation)]),
+            ..Machine::default()
+        }
+    }
+
+    /// It would hold the cluster until its time is over, and be refused at each try.
+    #[test]
+    fn a_stop_that_nobody_drives_is_not_held_up_by_a_loss_that_nobody_will_accept() {
+        let observations = Observations { leader_for_ms: 60_000, ..Observations::default() };
+        let why = |machine: &Machine| abort(machine, &observations, &Roll::call(machine, &observations));
+        let lossy = begun(true, Guarantee::None, &[]);
+        assert!(
+            matches!(why(&lossy), Some(Command::Abort { reason, .. }) if reason.contains("'prices' promises nothing"))
+        );
+        for goes_on in [
+            begun(true, Guarantee::ExactlyOnce, &[]),
+            begun(true, Guarantee::None, &["prices"]),
+            // Its driver may still be told to accept it.
+            begun(false, Guarantee::None, &[]),
+        ] {
+            assert_eq!(why(&goes_on), None);
+        }
     }
 }

@@ -1,0 +1,289 @@
+//! The Hazelcast-shaped REST of real members, and `jet-cluster-admin` against it: answers to the byte, changes of state,
+//! shutdown and return, exit codes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod world;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use jet_admin_api::client::CallError;
+use jet_admin_api::cluster::ClusterStateView;
+use jet_admin_api::identity::Role;
+use jet_admin_api::operation::OperationStep;
+use jet_admin_api::refusal::Code;
+use tokio::process::Command;
+use world::{CLUSTER, PASSWORD, World};
+
+/// `None`: closed without a byte.
+fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Some((status, head.to_owned(), body.to_owned()))
+}
+
+/// For those who wait for a member.
+fn health(port: u16) -> Result<String, String> {
+    TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
+    get(port, "/hazelcast/health").map(|(_, body)| body).ok_or_else(|| "closed".into())
+}
+
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    ask(port, "GET", path, "").map(|(status, _, body)| (status, body))
+}
+
+fn post(port: u16, name: &str, body: &str) -> Option<(u16, String)> {
+    let path = format!("/hazelcast/rest/management/cluster/{name}");
+    ask(port, "POST", &path, body).map(|(status, _, body)| (status, body))
+}
+
+fn said(status: u16, body: &str) -> Option<(u16, String)> {
+    Some((status, body.to_owned()))
+}
+
+fn program() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_jet-member")).with_file_name("jet-cluster-admin");
+    assert!(program.is_file(), "{} is not built: cargo build --workspace --bins", program.display());
+    program
+}
+
+/// Exit code and output.
+async fn admin(port: u16, arguments: &str) -> (i32, String) {
+    let mut command = Command::new(program());
+    command.args(["-p", &port.to_string(), "-c", CLUSTER]).env("JET_CLUSTER_PASSWORD", PASSWORD);
+    // What is given later counts.
+    let ran = command.args(["--address", "127.0.0.1"]).args(arguments.split_whitespace()).output().await.unwrap();
+    (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
+}
+
+async fn expect(port: u16, arguments: &str, code: i32, line: &str) {
+    let (ended, text) = admin(port, arguments).await;
+    assert!(ended == code && text.contains(line), "{arguments}: expected {code} and '{line}', got {ended}:\n{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_groups_answer_as_a_real_member_does_and_closed_ones_not_at_all() {
+    let mut world = World::with_rest(1, &[]);
+    world.start_all();
+    world.serving([0], ClusterStateView::Active).await;
+    let port = world.rest_port(0);
+    // Recorded from a real member of one.
+    let well = concat!(
+        r#"{"nodeState":"ACTIVE","clusterState":"ACTIVE","clusterSafe":true,"#,
+        r#""migrationQueueSize":0,"clusterSize":1}"#
+    );
+    world
+        .until("all is well", || async {
+            let said = health(port)?;
+            if said == well { Ok(()) } else { Err(said) }
+        })
+        .await;
+    let (status, head, body) = ask(port, "GET", "/hazelcast/health", "").unwrap();
+    assert_eq!((status, body.as_str()), (200, well));
+    assert!(head.contains("Content-Type: application/json") && !head.contains("Date:"), "{head}");
+    for (path, expected) in [
+        ("/hazelcast/health/node-state", said(200, r#""ACTIVE""#)),
+        ("/hazelcast/health/cluster-state", said(200, r#""ACTIVE""#)),
+        ("/hazelcast/health/cluster-safe", said(200, "")),
+        ("/hazelcast/health/migration-queue-size", said(200, "0")),
+        ("/hazelcast/health/cluster-size", said(200, "1")),
+        ("/hazelcast/health/ready", said(200, "")),
+        ("/hazelcast/health/nope", said(400, "")),
+        ("/hazelcast/rest/instance", said(200, r#"{"name":"orders-0"}"#)),
+        ("/hazelcast/rest/license", said(404, "")),
+        ("/hazelcast/rest/management/cluster/version", said(200, r#"{"status":"success","version":"1.0"}"#)),
+        ("/hazelcast/rest/maps/m/k", None),
+        ("/hazelcast/rest/management/cluster", None),
+        ("/", None),
+    ] {
+        assert_eq!(get(port, path), expected, "{path}");
+    }
+    let few = r#"{"status":"fail","message":"This endpoint expects at least 2 parameters"}"#;
+    let state = r#"{"status":"success","state":"active"}"#;
+    for (body, expected) in [
+        ("orders&pw", said(200, state)),
+        ("orders&", said(200, state)),
+        ("ord%65rs&pw&more", said(200, state)),
+        ("clusterName=orders&password=pw", said(403, r#"{"status":"fail","message":"unauthenticated"}"#)),
+        ("orders", said(400, few)),
+        ("", said(400, few)),
+    ] {
+        assert_eq!(post(port, "state/", body), expected, "{body}");
+    }
+    let (_, head, _) = ask(port, "HEAD", "/hazelcast/health", "").unwrap();
+    assert!(head.to_lowercase().contains("hazelcast-clusterstate: active"), "{head}");
+    assert_eq!(ask(port, "HEAD", "/hazelcast/health/ready", "").unwrap().0, 404);
+    assert_eq!(ask(port, "DELETE", "/hazelcast/rest/management/cluster/state", "").unwrap().0, 404);
+    for closed in ["changeState", "clusterShutdown", "memberShutdown", "forceStart", "hotBackup"] {
+        assert_eq!(post(port, closed, &format!("{CLUSTER}&{PASSWORD}&frozen")), None, "{closed}");
+    }
+    for method in ["OPTIONS", "PATCH", "HZC"] {
+        assert!(ask(port, method, "/hazelcast/health", "").is_none(), "{method}");
+    }
+    expect(port, "-o get-state", 0, "The cluster state is 'active'.").await;
+    expect(port, "-o change-state -s frozen", 52, "Is REST API enabled on the server?").await;
+    world.kill(0);
+    expect(port, "-o get-state", 7, "Unable to connect to the host. Is the server running?").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_changed_by_whoever_knows_the_password_and_by_nobody_else() {
+    let mut world = World::with_rest(3, &["CLUSTER_WRITE", "HOT_RESTART"]);
+    world.start_all();
+    world.serving(0..3, ClusterStateView::Active).await;
+    let port = world.rest_port(1);
+    for (arguments, plain, strict, line) in [
+        ("-o change-state -s frozen -c other", 0, 4, "does not take this cluster name and password"),
+        ("-o change-state -s frozen -P wrong", 0, 4, "does not take this cluster name and password"),
+        ("-o shutdown -P jet-pass", 0, 4, "does not take this cluster name and password"),
+        ("-o change-state -s sleepy", 0, 2, "valid states are 'active', 'no_migration', 'frozen', 'passive'"),
+        ("-o stop", 0, 2, "valid operations are 'get-state'"),
+        ("-o force-start", 0, 3, "loses data"),
+        ("-o partial-start", 0, 3, "loses data"),
+        ("-o change-cluster-version -v 4.1", 0, 3, "Node is compatible with: [1.0]"),
+        ("-o get-cluster-version", 0, 0, "Cluster is at version 1.0."),
+        ("-o change-cluster-version -v 1.0", 0, 0, "Cluster version changed to 1.0."),
+    ] {
+        expect(port, arguments, plain, line).await;
+        expect(port, &format!("{arguments} --strict"), strict, line).await;
+    }
+    expect(port, "-o get-state", 0, "The cluster state is 'active'.").await;
+    assert_eq!(post(port, "hotBackup", "orders&a pass%26word%25%2B").unwrap().0, 500);
+    world.put(0, "key", "value").await.unwrap();
+
+    expect(port, "-o change-state -s FROZEN --wait", 0, "The cluster is now in the 'frozen' state").await;
+    expect(port, "-o change-state -s frozen --strict", 0, "Cluster is already in the 'frozen' state.").await;
+    world.put(0, "key", "written in frozen").await.unwrap();
+    // A member missing is told, and the state is not left without it: what a real member would drop.
+    world.kill(2);
+    for ordinal in [0, 1] {
+        world
+            .until("the absence is noticed", || async {
+                let health = health(world.rest_port(ordinal))?;
+                if health.contains(r#""clusterSafe":false"#) && health.contains(r#""clusterSize":2"#) {
+                    Ok(())
+                } else {
+                    Err(health)
+                }
+            })
+            .await;
+    }
+    assert_eq!(get(port, "/hazelcast/health/cluster-safe"), said(503, ""));
+    world
+        .until("a leader refuses, by the name of the missing", || async {
+            let (code, text) = admin(port, "-o change-state -s active --strict").await;
+            if code == 3 && text.contains("member 2") && text.contains("is not back") { Ok(()) } else { Err(text) }
+        })
+        .await;
+    world.start(2);
+    world.serving(0..3, ClusterStateView::Frozen).await;
+    expect(port, "-o change-state -s passive --wait", 0, "The cluster is now in the 'passive' state").await;
+    // Doors close one after another, each when its member has applied the change.
+    world
+        .until("writers are refused", || async {
+            match world.put(1, "late", "value").await {
+                Err(CallError::Refused(why)) if why.code == Code::DoorsClosed => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    assert_eq!(world.get(1, "key").await.unwrap().as_deref(), Some("written in frozen"));
+    assert_eq!(get(port, "/hazelcast/health/ready"), said(200, ""));
+    expect(port, "-o change-state -s active --wait", 0, "The cluster is now in the 'active' state").await;
+    world.serving(0..3, ClusterStateView::Active).await;
+    world.put(2, "key", "and on").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_ends_every_process_and_the_former_state_comes_back_by_itself() {
+    let mut world = World::with_rest(3, &["CLUSTER_WRITE"]);
+    world.start_all();
+    world.serving(0..3, ClusterStateView::Active).await;
+    world.put(0, "key", "value").await.unwrap();
+    let port = world.rest_port(0);
+    // Where we differ on purpose: with --wait the line is true when it is printed.
+    expect(port, "-o shutdown --wait", 0, "Cluster shutdown completed.").await;
+    world.all_end();
+
+    world.start(0);
+    world.start(1);
+    world
+        .until("two of three wait", || async {
+            let health = health(world.rest_port(0))?;
+            let waits = health.contains(r#""nodeState":"STARTING","clusterState":"IN_TRANSITION","clusterSafe":false"#);
+            let missing = world.view(0).await?.waiting_for;
+            if waits && missing.contains("member 2") { Ok(()) } else { Err(format!("{health} {missing}")) }
+        })
+        .await;
+    assert_eq!(get(world.rest_port(0), "/hazelcast/health/ready"), said(503, ""));
+    world.start(2);
+    world.serving(0..3, ClusterStateView::Active).await;
+    assert_eq!(world.get(2, "key").await.unwrap().as_deref(), Some("value"));
+
+    // A state that a person chose survives.
+    expect(port, "-o change-state -s passive --wait", 0, "'passive'").await;
+    expect(port, "-o shutdown --wait", 0, "Cluster shutdown completed.").await;
+    world.all_end();
+    world.start_all();
+    world
+        .until("passive again, by no operation any more", || async {
+            let cluster = world.view(0).await?.cluster.ok_or("no cluster")?;
+            let step = cluster.operation.map(|operation| operation.step);
+            let back = cluster.state == ClusterStateView::Passive && step == Some(OperationStep::Opened);
+            if back { Ok(()) } else { Err(format!("{:?} {step:?}", cluster.state)) }
+        })
+        .await;
+    expect(port, "-o get-state", 0, "The cluster state is 'passive'.").await;
+    expect(port, "-o change-state -s active --wait", 0, "'active'").await;
+    world.serving(0..3, ClusterStateView::Active).await;
+    assert_eq!(world.get(1, "key").await.unwrap().as_deref(), Some("value"));
+
+    let form = "orders&a pass%26word%25%2B";
+    assert_eq!(post(world.rest_port(2), "memberShutdown", form), said(200, r#"{"status":"success"}"#));
+    world.members.remove(&2).unwrap().ends(world::PATIENCE);
+    world.start(2);
+    world.serving(0..3, ClusterStateView::Active).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_an_operator_the_cluster_is_stopped_by_the_operator() {
+    let mut world = World::with_rest(1, &["CLUSTER_WRITE"]);
+    world.permit_from = "operator";
+    world.start_all();
+    world.found().await;
+    let port = world.rest_port(0);
+    expect(port, "-o shutdown --strict", 3, "kubectl annotate jetcluster orders").await;
+    expect(port, "-o get-state", 0, "'active'").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_port_speaks_tls_to_admins_of_the_cluster() {
+    let mut world = World::with_rest(1, &[]);
+    world.start_all();
+    world.serving([0], ClusterStateView::Active).await;
+    let port = world.rest_port(0);
+    let with = |role: Role| {
+        let dir = world.dir.path();
+        let material = world.pki.issue(role);
+        for (name, pem) in [("ca.pem", &material.ca), ("cert.pem", &material.cert), ("key.pem", &material.key)] {
+            std::fs::write(dir.join(name), pem).unwrap();
+        }
+        let at = |name| dir.join(name).display().to_string();
+        format!("--https --cacert {} --cert {} --key {}", at("ca.pem"), at("cert.pem"), at("key.pem"))
+    };
+    expect(port, &with(Role::Admin), 0, "The cluster state is 'active'.").await;
+    expect(port, &with(Role::Client), 52, "Unable to send or receive data").await;
+    expect(port, "--https", 2, "--cacert").await;
+    expect(port, "--https --insecure", 2, "--insecure is refused").await;
+}
