@@ -3,7 +3,7 @@
 //! Law: a digest is over a canonical form that is written down here. Must not know: who asks.
 
 use crate::ids::{Digest, MemberId, TableVersion};
-use crate::job::{Job, JobStatus, SnapshotRef};
+use crate::job::{Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::PartitionContent;
 use crate::recovery::HeldEpoch;
@@ -19,8 +19,7 @@ pub fn roster_digest(machine: &Machine) -> Digest {
 
 /// The snapshots that contents are compared and sealed with: the newest that is a fact, of every job that is not ended.
 pub fn counted_snapshots(machine: &Machine) -> Vec<HeldEpoch> {
-    // What a held job goes on from lies in files that are not all here; RAM claims nothing of it.
-    let alive = machine.jobs.values().filter(|job| !job.ended() && job.status != JobStatus::Held);
+    let alive = machine.jobs.values().filter(|job| !job.ended());
     alive.filter_map(|job| job.snapshot.as_ref().map(|snapshot| named(job, snapshot))).collect()
 }
 

@@ -231,17 +231,28 @@ impl Content {
                 value,
             }));
         }
-        let others: Vec<_> = self.unsettled().filter(|other| other.job != id.job).collect();
+        let mut log = Vec::new();
         for write in &writes {
-            for other in &others {
-                let mark = Mark { job: other.job, map: write.map.clone(), key: Some(write.key.clone()) };
-                self.later.note(mark, behind(other.point()));
-            }
+            self.note_above_others(id.job, write, &mut log);
             let previous = self.set(&write.map, &write.key, write.value.clone());
             self.pending.note(id, write, previous);
         }
         self.markers.insert(id.job, id.point());
-        Ok(Applied::silent(Reply::Done))
+        Ok(Applied { reply: Reply::Done, log })
+    }
+
+    /// What files that were not asked yet have of a key is older than this write of a job; of its own they have been asked.
+    pub(crate) fn note_above_others(&mut self, job: JobId, write: &SinkWrite, log: &mut Vec<LogRecord>) {
+        let others: Vec<_> = self.unsettled().filter(|other| other.job != job).collect();
+        for other in others {
+            let mark = Mark { job: other.job, map: write.map.clone(), key: Some(write.key.clone()) };
+            log.push(self.later.note(mark, behind(other.point())));
+        }
+    }
+
+    /// Of snapshots whose parts came from files only those stay known as such that still count.
+    pub fn keep_from_files(&mut self, counts: impl Fn(SnapshotId) -> bool) {
+        self.from_files.retain(|id| counts(*id));
     }
 
     /// An epoch is durable on every replica: gives what the log gets now. Local, not a replicated change.
@@ -257,17 +268,22 @@ impl Content {
             log.push(LogRecord::Marker { job: id.job, point });
         }
         if let Some(logged) = self.markers_on_disk.get(&id.job) {
-            // Behind everything that any execution left: the job is over, and its files go.
-            let over = self.newest_execution(id.job) < Some(id.execution);
-            let upto = if over { id.point() } else { *logged };
+            let upto = self.settled_upto(id).unwrap_or(*logged);
             log.extend(self.later.settled(id.job, upto));
         }
         log
     }
 
+    /// Behind everything that any execution left, and nothing is in files only: the job is over, and its files go.
+    fn settled_upto(&self, id: SnapshotId) -> Option<Point> {
+        let over = self.newest_execution(id.job) < Some(id.execution);
+        (over && !self.unsettled().any(|unsettled| unsettled.job == id.job)).then(|| id.point())
+    }
+
     /// Whether the log is still to be given something when the epoch `id` is durable.
     pub fn owes_the_log(&self, id: SnapshotId) -> bool {
-        self.to_be_logged(id).is_some() || self.later.has_settled(id.job, id.point())
+        let logged = self.settled_upto(id).or(self.markers_on_disk.get(&id.job).copied());
+        self.to_be_logged(id).is_some() || logged.is_some_and(|upto| self.later.has_settled(id.job, upto))
     }
 
     /// Up to where the log is still to be given sink writes of a job of which the epoch `id` is durable.

@@ -185,6 +185,40 @@ fn a_file_that_is_restored_takes_nothing_back_of_who_wrote_later_on_every_replic
 }
 
 #[test]
+fn a_durable_write_of_another_job_stays_above_a_file_that_was_not_asked_yet() {
+    let mut written = Written::new();
+    written.publishes(of(1, 3), b"k3");
+    let file = written.file(of(1, 3));
+    let mut back = Written { replica: written.back(&[]), log: Vec::new() };
+    back.replica.load_epoch(file.clone());
+    back.publishes(of(2, 1), b"ko");
+    back.is_durable(of(2, 1));
+    // Another power loss, before the first job was given back anything.
+    let mut again = Written { replica: back.back(&[]), log: Vec::new() };
+    again.replica.load_epoch(file.clone());
+    again.does(Op::SinkRestore { id: of(1, 3), by: ExecutionId(2), writes: file.writes, last: true });
+    assert_eq!(k(&again.replica), Some(&b"o"[..]));
+}
+
+#[test]
+fn the_end_of_a_job_takes_no_mark_that_its_file_still_needs() {
+    let mut written = Written::new();
+    written.publishes(of(1, 2), b"k2");
+    written.is_durable(of(1, 2));
+    written.publishes(of(1, 3), b"k3");
+    let file = written.file(of(1, 3));
+    let mut back = Written { replica: written.back(&[]), log: Vec::new() };
+    back.replica.load_epoch(file.clone());
+    back.puts(b"c");
+    let all = SnapshotId { execution: ExecutionId(u64::MAX), ..of(1, u64::MAX) };
+    back.is_durable(all);
+    back.does(Op::SinkRestore { id: of(1, 3), by: ExecutionId(2), writes: file.writes, last: true });
+    assert_eq!(k(&back.replica), Some(&b"c"[..]));
+    back.is_durable(all);
+    assert_eq!(back.replica.content().later.marks().count(), 0);
+}
+
+#[test]
 fn parts_that_are_given_back_are_no_snapshot_before_the_last_one_on_every_replica() {
     let mut written = Written::new();
     let (id, by) = (of(1, 3), ExecutionId(2));

@@ -45,6 +45,15 @@ struct File {
     partitions: BTreeSet<PartitionId>,
 }
 
+/// What is taken of a file while loading.
+#[derive(Clone, Copy)]
+struct Taken {
+    parts: bool,
+    sinks: bool,
+    /// Of a job that is over: its results are perhaps here only.
+    results: bool,
+}
+
 /// Why an epoch is not written.
 #[derive(Clone, Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -253,13 +262,15 @@ impl Shared {
                 let parts = !ended && known.parts_taken.insert(id);
                 (parts, job.is_some_and(is_durable) && known.sinks_taken.insert(id))
             };
-            if !parts && !sinks {
+            let results = ended && job.is_some_and(|job| job.counts(id.point()));
+            if !parts && !sinks && !results {
                 continue;
             }
             match self.read_file(id) {
                 Ok((record, files)) => {
                     let partitions = files.keys().copied().collect();
-                    self.load_files(files, sinks, parts);
+                    let of = Taken { parts, sinks, results };
+                    self.load_files(files, of);
                     if let Some(record) = record.filter(|_| parts) {
                         lock(&self.flushes).finished.insert(id, File { report: reported(id, record), partitions });
                     }
@@ -269,7 +280,7 @@ impl Shared {
         }
     }
 
-    fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, sinks: bool, parts: bool) {
+    fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, of: Taken) {
         let cells = self.cells();
         for (partition, file) in files {
             let Some(cell) = cells.get(usize::from(partition.0)) else { continue };
@@ -278,10 +289,13 @@ impl Shared {
             if !state.from_store {
                 continue;
             }
-            if sinks && state.replica.load_sinks(&file) {
+            if of.sinks && state.replica.load_sinks(&file) {
                 state.on_disk = OnDisk::Behind;
             }
-            if parts {
+            if of.results {
+                state.replica.note_file_of_ended(file.id);
+            }
+            if of.parts {
                 state.replica.load_epoch(file);
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jet_core::{ExecutionId, Job, JobId, Machine, MemberId, PartitionId};
+use jet_core::{ClusterState, ExecutionId, Job, JobId, JobStatus, Machine, MemberId, PartitionId};
 use jet_map::wire::{Request, Response};
 use jet_map::{Op, PartitionEpoch, Refusal, Requester, SinkWrite, SnapshotId};
 use tokio::time::Instant;
@@ -50,8 +50,9 @@ struct Lacks {
 
 /// Bytes of sink writes that are given back in one change.
 const SINK_BYTES: usize = 4 << 20;
-/// Between two looks at jobs that do not run.
+/// Between two looks at jobs that do not run, and after one that did not find what it wants.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Files of one snapshot, as they are needed.
 #[derive(Default)]
@@ -80,7 +81,7 @@ impl MapService {
             if cell.state().lead.is_some() {
                 let _alone = self.shared.restoring.lock().await;
                 self.shared.restore_op(cell.partition, Op::CutBack { id, by }).await?;
-                self.shared.give_back(&cell, id, by, &mut search, &mut restored).await?;
+                self.shared.give_back(&cell, id, by, true, &mut search, &mut restored).await?;
             }
         }
         debug!(?id, %by, ?restored, "maps: snapshot in place");
@@ -97,22 +98,30 @@ pub fn keep_whole(shared: &Arc<Shared>) {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(shared) = weak.upgrade() else { return };
             let machine = shared.cluster.machine();
-            if machine.state.runs()
+            if takes_changes(&machine.state)
                 && lock(&shared.known).written
                 && let Err(refusal) = shared.make_whole(&machine).await
             {
                 debug!(%refusal, "maps: jobs that do not run lack something that files have");
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
     });
+}
+
+fn takes_changes(state: &ClusterState) -> bool {
+    matches!(
+        state,
+        ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen | ClusterState::InTransition { .. }
+    )
 }
 
 /// Of a job that does not run: the snapshot that it would go on from, and of one that ended what it published last.
 fn idle_snapshots(machine: &Machine, cells: &[Arc<Cell>]) -> BTreeSet<SnapshotId> {
     let runs = |job: JobId| machine.runtime.iter().flat_map(|runtime| &runtime.jobs).any(|run| run.job == job);
     let unsettled = cells.iter().flat_map(|cell| cell.state().replica.content().unsettled().collect::<Vec<_>>());
-    let ended = |job: JobId| machine.jobs.get(&job).is_some_and(Job::ended);
-    counted(machine).into_iter().chain(unsettled.filter(|id| ended(id.job))).filter(|id| !runs(id.job)).collect()
+    let ended = |id: &SnapshotId| machine.jobs.get(&id.job).is_some_and(|job| job.ended() && job.counts(id.point()));
+    counted(machine).into_iter().chain(unsettled.filter(ended)).filter(|id| !runs(id.job)).collect()
 }
 
 impl Shared {
@@ -125,15 +134,16 @@ impl Shared {
             let (mut restored, mut search) = (Restored::default(), Search::default());
             for cell in cells.iter().filter(|cell| cell.state().lead.is_some()) {
                 let lacks = self.lacks(cell, id, &mut Restored::default());
-                if lacks == Lacks::default() || (ended && !lacks.sinks) || has_newer(cell, id) {
+                if lacks == Lacks::default() || (ended && !lacks.sinks) || has_newer(cell, id, job) {
                     continue;
                 }
                 let now = self.cluster.machine();
-                if !now.state.runs() || now.jobs.get(&id.job).is_none_or(|now| now.execution != job.execution) {
+                if !takes_changes(&now.state) || now.jobs.get(&id.job).is_none_or(|now| now.execution != job.execution)
+                {
                     return Ok(());
                 }
                 let _alone = self.restoring.lock().await;
-                self.give_back(cell, id, by, &mut search, &mut restored).await?;
+                self.give_back(cell, id, by, !ended, &mut search, &mut restored).await?;
             }
             if restored != Restored::default() {
                 info!(?id, ?restored, "maps: the snapshot of a job that does not run is in place");
@@ -142,24 +152,20 @@ impl Shared {
         Ok(())
     }
 
-    /// A snapshot that counts and of which a copy held here is not whole in RAM, in words.
+    /// A snapshot that counts, or results of a job that is over, of which a copy held here has not everything in RAM; in
+    /// words.
     pub(super) fn not_whole(&self, machine: &Machine) -> Option<String> {
-        let (counted, held) = (counted(machine), machine.table.held_by(self.cluster.me()));
+        let counted = counted(machine);
+        let ended =
+            |id: &SnapshotId| machine.jobs.get(&id.job).is_some_and(|job| job.ended() && job.counts(id.point()));
         let cells = self.cells();
-        counted.into_iter().find_map(|id| {
-            let lacks = |partition: &&PartitionId| {
-                let cell = cells.get(usize::from(partition.0));
-                cell.is_none_or(|cell| {
-                    let state = cell.state();
-                    let content = state.replica.content();
-                    content.whole(id).is_none() || content.unsettled().any(|unsettled| unsettled == id)
-                })
-            };
-            let partition = held.iter().find(lacks)?;
-            Some(format!(
-                "the snapshot of job {} (execution {}, epoch {}) is not whole in RAM: partition {partition} lacks parts of it, and no member has given them from its file yet; resume or cancel the job if that stays so",
-                id.job, id.execution, id.epoch
-            ))
+        machine.table.held_by(self.cluster.me()).into_iter().find_map(|partition| {
+            let state = cells.get(usize::from(partition.0))?.state();
+            let content = state.replica.content();
+            let mut lacking = counted.iter().copied().filter(|id| content.whole(*id).is_none());
+            let mut unsettled = content.unsettled().filter(|id| counted.contains(id) || ended(id));
+            let id = lacking.next().or_else(|| unsettled.next())?;
+            Some(said_not_whole(machine, id, partition))
         })
     }
 
@@ -168,6 +174,7 @@ impl Shared {
         cell: &Cell,
         id: SnapshotId,
         by: ExecutionId,
+        with_parts: bool,
         search: &mut Search,
         restored: &mut Restored,
     ) -> Result<(), Refusal> {
@@ -176,9 +183,15 @@ impl Shared {
         if lacks == Lacks::default() {
             return Ok(());
         }
-        let Some(file) = self.find_file(partition, id, lacks.sinks, search).await else { return Ok(()) };
-        let published = has_published(&file);
-        if lacks.parts {
+        let found = self.find_file(partition, id, lacks.sinks, search).await;
+        let published = found.as_ref().is_some_and(has_published);
+        if lacks.sinks && !published && !search.silent.is_empty() {
+            let what =
+                format!("what job {} published last of partition {partition} is at members that do not answer", id.job);
+            return Err(Refusal::NotNow { what });
+        }
+        let Some(file) = found else { return Ok(()) };
+        if lacks.parts && with_parts {
             restored.from_disk += 1;
             restored.count(file.parts.values());
             self.restore_op(partition, Op::RestoreBegin { id, by }).await?;
@@ -303,6 +316,7 @@ impl Shared {
                         return Ok(Some(all));
                     }
                 }
+                Response::Refused(refusal) => return Err(refusal),
                 _ => return Ok(None),
             }
         }
@@ -315,7 +329,21 @@ fn has_published(file: &PartitionEpoch) -> bool {
 }
 
 /// A later snapshot of the job lies here: what is known to count is about to change.
-fn has_newer(cell: &Cell, id: SnapshotId) -> bool {
-    let state = cell.state();
-    state.replica.content().snapshots.keys().any(|of| of.job == id.job && of.point() > id.point())
+fn has_newer(cell: &Cell, id: SnapshotId, job: &Job) -> bool {
+    let newer = |of: &SnapshotId| of.job == id.job && of.point() > id.point() && job.counts(of.point());
+    cell.state().replica.content().snapshots.keys().any(newer)
+}
+
+fn said_not_whole(machine: &Machine, id: SnapshotId, partition: PartitionId) -> String {
+    let job = machine.jobs.get(&id.job);
+    let name = job.map_or_else(|| id.job.to_string(), |job| format!("'{}'", job.name));
+    let way_out = match job.map(|job| job.status) {
+        Some(JobStatus::Held) => "put back the volume that has them and start its member again, or cancel the job",
+        _ if job.is_some_and(Job::ended) => "they are on their way",
+        _ => "resume or cancel the job if that stays so",
+    };
+    format!(
+        "job {name}: what it has in execution {}, epoch {} is not all in RAM: partition {partition} lacks parts or results, and no member has given them from its file yet; {way_out}",
+        id.execution, id.epoch
+    )
 }

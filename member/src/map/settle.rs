@@ -145,6 +145,10 @@ impl Shared {
 impl State {
     /// Under the lock of its cell.
     pub(super) fn log_what_is_durable(&mut self, shared: &Shared, partition: PartitionId, machine: &Machine) {
+        if machine.state.runs() {
+            let counts = |id: SnapshotId| machine.jobs.get(&id.job).is_some_and(|job| job.counts(id.point()));
+            self.replica.keep_from_files(counts);
+        }
         for id in durable(machine) {
             if self.replica.content().owes_the_log(id) {
                 let log = self.replica.durable(id);

@@ -166,11 +166,10 @@ impl Consensus {
 
     /// Returns when it broke down by itself, for no reason of a disk; not when it was asked to end.
     pub fn broken_down(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (mut metrics, ends) = (self.raft.metrics(), self.ends.clone());
+        let (mut metrics, ends, writer) = (self.raft.metrics(), self.ends.clone(), self.log.writer().clone());
         async move {
             while metrics.changed().await.is_ok() {}
-            let reason_is_known = metrics.borrow().running_state.is_err();
-            if reason_is_known || ends.load(Ordering::Acquire) {
+            if writer.failure().is_some() || ends.load(Ordering::Acquire) {
                 std::future::pending::<()>().await;
             }
         }

@@ -56,13 +56,18 @@ impl World {
         let id = world.commits(5, "k=5").await;
         world.publishes(id).await;
         world.flushes(id).await;
+        (world.goes_on_after_a_crash_from(id).await, id)
+    }
+
+    async fn goes_on_after_a_crash_from(self, id: SnapshotId) -> Self {
+        let world = self;
         world.falls();
         let (execution, epoch) = (id.execution, id.epoch);
         let committed = jet_core::report::EpochReport { job: JOB, execution, epoch, record: record() };
         world.runs(Some(committed.to_ref()));
         let world = world.crash(Vec::new());
         world.comes_back().await;
-        (world, id)
+        world
     }
 
     async fn durable_and_suspended(&self) -> SnapshotId {
@@ -144,7 +149,7 @@ async fn a_snapshot_that_nobody_has_whole_refuses_the_count_and_is_named() {
     world.loses_a_part_of(id);
     world.begins_a_stop();
     let refused = world.maps.contents().await;
-    assert!(refused.as_ref().is_err_and(|why| why.contains("partition 1 lacks parts of it")), "{refused:?}");
+    assert!(refused.as_ref().is_err_and(|why| why.contains("partition 1 lacks parts or results")), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,8 +231,13 @@ async fn a_client_that_writes_before_the_job_is_back_is_later_than_its_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_job_published_is_given_back_when_it_never_runs_again() {
-    let (world, _) = World::back_from_a_snapshot_that_nobody_called_durable().await;
+    let (world, id) = World::back_from_a_snapshot_that_nobody_called_durable().await;
     world.does(Command::Cancel { name: "job".into() });
+    // As whoever coordinates jobs does it at once.
+    let everything = jet_map::Op::SnapshotDrop { job: JOB, before: all_of(JOB).point() };
+    for partition in (0..PARTITIONS).map(PartitionId) {
+        world.maps.invoke(partition, Requester::Job, everything.clone()).await.unwrap();
+    }
     until(|| (world.reads(1, "k").as_deref() != Some("5")).then(|| "its results are in a file only".to_owned())).await;
     until(|| {
         let kept = world.keeper.store().epochs();
@@ -235,4 +245,46 @@ async fn what_a_job_published_is_given_back_when_it_never_runs_again() {
     })
     .await;
     assert_eq!(world.maps.shared.not_on_disk(), None);
+    assert_eq!(world.parts_of(id), 0, "parts of a job that is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wrote_before_a_job_was_cancelled_is_later_than_its_file() {
+    let world = World::running();
+    // The log knows the job already.
+    let earlier = world.commits(4, "k=4").await;
+    world.publishes(earlier).await;
+    world.flushes(earlier).await;
+    world.does(durable(earlier));
+    until(|| world.maps.shared.not_on_disk().map(|job| format!("job {job} is in RAM alone"))).await;
+    let id = world.commits(5, "k=5").await;
+    world.publishes(id).await;
+    world.flushes(id).await;
+    let world = world.goes_on_after_a_crash_from(id).await;
+    world.puts(1, "k", "client").await;
+    world.does(Command::Cancel { name: "job".into() });
+    until(|| (world.reads(0, "k").as_deref() != Some("5")).then(|| "its results are in a file only".to_owned())).await;
+    assert_eq!(world.reads(1, "k").as_deref(), Some("client"), "an acknowledged write is overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_recovery_did_not_choose_is_nobodys_result() {
+    let world = World::running();
+    let chosen = world.commits(5, "k=5").await;
+    world.publishes(chosen).await;
+    world.flushes(chosen).await;
+    let newer = world.commits(6, "k=6").await;
+    world.publishes(newer).await;
+    world.flushes(newer).await;
+    let world = world.crash(vec![durable(chosen)]);
+    world.comes_back().await;
+    assert_eq!(world.job().snapshot.map(|snapshot| snapshot.epoch), Some(chosen.epoch));
+    let unsettled = || {
+        let cells = world.maps.shared.cells();
+        cells.iter().any(|cell| cell.state().replica.content().unsettled().next().is_some())
+    };
+    until(|| unsettled().then(|| "a client's write is still compared with it".to_owned())).await;
+    world.does(Command::Cancel { name: "job".into() });
+    until(|| (!world.keeper.store().epochs().is_empty()).then(|| "files of a job that is over stay".to_owned())).await;
+    assert_eq!(world.reads(1, "k").as_deref(), Some("5"), "of an execution that does not count");
 }
