@@ -231,23 +231,21 @@ impl Content {
                 value,
             }));
         }
-        let mut log = Vec::new();
         for write in &writes {
-            self.note_above_others(id.job, write, &mut log);
+            // In RAM only: the log gets the mark behind the write.
+            self.note_above_others(id.job, write);
             let previous = self.set(&write.map, &write.key, write.value.clone());
             self.pending.note(id, write, previous);
         }
         self.markers.insert(id.job, id.point());
-        Ok(Applied { reply: Reply::Done, log })
+        Ok(Applied::silent(Reply::Done))
     }
 
     /// What files that were not asked yet have of a key is older than this write of a job; of its own they have been asked.
-    pub(crate) fn note_above_others(&mut self, job: JobId, write: &SinkWrite, log: &mut Vec<LogRecord>) {
+    pub(crate) fn note_above_others(&mut self, job: JobId, write: &SinkWrite) -> Vec<LogRecord> {
         let others: Vec<_> = self.unsettled().filter(|other| other.job != job).collect();
-        for other in others {
-            let mark = Mark { job: other.job, map: write.map.clone(), key: Some(write.key.clone()) };
-            log.push(self.later.note(mark, behind(other.point())));
-        }
+        let mark = |of: JobId| Mark { job: of, map: write.map.clone(), key: Some(write.key.clone()) };
+        others.into_iter().map(|other| self.later.note(mark(other.job), behind(other.point()))).collect()
     }
 
     /// Of snapshots whose parts came from files only those stay known as such that still count.
@@ -258,7 +256,11 @@ impl Content {
     /// An epoch is durable on every replica: gives what the log gets now. Local, not a replicated change.
     pub fn durable(&mut self, id: SnapshotId) -> Vec<LogRecord> {
         let drained = self.pending.durable(id);
-        let mut log: Vec<_> = drained.writes.iter().map(record_of).collect();
+        let mut log = Vec::new();
+        for write in &drained.writes {
+            log.push(record_of(write));
+            log.extend(self.note_above_others(id.job, write));
+        }
         for (mark, next) in drained.overwritten {
             let published = self.markers.get(&mark.job).map(|published| behind(*published));
             log.extend(next.or(published).map(|before| self.later.note(mark, before)));
@@ -267,8 +269,7 @@ impl Content {
             self.markers_on_disk.insert(id.job, point);
             log.push(LogRecord::Marker { job: id.job, point });
         }
-        if let Some(logged) = self.markers_on_disk.get(&id.job) {
-            let upto = self.settled_upto(id).unwrap_or(*logged);
+        if let Some(upto) = self.settled_upto(id).or(self.markers_on_disk.get(&id.job).copied()) {
             log.extend(self.later.settled(id.job, upto));
         }
         log

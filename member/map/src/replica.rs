@@ -205,11 +205,6 @@ impl Replica {
         self.content.keep_from_files(counts);
     }
 
-    /// While loading: of a job that is over a file may have results and nothing else that is needed.
-    pub fn note_file_of_ended(&mut self, id: SnapshotId) {
-        self.content.from_files.insert(id);
-    }
-
     /// While loading: sink writes of a snapshot that is durable everywhere, if the log was cut before it had them. Whether
     /// anything was missing: the log is then to be written whole.
     pub fn load_sinks(&mut self, epoch: &PartitionEpoch) -> bool {

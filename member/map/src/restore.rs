@@ -67,7 +67,7 @@ impl Content {
             self.pending.superseded(&write.map, &write.key);
             self.set(&write.map, &write.key, write.value.clone());
             log.push(record_of(write));
-            self.note_above_others(id.job, write, &mut log);
+            log.extend(self.note_above_others(id.job, write));
         }
         if !last {
             return Ok(Applied { reply: Reply::Done, log });

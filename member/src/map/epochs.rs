@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jet_core::report::EpochReport;
 use jet_core::{Digest, Job, JobId, Machine, PartitionId, SnapshotRecord};
-use jet_hotstore::{EpochId, EpochWriter};
+use jet_hotstore::{EpochId, EpochWriter, StoreError};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
 use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
@@ -43,15 +43,6 @@ pub struct Flushes {
 struct File {
     report: EpochReport,
     partitions: BTreeSet<PartitionId>,
-}
-
-/// What is taken of a file while loading.
-#[derive(Clone, Copy)]
-struct Taken {
-    parts: bool,
-    sinks: bool,
-    /// Of a job that is over: its results are perhaps here only.
-    results: bool,
 }
 
 /// Why an epoch is not written.
@@ -193,13 +184,17 @@ impl Shared {
         });
     }
 
-    fn drop_files_before(&self, id: SnapshotId) {
+    fn is_unsettled(&self, job: JobId) -> bool {
         let unsettled = |cell: &Arc<super::cell::Cell>| {
-            cell.state().replica.content().unsettled().any(|unsettled| unsettled.job == id.job)
+            cell.state().replica.content().unsettled().any(|unsettled| unsettled.job == job)
         };
+        self.cells().iter().any(unsettled)
+    }
+
+    fn drop_files_before(&self, id: SnapshotId) {
         if id == super::all_of(id.job) {
             // Published and in files only: it goes when it was given back.
-            if self.cells().iter().any(unsettled) {
+            if self.is_unsettled(id.job) {
                 return;
             }
             match self.store.drop_job(id.job.0) {
@@ -221,7 +216,8 @@ impl Shared {
         let machine = self.cluster.machine();
         let kept = self.store.epochs();
         let older = |id: &SnapshotId| kept.iter().any(|info| info.id.job == id.job.0 && info.id < name(*id));
-        super::durable(&machine).filter(older).for_each(|id| self.epoch_is_durable(id));
+        let may_go = |id: &SnapshotId| *id != super::all_of(id.job) || !self.is_unsettled(id.job);
+        super::durable(&machine).filter(older).filter(may_go).for_each(|id| self.epoch_is_durable(id));
     }
 
     /// Newest committed snapshots of jobs at home here as primary; those on this disk that have every copy that counts here.
@@ -262,15 +258,13 @@ impl Shared {
                 let parts = !ended && known.parts_taken.insert(id);
                 (parts, job.is_some_and(is_durable) && known.sinks_taken.insert(id))
             };
-            let results = ended && job.is_some_and(|job| job.counts(id.point()));
-            if !parts && !sinks && !results {
+            if !parts && !sinks {
                 continue;
             }
             match self.read_file(id) {
                 Ok((record, files)) => {
                     let partitions = files.keys().copied().collect();
-                    let of = Taken { parts, sinks, results };
-                    self.load_files(files, of);
+                    self.load_files(files, sinks, parts);
                     if let Some(record) = record.filter(|_| parts) {
                         lock(&self.flushes).finished.insert(id, File { report: reported(id, record), partitions });
                     }
@@ -280,7 +274,7 @@ impl Shared {
         }
     }
 
-    fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, of: Taken) {
+    fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, sinks: bool, parts: bool) {
         let cells = self.cells();
         for (partition, file) in files {
             let Some(cell) = cells.get(usize::from(partition.0)) else { continue };
@@ -289,13 +283,10 @@ impl Shared {
             if !state.from_store {
                 continue;
             }
-            if of.sinks && state.replica.load_sinks(&file) {
+            if sinks && state.replica.load_sinks(&file) {
                 state.on_disk = OnDisk::Behind;
             }
-            if of.results {
-                state.replica.note_file_of_ended(file.id);
-            }
-            if of.parts {
+            if parts {
                 state.replica.load_epoch(file);
             }
         }
@@ -320,16 +311,19 @@ impl Shared {
         Ok((record, files))
     }
 
-    /// Raw parts of one partition in this member's file.
-    fn file_parts(&self, partition: PartitionId, id: SnapshotId) -> Option<Vec<(u32, Bytes)>> {
+    /// Raw parts of one partition in this member's file, if there is one that has it.
+    fn file_parts(&self, partition: PartitionId, id: SnapshotId) -> Result<Option<Vec<(u32, Bytes)>>, StoreError> {
+        if !self.has_file(id) {
+            return Ok(None);
+        }
         let mut found = Vec::new();
-        for part in self.store.read_epoch(name(id)).ok()? {
-            let part = part.ok()?;
+        for part in self.store.read_epoch(name(id))? {
+            let part = part?;
             if part.partition == partition.0 && part.vertex != RECORD_VERTEX {
                 found.push((part.vertex, Bytes::from(part.bytes)));
             }
         }
-        found.iter().any(|(vertex, _)| *vertex == HEADER_VERTEX).then_some(found)
+        Ok(found.iter().any(|(vertex, _)| *vertex == HEADER_VERTEX).then_some(found))
     }
 
     /// For another member.
@@ -341,7 +335,9 @@ impl Shared {
     ) -> Result<Response, Refusal> {
         let shared = self.clone();
         let read = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await;
-        let Some(parts) = read.map_err(|error| Refusal::NotNow { what: error.to_string() })? else {
+        // What cannot be read is not told to be absent.
+        let unread = |error: &dyn std::fmt::Display| Refusal::NotNow { what: error.to_string() };
+        let Some(parts) = read.map_err(|error| unread(&error))?.map_err(|error| unread(&error))? else {
             return Ok(Response::Epoch { found: false, parts: Vec::new(), more: false });
         };
         let (mut taken, mut bytes) = (Vec::new(), 0);

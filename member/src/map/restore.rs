@@ -128,6 +128,7 @@ impl Shared {
     /// Gives the partitions that this member leads what RAM lacks of jobs that do not run.
     pub(super) async fn make_whole(self: &Arc<Self>, machine: &Machine) -> Result<(), Refusal> {
         let cells = self.cells();
+        let mut first = Ok(());
         for id in idle_snapshots(machine, &cells) {
             let Some(job) = machine.jobs.get(&id.job) else { continue };
             let (by, ended) = (job.execution.next(), job.ended());
@@ -143,13 +144,17 @@ impl Shared {
                     return Ok(());
                 }
                 let _alone = self.restoring.lock().await;
-                self.give_back(cell, id, by, !ended, &mut search, &mut restored).await?;
+                let given = self.give_back(cell, id, by, !ended, &mut search, &mut restored).await;
+                let lacks = self.lacks(cell, id, &mut Restored::default());
+                let still = lacks.sinks || (lacks.parts && !ended);
+                let missing = || Refusal::NotNow { what: said_not_whole(machine, id, cell.partition) };
+                first = first.and(given).and(if still { Err(missing()) } else { Ok(()) });
             }
             if restored != Restored::default() {
                 info!(?id, ?restored, "maps: the snapshot of a job that does not run is in place");
             }
         }
-        Ok(())
+        first
     }
 
     /// A snapshot that counts, or results of a job that is over, of which a copy held here has not everything in RAM; in
@@ -262,11 +267,16 @@ impl Shared {
         published: bool,
         search: &mut Search,
     ) -> Option<PartitionEpoch> {
+        let me = self.cluster.me();
         if search.own.is_none() {
-            search.own = Some(self.own_file(id).await);
+            let own = self.own_file(id).await.unwrap_or_else(|why| {
+                warn!(?id, %why, "maps: an epoch cannot be read; others are asked");
+                search.silent.insert(me);
+                BTreeMap::new()
+            });
+            search.own = Some(own);
         }
         let mut found = search.own.as_mut().and_then(|files| files.remove(&partition));
-        let me = self.cluster.me();
         let others: Vec<_> = self.cluster.machine().roster.keys().copied().filter(|member| *member != me).collect();
         for member in others {
             if found.as_ref().is_some_and(|file| !published || has_published(file)) {
@@ -286,17 +296,14 @@ impl Shared {
         found
     }
 
-    /// All that this member's file has of a snapshot.
-    async fn own_file(self: &Arc<Self>, id: SnapshotId) -> BTreeMap<PartitionId, PartitionEpoch> {
+    /// All that this member's file has of a snapshot; an error: there is one, and it cannot be read.
+    async fn own_file(self: &Arc<Self>, id: SnapshotId) -> Result<BTreeMap<PartitionId, PartitionEpoch>, String> {
         if !self.store.epochs().iter().any(|info| info.id == name(id)) {
-            return BTreeMap::new();
+            return Ok(BTreeMap::new());
         }
         let shared = self.clone();
         let read = tokio::task::spawn_blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
-        read.map_err(|error| error.to_string()).and_then(|read| read).unwrap_or_else(|why| {
-            warn!(?id, %why, "maps: an epoch cannot be read; others are asked");
-            BTreeMap::new()
-        })
+        read.map_err(|error| error.to_string()).and_then(|read| read)
     }
 
     /// What an epoch file at another member holds of a partition; an error: it was not told.

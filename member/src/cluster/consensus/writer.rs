@@ -62,7 +62,10 @@ impl Writer {
                 std::sync::mpsc::TrySendError::Full(o) => (o, "the disk of the consensus log is too far behind"),
                 std::sync::mpsc::TrySendError::Disconnected(o) => (o, "the consensus log is closed"),
             };
-            done(Err(DiskFailed(why.into())));
+            let failure = DiskFailed(why.into());
+            // Whoever asks why consensus ended is told that it was the disk.
+            let _ = self.failed.set(failure.clone());
+            done(Err(failure));
         }
     }
 
