@@ -43,11 +43,12 @@ impl World {
         }
     }
 
-    fn begins_a_stop(&self) {
+    fn begins_a_stop(&self) -> OperationId {
         let op = OperationId { seq: 1, random: "stop".into() };
         let (requested_by, accepted) = ("t".into(), Vec::new());
         self.does(Command::Begin { op: op.clone(), requested_by, accepted, transient: false });
-        self.does(Command::Freeze { op, commit_within_ms: 1000 });
+        self.does(Command::Freeze { op: op.clone(), commit_within_ms: 1000 });
+        op
     }
 
     /// The job goes on from a snapshot after a crash, and files are all that has its sink writes.
@@ -59,14 +60,14 @@ impl World {
         (world.goes_on_after_a_crash_from(id).await, id)
     }
 
+    /// It is the terminal snapshot of a stop in which the power goes.
     async fn goes_on_after_a_crash_from(self, id: SnapshotId) -> Self {
-        let world = self;
-        world.falls();
-        let (execution, epoch) = (id.execution, id.epoch);
-        let committed = jet_core::report::EpochReport { job: JOB, execution, epoch, record: record() };
-        world.runs(Some(committed.to_ref()));
-        let world = world.crash(Vec::new());
+        let op = self.begins_a_stop();
+        let (job, execution, epoch) = (id.job, id.execution, id.epoch);
+        self.does(Command::Terminal { op: op.clone(), job, execution, epoch, record: record() });
+        let world = self.crash(vec![Command::Abort { op, reason: "the power went".into() }]);
         world.comes_back().await;
+        assert_eq!(world.job().snapshot.map(|snapshot| snapshot.position()), Some(id.point()));
         world
     }
 
