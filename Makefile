@@ -28,6 +28,10 @@ e2e: build ## End-to-end tests on the local Kubernetes (TEST=name for one of the
 	@e2e/kube/setup
 	@dev/e2e $(TEST)
 
+e2e-full: build ## Every long proof: faults at every place, cycles, all named cases on the local Kubernetes; goes on where it was ended
+	@e2e/kube/setup
+	@dev/e2e-full
+
 bars: ## Figures that are promised, one line each: id, value, bar, holds or short (AREA=... for one area)
 	@dev/bars $(AREA)
 
@@ -47,11 +51,11 @@ lint: ## Formatting, clippy, shellcheck, helm lint, licences
 	@for tool in cargo-deny shellcheck helm; do command -v $$tool > /dev/null || { echo "lint: $$tool is missing: cargo install cargo-deny --locked; apt install shellcheck; helm is in the directory that e2e/kube/kube path prints"; exit 1; }; done
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/images dev/kube-up demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
+	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/e2e-full dev/images dev/kube-up demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
 	helm lint charts/jet --set image.repository=example
 	cargo deny check licenses bans sources
 
 advisories: ## Known weaknesses of dependencies (asks the advisory database)
 	cargo deny check advisories
 
-.PHONY: help demo clean-demo test unit e2e bars bench build images kube lint advisories
+.PHONY: help demo clean-demo test unit e2e e2e-full bars bench build images kube lint advisories

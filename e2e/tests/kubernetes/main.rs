@@ -6,5 +6,6 @@
 
 mod crash;
 mod demo;
+mod full;
 mod refusal;
 mod stop_and_return;
