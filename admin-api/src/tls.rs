@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::server::WebPkiClientVerifier;
+use rustls::client::ResolvesClientCert;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +52,14 @@ pub enum TlsError {
     /// The verifier cannot be built.
     #[error("CA is not usable: {0}")]
     Verifier(String),
+    /// What lies in the directory now is not this process's to take.
+    #[error("{dir} holds {what}: a process takes that only when it starts")]
+    NotRenewed {
+        /// Which directory.
+        dir: PathBuf,
+        /// What it holds.
+        what: &'static str,
+    },
     /// A certificate without a name of ours.
     #[error("the certificate has no SAN of the form jet://<namespace>/<cluster>/<role>")]
     Nameless,
@@ -79,27 +89,38 @@ impl Material {
         Ok((certificates("the certificate", &self.cert)?, key))
     }
 
+    pub(crate) fn certified(&self) -> Result<CertifiedKey, TlsError> {
+        let (chain, key) = self.key_pair()?;
+        Ok(CertifiedKey::from_der(chain, key, &provider())?)
+    }
+
     /// Settings of a listener: a peer without a certificate of the CA is refused in the handshake.
     pub fn server(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        self.server_with(Arc::new(SingleCertAndKey::from(self.certified()?)))
+    }
+
+    pub(crate) fn server_with(&self, shown: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = provider();
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider.clone())
             .build()
             .map_err(|e| TlsError::Verifier(e.to_string()))?;
-        let (chain, key) = self.key_pair()?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)?;
+            .with_cert_resolver(shown);
         Ok(Arc::new(config))
     }
 
     /// Settings of a caller; it verifies the server's fixed name (`identity::member_server_name`).
     pub fn client(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let (chain, key) = self.key_pair()?;
+        self.client_with(Arc::new(SingleCertAndKey::from(self.certified()?)))
+    }
+
+    pub(crate) fn client_with(&self, shown: Arc<dyn ResolvesClientCert>) -> Result<Arc<ClientConfig>, TlsError> {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(chain, key)?;
+            .with_client_cert_resolver(shown);
         Ok(Arc::new(config))
     }
 

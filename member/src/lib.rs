@@ -29,6 +29,7 @@ pub mod map;
 pub mod member;
 pub mod net;
 pub mod ports;
+pub mod renewal;
 pub mod rest;
 pub mod store;
 pub mod telemetry;

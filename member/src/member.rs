@@ -10,7 +10,7 @@ use std::time::Duration;
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
 use jet_admin_api::refusal::{Code, Refusal};
-use jet_admin_api::tls::Material;
+use jet_admin_api::renewal::Renewable;
 use jet_core::agent::Doors;
 use jet_core::{ClusterState, Machine, MemberId, safety};
 use jet_hotstore::Store;
@@ -30,8 +30,8 @@ use crate::health::{self, Vitals};
 use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::net::{EngineStream, Lane, Net, NetOptions};
 use crate::ports::{Cluster, Jobs, Maps};
-use crate::rest;
 use crate::store::{Keeper, KeeperError};
+use crate::{renewal, rest};
 
 /// Time for what is under way when the process is asked to end.
 const DRAINING: Duration = Duration::from_secs(3);
@@ -91,7 +91,8 @@ impl Member {
     /// Starts everything; returns when the ports are served.
     pub async fn start(settings: Settings, make: Make) -> Result<Arc<Self>, StartError> {
         let settings = Arc::new(settings);
-        let tls = Material::read(&settings.tls, &settings.ordinal.to_string())?;
+        let tls = Arc::new(Renewable::read(&settings.tls, &settings.ordinal.to_string())?);
+        tokio::spawn(renewal::run(tls.clone()));
         info!(base_dir = %settings.base_dir.display(), ordinal = settings.ordinal, cluster = %settings.cluster, "starting");
         let running = match open_store(&settings).await {
             Ok(keeper) => Ok(run(&settings, &tls, keeper, make).await?),
@@ -120,7 +121,7 @@ impl Member {
         Ok(member)
     }
 
-    async fn serve_rest(self: Arc<Self>, tls: &Material) -> Result<(), StartError> {
+    async fn serve_rest(self: Arc<Self>, tls: &Renewable) -> Result<(), StartError> {
         let Some(rest) = &self.settings.rest else { return Ok(()) };
         if let Some(password) = &rest.password {
             rest::password::check(password).await?;
@@ -382,7 +383,7 @@ async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {
     }
 }
 
-async fn run(settings: &Arc<Settings>, tls: &Material, keeper: Keeper, make: Make) -> Result<Running, StartError> {
+async fn run(settings: &Arc<Settings>, tls: &Renewable, keeper: Keeper, make: Make) -> Result<Running, StartError> {
     let keeper = Arc::new(keeper);
     let me = Hello {
         wire: WIRE_VERSION,

@@ -106,3 +106,24 @@ async fn a_certificate_of_the_ca_without_a_name_of_ours_may_do_nothing() {
         "Forbidden: the certificate has no SAN of the form jet://<namespace>/<cluster>/<role> (use a certificate that the cluster has issued)"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_certificate_expired_is_served_again_when_it_is_renewed() {
+    let mut world = World::new(1);
+    Pki::write_member(&world.tls_dir(), 0, &world.pki.issue_within(Role::Member(0), 2019..=2020));
+    world.start_all();
+    let operator = caller(&world, &world.pki.issue(Role::Operator));
+    let expired = || async {
+        match operator.member().await {
+            Err(CallError::NotSent { reason, .. }) if reason.contains("has expired") => Ok(reason),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let said = world.until("it shows that it expired", expired).await;
+    let expected = "its certificate is refused by us: it has expired on Jan  1 00:00:00 2020 +00:00; the member must be given a new one";
+    assert!(said.contains(expected), "{said}");
+    Pki::write_member(&world.tls_dir(), 0, &world.pki.issue(Role::Member(0)));
+    let answered = || async { operator.member().await.map_err(|e| e.to_string()) };
+    let boot = world.until("it shows the new one", answered).await.boot;
+    assert_eq!(boot, 1, "it was not started again");
+}

@@ -48,6 +48,11 @@ pub struct World {
 pub const PASSWORD: &str = "a pass&word%+";
 
 impl World {
+    /// Where members find their key pairs.
+    pub fn tls_dir(&self) -> PathBuf {
+        self.dir.path().join("tls")
+    }
+
     /// Nothing is started yet.
     pub fn new(size: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -97,7 +102,7 @@ impl World {
             ("--config", self.dir.path().join("config/hazelcast-jet.yaml").display().to_string()),
             ("--home", home.display().to_string()),
             ("--ordinal", ordinal.to_string()),
-            ("--tls", self.dir.path().join("tls").display().to_string()),
+            ("--tls", self.tls_dir().display().to_string()),
             ("--bind", "127.0.0.1".into()),
             ("--member-port", member.to_string()),
             ("--admin-port", admin.to_string()),

@@ -82,9 +82,12 @@ impl Pki {
         std::fs::create_dir_all(dir).unwrap();
         std::fs::write(dir.join("ca.crt"), &self.certificate).unwrap();
         for ordinal in 0..members {
-            let material = self.issue(Role::Member(ordinal));
-            std::fs::write(dir.join(format!("{ordinal}.crt")), material.cert).unwrap();
-            std::fs::write(dir.join(format!("{ordinal}.key")), material.key).unwrap();
+            Self::write_member(dir, ordinal, &self.issue(Role::Member(ordinal)));
         }
+    }
+
+    pub fn write_member(dir: &Path, ordinal: u32, material: &Material) {
+        std::fs::write(dir.join(format!("{ordinal}.crt")), &material.cert).unwrap();
+        std::fs::write(dir.join(format!("{ordinal}.key")), &material.key).unwrap();
     }
 }
