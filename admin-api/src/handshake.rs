@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsFailure};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::tls::peer_identity;
 
@@ -69,14 +69,25 @@ fn why_theirs(wrong: &CertificateError) -> String {
              cluster's"
                 .into()
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("{wrong}; the member must be given a new one")
+        // Without the time of the look, which would make another sentence of it each second.
+        CertificateError::Expired => "it has expired; the member must be given a new one".into(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("it has expired on {}; the member must be given a new one", date(not_after.as_secs()))
+        }
+        CertificateError::NotValidYet => "it is not valid yet; compare the clocks".into(),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("it is not valid before {}; compare the clocks", date(not_before.as_secs()))
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("{wrong}; a member of another cluster answers there")
         }
         _ => wrong.to_string(),
     }
+}
+
+fn date(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    time.map_or_else(|| format!("{seconds} s after 1970"), |time| time.to_string())
 }
 
 /// Who we say we are, and until when.

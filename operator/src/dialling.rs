@@ -114,11 +114,16 @@ impl Dialling {
     async fn badge(&self, cluster: &JetCluster) -> Result<Arc<Badge>, DiallingError> {
         let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
         let ordinals = ordinals(cluster);
-        if let Some(badge) = self.wallet.get(&namespace, &name, ordinals, Instant::now()) {
+        let known = || {
+            // A member reads its key pair as it starts: while none runs, what it will read is looked at each time.
+            let some_run = cluster.status.as_ref().is_some_and(|status| status.replicas > 0);
+            some_run.then(|| self.wallet.get(&namespace, &name, ordinals, Instant::now())).flatten()
+        };
+        if let Some(badge) = known() {
             return Ok(badge);
         }
         let _alone = self.in_custody.lock().await;
-        if let Some(badge) = self.wallet.get(&namespace, &name, ordinals, Instant::now()) {
+        if let Some(badge) = known() {
             return Ok(badge);
         }
         let credentials = match cluster.spec.tls.issuer {
