@@ -6,7 +6,7 @@ use crate::ids::MemberId;
 use crate::machine::Machine;
 use crate::operation::{Operation, OperationStep};
 use crate::report::Observations;
-use crate::safety::{self, sentence};
+use crate::safety::{self, Reason, sentence};
 
 /// What the open operation waits for; empty: for nothing.
 pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Observations) -> String {
@@ -27,12 +27,25 @@ pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Obs
                 format!("closed doors and contents of {}", names(machine, &restless))
             }
         }
-        OperationStep::Quiesced => sentence(&safety::why_not_commit(machine, operation)),
+        OperationStep::Quiesced => unsealed(machine, operation, observations),
         OperationStep::Sealed => "Commit".into(),
         OperationStep::Committed => sentence(&safety::why_not_complete(machine)),
         OperationStep::Activated => "Open".into(),
         OperationStep::Opened | OperationStep::Aborted => String::new(),
     }
+}
+
+/// Who has not sealed, each with what keeps its store from it.
+fn unsealed(machine: &Machine, operation: &Operation, observations: &Observations) -> String {
+    let cause = |reason: &Reason| match reason {
+        Reason::NoSeal { member, .. } => observations.members.get(member).and_then(|seen| seen.report.lagging.clone()),
+        _ => None,
+    };
+    let told = safety::why_not_commit(machine, operation).into_iter().map(|reason| match cause(&reason) {
+        Some(cause) => format!("{reason}: {cause}"),
+        None => reason.to_string(),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn names(machine: &Machine, members: &[MemberId]) -> String {

@@ -188,6 +188,18 @@ pub fn why_not_commit(facts: &Facts, operation: &OperationView) -> Vec<Blocker> 
         .collect()
 }
 
+/// Members whose store says why it is not at what their RAM holds, and so cannot seal.
+pub fn hindered_seals(facts: &Facts, operation: &OperationView) -> Vec<Blocker> {
+    let unsealed = facts.views().filter(|(_, view)| !operation.seals.iter().any(|seal| seal.member == view.uuid));
+    unsealed
+        .filter_map(|(ordinal, view)| {
+            let why = view.store.lagging.as_ref()?;
+            let message = format!("its store cannot be sealed: {why}");
+            Some(blocker(claim(facts, ordinal), Reason::StoreRefused, message, None))
+        })
+        .collect()
+}
+
 fn recorded_seal(operation: &OperationView, view: &MemberView) -> Result<(), String> {
     let recorded = operation.seals.iter().find(|seal| seal.member == view.uuid);
     let recorded = recorded.ok_or("the machine has no seal of it")?;

@@ -217,7 +217,8 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
         OperationStep::Freezing => {
             Plan::waits(Step::Frozen, Reason::Stopping, progress("terminal snapshots are taken"))
         }
-        OperationStep::Quiesced => Plan::waits(Step::Sealed, Reason::Stopping, progress("members seal their stores")),
+        OperationStep::Quiesced => Plan::waits(Step::Sealed, Reason::Stopping, progress("members seal their stores"))
+            .blocked_by(safety::hindered_seals(facts, machine)),
         OperationStep::Sealed => {
             let against = safety::why_not_commit(facts, machine);
             if !against.is_empty() {
