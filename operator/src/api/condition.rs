@@ -136,6 +136,8 @@ reasons! {
     PreflightPassed,
     /// The wish was tried once and is spent.
     StopNotRetried,
+    /// A one-shot request came when it could do nothing; it is consumed.
+    NotApplicable,
     /// A value that is not understood.
     InvalidRequest,
     /// The spec contradicts itself or what is recorded.
@@ -180,6 +182,8 @@ reasons! {
     ClusterStateForbids,
     /// A running change that is not offered yet (scaling, rolling).
     ChangeWaits,
+    /// Somebody else wrote into an object of ours.
+    Drift,
     /// A pod cannot start.
     PodCannotStart,
     /// A pod cannot be placed or its node is gone.

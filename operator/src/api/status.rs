@@ -129,6 +129,12 @@ pub struct HandledRequests {
     /// What became of it: Accepted · NotApplicable · SeenAtFirstSight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_outcome: Option<String>,
+    /// Last operation whose abort was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<String>,
+    /// What became of it: Aborted · NotApplicable · SeenAtFirstSight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_outcome: Option<String>,
 }
 
 /// The recorded members.

@@ -77,6 +77,19 @@ pub struct SetFacts {
     pub spent: Option<SpentWish>,
     /// A stamp that cannot be read.
     pub unreadable: Option<String>,
+    /// Managed fields of the pod template that are ours.
+    pub owned: serde_json::Value,
+    /// Others who own some.
+    pub hands: Vec<Hand>,
+}
+
+/// Somebody else who wrote into the members' template.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hand {
+    /// Field manager.
+    pub manager: String,
+    /// Managed fields at and below `spec.template`.
+    pub fields: serde_json::Value,
 }
 
 /// A member pod.

@@ -15,10 +15,10 @@ use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::api::records::{KEY, WishesRecord};
-use crate::api::{JetCluster, annotations as keys, names};
+use crate::api::{FIELD_MANAGER, JetCluster, annotations as keys, names};
 use crate::cluster::desired::{self, Budget, Object};
 use crate::cluster::evidence::{Evidence, Kept};
-use crate::cluster::facts::{ClaimFacts, KubeFacts, PodFacts, SetFacts};
+use crate::cluster::facts::{ClaimFacts, Hand, KubeFacts, PodFacts, SetFacts};
 use crate::cluster::port::PortError;
 
 /// Objects of one kind in a namespace that are looked at.
@@ -163,7 +163,21 @@ fn set_facts(set: &StatefulSet) -> SetFacts {
         activating: annotations.get(keys::STAMP_ACTIVATING).cloned(),
         spent,
         unreadable,
+        owned: hands(&set.metadata, |manager| manager == FIELD_MANAGER)
+            .next()
+            .map(|hand| hand.fields)
+            .unwrap_or_default(),
+        hands: hands(&set.metadata, |manager| manager != FIELD_MANAGER).collect(),
     }
+}
+
+/// Those who own fields of the template.
+fn hands(meta: &ObjectMeta, whose: impl Fn(&str) -> bool) -> impl Iterator<Item = Hand> {
+    let all = meta.managed_fields.iter().flatten();
+    all.filter(move |entry| whose(entry.manager.as_deref().unwrap_or_default())).filter_map(|entry| {
+        let fields = entry.fields_v1.as_ref()?.0.pointer("/f:spec/f:template")?.clone();
+        Some(Hand { manager: entry.manager.clone().unwrap_or_default(), fields })
+    })
 }
 
 fn stamp<T: DeserializeOwned>(

@@ -35,7 +35,8 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
     match outcome {
         Outcome::Done(_) if tells(plan) => {
-            lines.push(about(plan.spent.is_some(), reason(plan), deed(plan), plan.message.clone()));
+            let warning = plan.spent.is_some() || plan.reason == Reason::NotApplicable;
+            lines.push(about(warning, reason(plan), deed(plan), plan.message.clone()));
         }
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
         _ => {}
@@ -95,7 +96,8 @@ fn was_said(old: Option<&JetClusterStatus>, why: &str) -> bool {
 
 fn tells(plan: &Plan) -> bool {
     match plan.act {
-        Some(Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. } | Act::Remember(_)) => false,
+        Some(Act::Remember(_)) => plan.reason == Reason::NotApplicable,
+        Some(Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. }) => false,
         Some(_) => true,
         None => false,
     }
@@ -104,6 +106,7 @@ fn tells(plan: &Plan) -> bool {
 fn reason(plan: &Plan) -> String {
     match (&plan.ended, plan.step) {
         (Some((_, outcome)), _) => format!("Stop{outcome}").replace("StopReturned", "Returned"),
+        (None, _) if plan.reason == Reason::NotApplicable => plan.reason.as_str().into(),
         (None, step) => format!("{step:?}"),
     }
 }

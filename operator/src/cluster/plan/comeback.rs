@@ -98,6 +98,9 @@ fn at_zero(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: &O
         if let Some(nonce) = requests.restart.clone().filter(|nonce| open.wish != WishKey::Restart(nonce.clone())) {
             return not_applicable(facts, nonce);
         }
+        if let Some(plan) = request::late_abort(facts, requests, Step::Stopped) {
+            return plan;
+        }
         return Plan::waits(
             Step::Stopped,
             Reason::SealedAndStopped,
@@ -138,8 +141,8 @@ fn not_applicable(facts: &Facts, nonce: String) -> Plan {
     let remember = Remember { handled, ..Remember::default() };
     Plan::acts(
         Step::Stopped,
-        Reason::SealedAndStopped,
-        "a restart does not apply while stopped",
+        Reason::NotApplicable,
+        "a restart does not apply while stopped: remove what asks for the stop, and it returns",
         Act::Remember(remember),
     )
 }

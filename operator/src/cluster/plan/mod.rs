@@ -5,11 +5,12 @@
 //!
 //! - [`act`]: what a pass may do · [`absentee`]: why a member is not there · [`request`]: what a person asks for · [`operation`]: which operation is open
 //! - [`founding`]: blank members to a cluster · [`rest`]: running · [`stop`]: steps 1–9 · [`comeback`]: steps 10–15
-//! - [`release`]: deletion · [`safety`]: why not
+//! - [`release`]: deletion · [`drift`]: what others wrote · [`safety`]: why not
 
 pub mod absentee;
 pub mod act;
 pub mod comeback;
+pub mod drift;
 pub mod founding;
 pub mod objects;
 pub mod operation;

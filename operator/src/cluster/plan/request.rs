@@ -109,7 +109,10 @@ pub fn first_sight(facts: &Facts) -> Option<Plan> {
     }
     let restart = facts.annotation(keys::RESTART).map(str::to_owned);
     let restart_outcome = restart.as_ref().map(|_| "SeenAtFirstSight".to_owned());
-    let remember = Remember { handled: HandledRequests { restart, restart_outcome }, ..Remember::default() };
+    let abort = facts.annotation(keys::ABORT).map(str::to_owned);
+    let abort_outcome = abort.as_ref().map(|_| "SeenAtFirstSight".to_owned());
+    let handled = HandledRequests { restart, restart_outcome, abort, abort_outcome };
+    let remember = Remember { handled, ..Remember::default() };
     Some(Plan::acts(Step::Creating, Reason::Creating, "first sight of this resource", Act::Remember(remember)))
 }
 
@@ -125,6 +128,28 @@ pub fn spent(facts: &Facts) -> Option<SpentWish> {
             reason: spent.reason,
         })
     })
+}
+
+/// An abort of an operation that is over, or never was, or may no more be aborted, is consumed. Asked last at a rest: where
+/// an older CRD keeps no memory of it, nothing else waits for it.
+pub fn late_abort(facts: &Facts, requests: &Requests, at: Step) -> Option<Plan> {
+    let asked = requests.abort.as_ref().filter(|asked| !asked.is_empty())?;
+    let mut handled = handled(facts);
+    if handled.abort.as_ref() == Some(asked) {
+        return None;
+    }
+    let history = facts.cluster.status.iter().flat_map(|status| &status.history);
+    let carried_out =
+        history.filter(|past| past.operation == *asked).any(|past| ["Aborted", "RolledBack"].contains(&&*past.outcome));
+    let (outcome, reason, message) = match carried_out {
+        true => ("Aborted", Reason::Reconciled, format!("operation {asked} was aborted")),
+        false => {
+            let why = "from its commit on a stop goes only forward, and no other one is open";
+            ("NotApplicable", Reason::NotApplicable, format!("operation {asked} cannot be aborted: {why}"))
+        }
+    };
+    (handled.abort, handled.abort_outcome) = (Some(asked.clone()), Some(outcome.into()));
+    Some(Plan::acts(at, reason, message, Act::Remember(Remember { handled, ..Remember::default() })))
 }
 
 /// Begins an operation for a wish that was not tried yet, or forgets a spent one that was withdrawn.

@@ -12,12 +12,15 @@ use crate::cluster::evidence::standing::Standing;
 use crate::cluster::facts::Facts;
 use crate::cluster::plan::act::{Act, Mark, Plan, Step, blocker};
 use crate::cluster::plan::request::Requests;
-use crate::cluster::plan::{objects, request, safety};
+use crate::cluster::plan::{drift, objects, request, safety};
 
 /// One step of it.
 pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Plan {
     let replicas = standing.roster_size().unwrap_or_default();
     if let Some(plan) = set(facts, replicas) {
+        return plan;
+    }
+    if let Some(plan) = drift::set_back(facts, replicas) {
         return plan;
     }
     if let Some(plan) = objects::companion(facts, Step::Running, budget(facts)) {
@@ -44,6 +47,9 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Plan
         let blockers =
             vec![blocker(format!("jetcluster/{}", facts.name()), Reason::StopNotRetried, message.clone(), Some(retry))];
         return Plan::stalled(Step::Running, Reason::StopNotRetried, message).blocked_by(blockers);
+    }
+    if let Some(plan) = request::late_abort(facts, requests, Step::Running) {
+        return plan;
     }
     Plan::waits(Step::Running, Reason::Running, "it runs").blocked_by(waiting_changes(facts, replicas))
 }
@@ -121,5 +127,6 @@ fn waiting_changes(facts: &Facts, replicas: u32) -> Vec<Blocker> {
         let message = "image, resources or configuration changed: applied at the next stop and return";
         waiting.push(blocker(object, Reason::ChangeWaits, message, Some(command)));
     }
+    waiting.extend(drift::named(facts));
     waiting
 }

@@ -18,6 +18,8 @@ use crate::cluster::evidence::{Kept, roster, seals};
 use crate::cluster::facts::{ClaimFacts, KubeFacts, PodFacts, Seen, SetFacts};
 use crate::members::Command;
 
+mod hands;
+
 const OPERATION: &str = "7-abcdef01";
 
 fn uuid(ordinal: u32) -> Uuid {

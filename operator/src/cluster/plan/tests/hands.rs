@@ -1,0 +1,73 @@
+//! Hands that come too late or write where they should not.
+//!
+//! Laws: STOP HOLD.
+
+use super::*;
+use crate::api::status::HistoryEntry;
+use crate::cluster::facts::Hand;
+
+#[test]
+fn an_abort_that_comes_too_late_is_consumed_once_and_changes_nothing() {
+    let aborting = |f: &mut Facts| annotate(f, keys::ABORT, OPERATION);
+    let asked = |f: &mut Facts| {
+        wish(f);
+        aborting(f);
+    };
+    let mut facts = stopped();
+    asked(&mut facts);
+    let plan = plan(&facts);
+    assert_eq!((plan.step, plan.reason), (Step::Stopped, Reason::NotApplicable));
+    let Some(Act::Remember(remember)) = plan.act else { panic!("{plan:?}") };
+    assert_eq!(remember.handled.abort_outcome.as_deref(), Some("NotApplicable"));
+    let consumed = |f: &mut Facts| {
+        asked(f);
+        f.cluster.status.get_or_insert_default().handled = Some(remember.handled.clone());
+    };
+    assert_eq!(next(consumed, stopped()), "Stopped/-");
+    // One that did what was asked is remembered as that.
+    let carried_out = |f: &mut Facts| {
+        aborting(f);
+        let at = "2013-01-01T00:00:00Z".into();
+        let past = HistoryEntry { operation: OPERATION.into(), kind: "Stop".into(), outcome: "Aborted".into(), at };
+        f.cluster.status.get_or_insert_default().history = vec![past];
+    };
+    let mut facts = running(None);
+    carried_out(&mut facts);
+    let Some(Act::Remember(remember)) = super::plan(&facts).act else { panic!("not remembered") };
+    assert_eq!(remember.handled.abort_outcome.as_deref(), Some("Aborted"));
+}
+
+#[test]
+fn a_template_changed_by_hand_is_set_back_where_it_is_ours_and_named_where_it_is_not() {
+    let hand = |fields: serde_json::Value| {
+        move |f: &mut Facts| {
+            let hand = Hand { manager: "kubectl-set".into(), fields: fields.clone() };
+            f.kube.set.as_mut().unwrap().hands = vec![hand];
+        }
+    };
+    let image = hand(json!({ "f:spec": { "f:containers": { r#"k:{"name":"member"}"#: { "f:image": {} } } } }));
+    let restarted = hand(json!({ "f:metadata": { "f:annotations": { "f:kubectl.kubernetes.io/restartedAt": {} } } }));
+    assert_eq!(next(&image, running(None)), "Running/set 3");
+    assert_eq!(next(&restarted, running(None)), "Running/-");
+    let mut facts = running(None);
+    restarted(&mut facts);
+    let named = plan(&facts).blockers;
+    assert!(named.iter().any(|b| b.reason == "Drift" && b.message.contains("kubectl-set")), "{named:?}");
+    // A change of the spec that waits is not written with it: a pod that is made anew would take it.
+    let both = |f: &mut Facts| {
+        image(f);
+        f.cluster.spec.image = "registry.example/jet-member:0.2.0".into();
+    };
+    assert_eq!(next(both, running(None)), "Running/-");
+}
+
+#[test]
+fn a_stop_that_waits_for_a_seal_names_the_volume_that_hinders_it() {
+    let mut facts = running(Some(OperationStep::Quiesced));
+    wish(&mut facts);
+    each(&mut facts, |v| v.store.lagging = (v.ordinal == 1).then(|| "no space left on device".into()));
+    let plan = plan(&facts);
+    let told = plan.blockers.first().expect("a blocker");
+    assert_eq!((plan.step, &*told.object), (Step::Sealed, "claim/data-orders-1"), "{told:?}");
+    assert!(told.message.contains("no space left"), "{told:?}");
+}
