@@ -78,18 +78,19 @@ impl Renewable {
     /// Reads the directory again and takes a new pair; `false`: it is the one that is shown.
     pub fn renew(&self) -> Result<bool, TlsError> {
         let (old, new) = (self.shown.material(), Material::read(&self.dir, &self.stem)?);
-        if (&old.ca, &old.cert, &old.key) == (&new.ca, &new.cert, &new.key) {
+        if (&old.cert, &old.key) == (&new.cert, &new.key) {
             return Ok(false);
         }
-        let refused = |what| TlsError::NotRenewed { dir: self.dir.clone(), what };
-        if old.ca != new.ca {
-            return Err(refused("another CA"));
-        }
-        if old.identity()? != new.identity()? {
-            return Err(refused("a certificate of another identity"));
+        let refused = |what: &str, why: String| TlsError::NotRenewed { dir: self.dir.clone(), what: what.into(), why };
+        let (is, was) = (new.identity()?, old.identity()?);
+        if is != was {
+            return Err(refused("a certificate of another identity", is.uri()));
         }
         let key = new.certified()?;
         key.keys_match()?;
+        // Under the roots that this process goes by: a CA beside it that changed is none of theirs.
+        old.verify(&key.cert, &is).map_err(|why| refused("a certificate that peers would refuse", why.to_string()))?;
+        let new = Material { ca: old.ca, ..new };
         *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = (new, Arc::new(key));
         Ok(true)
     }
@@ -97,7 +98,9 @@ impl Renewable {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+    use std::ops::RangeInclusive;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 
     use super::*;
     use crate::identity::{Identity, Role};
@@ -110,9 +113,15 @@ mod tests {
     }
 
     fn issue(issuer: &Issuer<'_, KeyPair>, ordinal: u32) -> (String, String) {
+        within(issuer, ordinal, 2020..=2100)
+    }
+
+    fn within(issuer: &Issuer<'_, KeyPair>, ordinal: u32, years: RangeInclusive<i32>) -> (String, String) {
         let identity = Identity::new("prod", "orders", Role::Member(ordinal));
         let mut params = CertificateParams::new(identity.dns_names()).unwrap();
         params.subject_alt_names.push(SanType::URI(identity.uri().as_str().try_into().unwrap()));
+        (params.not_before, params.not_after) =
+            (date_time_ymd(*years.start(), 1, 1), date_time_ymd(*years.end(), 1, 1));
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
     }
@@ -138,11 +147,14 @@ mod tests {
         assert!(held.renew().is_err());
         both(&other);
         assert!(held.renew().unwrap_err().to_string().contains("another identity"));
-        both(&second);
-        put("ca.crt", &authority().0);
-        assert!(held.renew().unwrap_err().to_string().contains("another CA"));
+        let (_, stranger) = authority();
+        both(&issue(&stranger, 0));
+        assert!(held.renew().unwrap_err().to_string().contains("peers would refuse"));
+        both(&within(&issuer, 0, 2019..=2020));
+        assert!(held.renew().unwrap_err().to_string().contains("xpired"));
         assert_eq!(shown(), before, "what is refused changes nothing");
-        put("ca.crt", &ca);
+        put("ca.crt", &authority().0);
+        both(&second);
         assert!(held.renew().unwrap());
         assert_ne!(shown(), before);
     }

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::ResolvesClientCert;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::identity::Identity;
@@ -53,12 +54,16 @@ pub enum TlsError {
     #[error("CA is not usable: {0}")]
     Verifier(String),
     /// What lies in the directory now is not this process's to take.
-    #[error("{dir} holds {what}: a process takes that only when it starts")]
+    #[error(
+        "{dir} holds {what} ({why}): it is not taken; put one there that the cluster's CA has issued for this member"
+    )]
     NotRenewed {
         /// Which directory.
         dir: PathBuf,
         /// What it holds.
-        what: &'static str,
+        what: String,
+        /// Whose, or why it is refused.
+        why: String,
     },
     /// A certificate without a name of ours.
     #[error("the certificate has no SAN of the form jet://<namespace>/<cluster>/<role>")]
@@ -122,6 +127,18 @@ impl Material {
             .with_root_certificates(self.roots()?)
             .with_client_cert_resolver(shown);
         Ok(Arc::new(config))
+    }
+
+    /// Whether a peer with these roots takes a chain as `identity`'s, now.
+    pub(crate) fn verify(&self, chain: &[CertificateDer<'static>], identity: &Identity) -> Result<(), TlsError> {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
+            .build()
+            .map_err(|e| TlsError::Verifier(e.to_string()))?;
+        let name = identity.dns_names().into_iter().next().ok_or(TlsError::Nameless)?;
+        let name = ServerName::try_from(name).map_err(|e| TlsError::Verifier(e.to_string()))?;
+        let (leaf, above) = chain.split_first().ok_or(TlsError::Nameless)?;
+        verifier.verify_server_cert(leaf, above, &name, &[], UnixTime::now())?;
+        Ok(())
     }
 
     /// The identity in the own certificate.
