@@ -267,7 +267,7 @@ impl Member {
             waiting_for: waiting_for(phase, running, cluster.as_ref()),
             doors_open: running.maps.doors() == Doors::Open,
             founding_id: running.node.keeper().founded(),
-            store,
+            store: StoreView { lagging: running.node.lagging(), ..store },
             cluster,
             primaries: u32::try_from(machine.table.primaries_of(running.node.me())).unwrap_or(u32::MAX),
             work: running.jobs.work(),

@@ -177,6 +177,7 @@ impl Agent {
             let pause = match result {
                 Ok(()) => {
                     self.state().trouble.remove(&name);
+                    self.hindered(&name, None);
                     Duration::ZERO
                 }
                 Err(Setback::Refused(why)) => {
@@ -185,6 +186,7 @@ impl Agent {
                     AFTER_REFUSAL
                 }
                 Err(Setback::Failed(why)) => {
+                    self.hindered(&name, Some(&why));
                     self.trouble_with(&name, why);
                     AFTER_FAILURE
                 }
@@ -211,6 +213,13 @@ impl Agent {
         let mut state = self.state();
         let State { trouble, running, .. } = &mut *state;
         trouble.retain(|name, _| wanted.contains(name) || running.contains(name) || name == STORE);
+    }
+
+    /// The leader names it where a stop waits for this store.
+    fn hindered(&self, name: &str, why: Option<&String>) {
+        if name == STORE {
+            self.node.store_is_hindered(why.cloned());
+        }
     }
 
     fn trouble_with(&self, name: &str, why: String) {

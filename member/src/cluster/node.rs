@@ -51,6 +51,8 @@ pub struct Node {
     machine: watch::Sender<Arc<Machine>>,
     ports: OnceLock<Ports>,
     contents: Mutex<Option<ContentsReport>>,
+    /// Why the store did not do what it was last asked.
+    hindered: Mutex<Option<String>>,
     founding: Mutex<Option<FoundingPermit>>,
     /// Why the founders are not together yet.
     founding_waits: Mutex<Option<String>>,
@@ -73,6 +75,7 @@ impl Node {
             machine: watch::Sender::new(Arc::default()),
             ports: OnceLock::new(),
             contents: Mutex::default(),
+            hindered: Mutex::default(),
             founding: Mutex::default(),
             founding_waits: Mutex::default(),
         })
@@ -216,6 +219,16 @@ impl Node {
         told
     }
 
+    /// Why the store did not do what it was last asked (to load, to seal); `None`: it did.
+    pub fn store_is_hindered(&self, why: Option<String>) {
+        *lock(&self.hindered) = why;
+    }
+
+    /// The store is behind RAM, or did not do what it was asked; the cause.
+    pub fn lagging(&self) -> Option<String> {
+        self.keeper.lagging().or_else(|| lock(&self.hindered).clone())
+    }
+
     /// What this member says about itself now.
     pub fn report(&self) -> MemberReport {
         let standing = self.standing();
@@ -223,7 +236,7 @@ impl Node {
             applied: standing.as_ref().map_or(0, |s| s.applied),
             durable: standing.as_ref().map_or(0, |s| s.durable),
             contents: lock(&self.contents).clone(),
-            lagging: self.keeper.lagging().or_else(|| standing.and_then(|s| s.failure)),
+            lagging: self.lagging().or_else(|| standing.and_then(|s| s.failure)),
             ..MemberReport::default()
         };
         if let Some((maps, jobs)) = self.ports.get() {
