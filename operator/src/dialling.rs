@@ -17,8 +17,9 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Mutex;
 
+use crate::api::annotations::MAINTENANCE;
 use crate::api::spec::TlsIssuer;
-use crate::api::{JetCluster, names};
+use crate::api::{DesiredState, JetCluster, names};
 use crate::job::door;
 use crate::job::pass::is_conflict;
 use crate::members::{Command, Dialled, Door, Members};
@@ -86,14 +87,14 @@ impl Dialling {
 
     /// The port to a cluster's members.
     pub async fn members(&self, cluster: &JetCluster) -> Result<Dialled, DiallingError> {
-        let tls = self.badge(cluster).await?.tls()?;
+        let tls = self.badge(cluster, may_scale_up(cluster)).await?.tls()?;
         Ok(Dialled::new(cluster.namespace().unwrap_or_default(), cluster.name_any(), tls))
     }
 
     /// Clients of the members that have an address, ready ones first.
     pub async fn door(&self, cluster: &JetCluster) -> Result<door::Members, DiallingError> {
         let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
-        let tls = self.badge(cluster).await?.tls()?;
+        let tls = self.badge(cluster, false).await?.tls()?;
         let mut found: Vec<_> =
             self.pods(&namespace, &name).await?.iter().filter_map(|pod| place(&name, pod)).collect();
         found.sort();
@@ -111,14 +112,10 @@ impl Dialling {
     }
 
     /// The operator's key pair for a cluster; puts everybody's in place when it is time to look.
-    async fn badge(&self, cluster: &JetCluster) -> Result<Arc<Badge>, DiallingError> {
+    async fn badge(&self, cluster: &JetCluster, fresh: bool) -> Result<Arc<Badge>, DiallingError> {
         let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
         let ordinals = ordinals(cluster);
-        let known = || {
-            // A member reads its key pair as it starts: while none runs, what it will read is looked at each time.
-            let some_run = cluster.status.as_ref().is_some_and(|status| status.replicas > 0);
-            some_run.then(|| self.wallet.get(&namespace, &name, ordinals, Instant::now())).flatten()
-        };
+        let known = || self.wallet.get(&namespace, &name, ordinals, Instant::now()).filter(|_| !fresh);
         if let Some(badge) = known() {
             return Ok(badge);
         }
@@ -153,6 +150,13 @@ impl Dialling {
         let failed = |source| DiallingError::Pods { cluster: cluster.to_owned(), source: Box::new(source) };
         Ok(listed.map_err(failed)?.items)
     }
+}
+
+/// No pod runs and none is to be kept away: the next pass may start members, which read their key pairs as they start.
+fn may_scale_up(cluster: &JetCluster) -> bool {
+    let runs = cluster.status.as_ref().is_some_and(|status| status.replicas > 0);
+    let kept_away = cluster.annotations().contains_key(MAINTENANCE) || cluster.spec.state == DesiredState::Stopped;
+    !runs && !kept_away
 }
 
 /// Key pairs for the wished members and for the recorded ones, whichever are more.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::api::records::KEY;
 use crate::api::{FIELD_MANAGER, FINALIZER, JetCluster, JetClusterStatus, annotations as keys, names};
-use crate::cluster::desired::Object;
+use crate::cluster::desired::{Object, stateful_set};
 use crate::cluster::facts::{Facts, KubeFacts};
 pub use crate::cluster::observe::Kube;
 use crate::cluster::plan::Act;
@@ -117,7 +117,9 @@ impl Kube {
             "uid": set.map(|s| &s.uid), "resourceVersion": set.map(|s| &s.resource_version), "annotations": stamps,
         } });
         if let Some(replicas) = mark.replicas {
-            patch["spec"] = json!({ "replicas": replicas });
+            // In the same write: claims stay, and pods are those of the roster, whatever others wrote before.
+            patch["spec"] = stateful_set::shape();
+            patch["spec"]["replicas"] = replicas.into();
         }
         self.merge::<StatefulSet>(&names::stateful_set(&self.name), &patch).await
     }

@@ -77,6 +77,8 @@ pub struct SetFacts {
     pub spent: Option<SpentWish>,
     /// A stamp that cannot be read.
     pub unreadable: Option<String>,
+    /// What of its spec would let claims go or start others than the recorded members.
+    pub misshapen: Option<String>,
     /// Managed fields of the pod template that are ours.
     pub owned: serde_json::Value,
     /// Others who own some.

@@ -163,6 +163,7 @@ fn set_facts(set: &StatefulSet) -> SetFacts {
         activating: annotations.get(keys::STAMP_ACTIVATING).cloned(),
         spent,
         unreadable,
+        misshapen: spec.and_then(desired::stateful_set::misshapen),
         owned: hands(&set.metadata, |manager| manager == FIELD_MANAGER)
             .next()
             .map(|hand| hand.fields)

@@ -146,6 +146,8 @@ async fn carry_out(
 fn pause(plan: &Plan, outcome: &Outcome) -> Duration {
     match (outcome, &plan.act) {
         (Outcome::Not(_), _) => MOVING,
+        // Where an older CRD forgets that it was consumed, it is consumed again and again.
+        (_, Some(Act::Remember(_))) if plan.reason == Reason::NotApplicable => RESTING,
         (_, Some(_)) => AFTER_ACT,
         (_, None) if plan.stalled || plan.reason == Reason::MembersMissing && plan.step == Step::Running => WAITING,
         (_, None) if matches!(plan.step, Step::Running | Step::Stopped | Step::Held | Step::Releasing) => RESTING,

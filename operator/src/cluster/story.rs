@@ -34,7 +34,7 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     };
     let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
     match outcome {
-        Outcome::Done(_) if tells(plan) => {
+        Outcome::Done(_) | Outcome::Nothing if tells(plan) => {
             let warning = plan.spent.is_some() || plan.reason == Reason::NotApplicable;
             lines.push(about(warning, reason(plan), deed(plan), plan.message.clone()));
         }

@@ -164,6 +164,7 @@ fn set_facts(set: &Set) -> SetFacts {
         activating: stamp(keys::STAMP_ACTIVATING).cloned(),
         spent: stamp(keys::STAMP_SPENT).and_then(|t| serde_json::from_str(t).ok()),
         unreadable: None,
+        ..SetFacts::default()
     }
 }
 

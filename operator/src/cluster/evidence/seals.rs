@@ -63,7 +63,13 @@ pub fn digest(record: &SealRecord) -> String {
 /// Why what a member shows is not its sealed store; `None`: it is.
 pub fn why_not_sealed_store(record: &SealRecord, entry: &SealEntry, view: &MemberView) -> Option<String> {
     if view.uuid != entry.uuid {
-        return Some(format!("it is member {} and not the recorded {}", view.uuid, entry.uuid));
+        let whose = record.members.iter().find(|other| other.uuid == view.uuid);
+        let whose = whose
+            .map_or_else(|| "a member that was not sealed here".into(), |other| format!("member {}", other.ordinal));
+        return Some(format!(
+            "its volume holds the store of {whose} ({}) and not the recorded {}: stop again and give each claim its own volume",
+            view.uuid, entry.uuid
+        ));
     }
     if let Some(founding) = view.founding_id.filter(|id| *id != record.founding_id) {
         return Some(format!("its store is of cluster {founding}, not {}", record.founding_id));

@@ -15,7 +15,7 @@ use crate::cluster::evidence::{Kept, jobs, roster};
 use crate::cluster::facts::{Facts, SetFacts};
 use crate::cluster::plan::act::{Act, Mark, Plan, Remember, Step, blocker};
 use crate::cluster::plan::request::{self, Requests};
-use crate::cluster::plan::{absentee, objects, operation, release, rest, safety};
+use crate::cluster::plan::{absentee, drift, objects, operation, release, rest, safety};
 use crate::members::Command;
 
 /// Verdicts of jobs are waited for this long after the activation; then the doors open and the condition says which
@@ -116,18 +116,9 @@ fn at_zero(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: &O
     if let Some(plan) = objects::companion(facts, Step::VolumesChecked, Budget::Closed) {
         return plan;
     }
-    if facts.kube.set.as_ref().is_some_and(|set| !objects::template_is_current(facts, set)) {
-        return objects::apply_set(
-            facts,
-            Step::VolumesChecked,
-            0,
-            &[],
-            "the newest template is applied while no pod runs",
-        );
-    }
     let size = members(&seal.record);
-    let message = format!("replicas 0 → {size}, all at once");
-    Plan::acts(Step::ScaledUp, Reason::Returning, message, Act::Mark(Mark::default().replicas(size)))
+    // One write with the whole template: whoever wrote into it meanwhile has no part in the pods that are made now.
+    objects::apply_set(facts, Step::ScaledUp, size, &[], &format!("replicas 0 → {size}, all at once"))
 }
 
 fn members(record: &SealRecord) -> u32 {
@@ -188,14 +179,9 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
         if let Some(plan) = objects::companion(facts, Step::ScaledUp, Budget::Closed) {
             return plan;
         }
-        if !objects::template_is_current(facts, set) {
-            return objects::apply_set(
-                facts,
-                Step::ScaledUp,
-                size,
-                &[],
-                "the newest template is applied: no store is open yet",
-            );
+        if !objects::template_is_current(facts, set) || drift::hand(facts).is_some() {
+            let message = "the newest template is applied: no store is open yet";
+            return objects::apply_set(facts, Step::ScaledUp, size, &[], message);
         }
         if let Some(plan) = objects::outdated_pod(facts, Step::ScaledUp) {
             return plan;

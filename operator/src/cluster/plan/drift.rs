@@ -4,34 +4,42 @@
 //! is made takes it); what others added beside is named and restarts nothing. Must not know: how it is told apart in the
 //! API server's answer.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::api::status::Blocker;
 use crate::api::{Reason, annotations as keys, names};
 use crate::cluster::desired;
-use crate::cluster::facts::Facts;
+use crate::cluster::facts::{Facts, Hand, SetFacts};
 use crate::cluster::plan::act::{Plan, Step, blocker};
 use crate::cluster::plan::objects;
 
-/// Sets back what is ours, while the template that we wish is the one that was applied last.
-pub fn set_back(facts: &Facts, replicas: u32) -> Option<Plan> {
-    let set = facts.kube.set.as_ref().filter(|set| objects::template_is_current(facts, set))?;
-    let wished = desired::members(&facts.cluster, 0, &Default::default()).ok()?.body;
+/// Who took a value of ours.
+pub fn hand(facts: &Facts) -> Option<&Hand> {
+    let set = facts.kube.set.as_ref().filter(|set| !set.hands.is_empty())?;
+    let wished = desired::members(&facts.cluster, 0, &BTreeMap::new()).ok()?.body;
     let template = wished.pointer("/spec/template")?;
-    let hand = set.hands.iter().find(|hand| took(&hand.fields, Some(&set.owned), template))?;
-    let message = format!("{} changed the members' template: it is set back", hand.manager);
+    set.hands.iter().find(|hand| took(&hand.fields, Some(&set.owned), template))
+}
+
+/// Sets back what is ours at rest, while the template that we wish is the one that was applied last.
+pub fn set_back(facts: &Facts, replicas: u32) -> Option<Plan> {
+    facts.kube.set.as_ref().filter(|set| objects::template_is_current(facts, set))?;
+    let message = format!("{} changed the members' template: it is set back", hand(facts)?.manager);
     Some(objects::apply_set(facts, Step::Running, replicas, &[], &message))
 }
 
-/// What others added and what therefore waits.
+/// Who wrote into a template that some member does not have yet.
 pub fn named(facts: &Facts) -> Vec<Blocker> {
-    let hands = facts.kube.set.iter().flat_map(|set| &set.hands);
+    let waits = |set: &&SetFacts| facts.kube.pods.values().any(|pod| pod.revision != set.update_revision);
+    let hands = facts.kube.set.iter().filter(waits).flat_map(|set| &set.hands);
     let name = facts.name();
     hands
         .map(|hand| {
             let message = format!(
-                "{} wrote into the members' template: no member restarts because of it; to restart them without losing \
-                 state ask for a stop and return",
+                "{} wrote into the members' template: no member restarts because of it, but a pod that is made anew takes \
+                 it; to restart all without losing state ask for a stop and return",
                 hand.manager
             );
             let command = format!("kubectl annotate jetcluster {name} {}=$(date +%s) --overwrite", keys::RESTART);

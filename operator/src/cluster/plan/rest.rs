@@ -67,6 +67,10 @@ fn set(facts: &Facts, replicas: u32) -> Option<Plan> {
             Act::Mark(Mark::default().replicas(replicas)),
         ));
     }
+    if let Some(why) = &set.misshapen {
+        let message = format!("the members' StatefulSet was changed by somebody else, {why}: set back");
+        return Some(Plan::acts(Step::Running, Reason::Drift, message, Act::Mark(Mark::default().replicas(replicas))));
+    }
     let leftovers = [(keys::STAMP_SEAL, set.seal.is_some()), (keys::STAMP_ACTIVATING, set.activating.is_some())];
     let mark =
         leftovers.iter().filter(|(_, there)| *there).fold(Mark::default(), |mark, (key, _)| mark.stamp(key, None));

@@ -449,13 +449,13 @@ fn at_the_seal_the_wish_decides_the_direction() {
         "a claim that would go with its pod holds the pod"
     );
     assert_eq!(next(wish, stopped()), "Stopped/-");
-    assert_eq!(next(|_| {}, stopped()), "ScaledUp/mark 3 ");
+    assert_eq!(next(|_| {}, stopped()), "ScaledUp/set 3");
     assert_eq!(
         next(|f| f.kube.set = None, stopped()),
         "ScaledDown/set 0",
         "a lost StatefulSet is made again without replicas"
     );
-    assert_eq!(next(|f| f.cluster.spec.image = "fixed".into(), stopped()), "VolumesChecked/set 0");
+    assert_eq!(next(|f| f.cluster.spec.image = "fixed".into(), stopped()), "ScaledUp/set 3");
     assert_eq!(
         next(|f| f.cluster.status = None, stopped()),
         "Creating/remember",

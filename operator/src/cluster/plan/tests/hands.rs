@@ -52,6 +52,9 @@ fn a_template_changed_by_hand_is_set_back_where_it_is_ours_and_named_where_it_is
     let mut facts = running(None);
     restarted(&mut facts);
     let named = plan(&facts).blockers;
+    assert_eq!(named, [], "every member has that template already");
+    facts.kube.set.as_mut().unwrap().update_revision = "rev-2".into();
+    let named = plan(&facts).blockers;
     assert!(named.iter().any(|b| b.reason == "Drift" && b.message.contains("kubectl-set")), "{named:?}");
     // A change of the spec that waits is not written with it: a pod that is made anew would take it.
     let both = |f: &mut Facts| {
@@ -59,6 +62,29 @@ fn a_template_changed_by_hand_is_set_back_where_it_is_ours_and_named_where_it_is
         f.cluster.spec.image = "registry.example/jet-member:0.2.0".into();
     };
     assert_eq!(next(both, running(None)), "Running/-");
+}
+
+#[test]
+fn a_shape_that_would_let_claims_go_is_set_back_with_the_replicas_in_one_write() {
+    let misshapen = |f: &mut Facts| f.kube.set.as_mut().unwrap().misshapen = Some("its claims would go with it".into());
+    assert_eq!(next(misshapen, running(None)), "Running/mark 3 ");
+    let mut facts = running(None);
+    misshapen(&mut facts);
+    assert_eq!(plan(&facts).reason, Reason::Drift);
+}
+
+#[test]
+fn a_return_starts_with_the_whole_template_whoever_wrote_into_it() {
+    let image = |f: &mut Facts| {
+        let fields = json!({ "f:spec": { "f:containers": { r#"k:{"name":"member"}"#: { "f:image": {} } } } });
+        f.kube.set.as_mut().unwrap().hands = vec![Hand { manager: "kubectl-set".into(), fields }];
+    };
+    assert_eq!(next(image, stopped()), "ScaledUp/set 3");
+    let waiting = |f: &mut Facts| {
+        image(f);
+        each(f, |v| v.phase = MemberPhase::Recovering);
+    };
+    assert_eq!(next(waiting, returned()), "ScaledUp/set 3");
 }
 
 #[test]
