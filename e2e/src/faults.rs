@@ -19,11 +19,61 @@ pub fn killed(namespace: &str, pod: &str) -> bool {
     attempt(root().join("e2e/kube/kube").to_str().expect("UTF-8"), &["kill-pod", namespace, pod, "KILL"], None).is_ok()
 }
 
-/// Empties the directory behind a claim: the claim and its volume stay, as after a disk was replaced under them.
-pub fn empty_volume(namespace: &str, claim: &str) {
+/// A signal to the process of a pod: `STOP` and `CONT` freeze and thaw it.
+pub fn signal_pod(namespace: &str, pod: &str, signal: &str) {
+    kube(&["kill-pod", namespace, pod, signal]);
+}
+
+/// SIGKILL to a program of the control plane; it is started again at once.
+pub fn kill_program(name: &str) {
+    kube(&["kill-program", name]);
+}
+
+/// The directory behind a claim.
+pub fn volume(namespace: &str, claim: &str) -> String {
     let volume = run("kubectl", &["-n", namespace, "get", "pvc", claim, "-o", "jsonpath={.spec.volumeName}"]);
     let path = run("kubectl", &["get", "pv", &volume, "-o", "jsonpath={.spec.local.path}"]);
     assert!(path.contains(&volume), "{claim}: {path} is no directory of a volume");
+    path
+}
+
+/// Exchanges what lies on two volumes: each pod then mounts the other's store.
+pub fn swap_volumes(namespace: &str, one: &str, other: &str) {
+    let (one, other) = (volume(namespace, one), volume(namespace, other));
+    let aside = format!("{one}.aside");
+    run("mv", &["-T", &one, &aside]);
+    run("mv", &["-T", &other, &one]);
+    run("mv", &["-T", &aside, &other]);
+}
+
+/// A volume on which no file of the data can be made, as on a full or read-only one; the consensus log goes on. Until
+/// this goes.
+pub struct Unwritable(Vec<String>);
+
+/// Makes the data of a member's volume unwritable.
+pub fn unwritable(namespace: &str, claim: &str) -> Unwritable {
+    let data = format!("{}/recovery", volume(namespace, claim));
+    let found = run("find", &[&data, "-type", "d", "-not", "-path", "*/raft*"]);
+    let directories: Vec<_> = found.lines().map(str::to_owned).collect();
+    assert!(directories.len() > 1, "{data} holds a store: {found}");
+    let made = Unwritable(directories);
+    for directory in &made.0 {
+        run("chattr", &["+i", directory]);
+    }
+    made
+}
+
+impl Drop for Unwritable {
+    fn drop(&mut self) {
+        for directory in &self.0 {
+            let _ = attempt("chattr", &["-i", directory], None);
+        }
+    }
+}
+
+/// Empties the directory behind a claim: the claim and its volume stay, as after a disk was replaced under them.
+pub fn empty_volume(namespace: &str, claim: &str) {
+    let path = volume(namespace, claim);
     run("find", &[&path, "-mindepth", "1", "-delete"]);
 }
 
@@ -56,6 +106,26 @@ pub fn scale_operator(replicas: u32) {
 /// Everything in the node dies at once; its disk stays.
 pub fn crash_node(node: &str) {
     kube(&["node", "crash", node]);
+}
+
+/// A node on which nothing new is placed, until this goes.
+pub struct Cordoned(String);
+
+impl Cordoned {
+    /// Cordons it.
+    pub fn node(node: &str) -> Self {
+        let made = Self(node.to_owned());
+        run("kubectl", &["cordon", node]);
+        made
+    }
+}
+
+impl Drop for Cordoned {
+    fn drop(&mut self) {
+        if let Err(said) = attempt("kubectl", &["uncordon", &self.0], None) {
+            eprintln!("{} is still cordoned: {said}", self.0);
+        }
+    }
 }
 
 /// The node comes back.

@@ -32,6 +32,14 @@ impl<'a> Jet<'a> {
         jet
     }
 
+    /// The same with more in its spec (lines of YAML, indented by two).
+    pub fn ready_with(world: &'a World, name: &str, size: u32, more: &str) -> Self {
+        let jet = Self { world, name: name.into() };
+        world.apply(&(jet.manifest(size) + more)).unwrap_or_else(|said| panic!("{said}"));
+        jet.wait("Ready", "True");
+        jet
+    }
+
     /// The manifest of this cluster.
     pub fn manifest(&self, size: u32) -> String {
         format!(
@@ -109,6 +117,47 @@ impl<'a> Jet<'a> {
     /// Asks for the return, as the README does.
     pub fn ask_return(&self) {
         self.world.kubectl(&["annotate", "jetcluster", &self.name, "jet.lossless.dev/maintenance-"]);
+    }
+
+    /// Sets an annotation of ours.
+    pub fn annotate(&self, word: &str, value: &str) {
+        let pair = format!("jet.lossless.dev/{word}={value}");
+        self.world.kubectl(&["annotate", "jetcluster", &self.name, &pair, "--overwrite"]);
+    }
+
+    /// Changes fields of the spec (JSON).
+    pub fn patch_spec(&self, spec: &str) {
+        let patch = format!("{{\"spec\":{spec}}}");
+        self.world.kubectl(&["patch", "jetcluster", &self.name, "--type=merge", "-p", &patch]);
+    }
+
+    /// A text of the status by JSON pointer; empty if it is absent.
+    pub fn status(&self, pointer: &str) -> String {
+        let object = self.object();
+        let found = object.pointer(&format!("/status{pointer}")).cloned().unwrap_or_default();
+        found.as_str().map_or_else(|| if found.is_null() { String::new() } else { found.to_string() }, str::to_owned)
+    }
+
+    /// Waits until the open operation is at a step; answers its id.
+    pub fn wait_step(&self, step: &str) -> String {
+        wait_for(&format!("{}: step {step}", self.name), OPERATION, || {
+            let (now, why) = (self.status("/operation/step"), self.status("/operation/waitingFor"));
+            if now == step { Ok(self.status("/operation/id")) } else { Err(format!("step '{now}' {why}")) }
+        })
+    }
+
+    /// Name and uid of the newest seal record.
+    pub fn seal(&self) -> String {
+        let all = self.world.kubectl(&[
+            "get",
+            "configmap",
+            "-l",
+            "jet.lossless.dev/evidence=seal",
+            "--sort-by=.metadata.creationTimestamp",
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name}/{.metadata.uid}{\"\\n\"}{end}",
+        ]);
+        all.lines().last().unwrap_or_default().to_owned()
     }
 
     /// Stops and waits for Stopped.

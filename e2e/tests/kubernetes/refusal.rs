@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jet_e2e::faults::{crash_node, empty_volume, operator_pod, start_node};
 use jet_e2e::jet::{Jet, OPERATION};
-use jet_e2e::shell::{attempt, holds_for, run, wait_for};
+use jet_e2e::policies::Policies;
+use jet_e2e::shell::{holds_for, run, wait_for};
 use jet_e2e::world::World;
 
 #[test]
@@ -55,15 +56,7 @@ fn unknown_annotation_value_is_refused() {
         world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon"]).unwrap_err();
     assert!(said.contains("shutdown"), "admission says what may be asked: {said}");
 
-    let policies = attempt("kubectl", &["get", "validatingadmissionpolicybinding", "-o", "name"], None).unwrap();
-    let saved: Vec<(String, String)> = policies
-        .lines()
-        .filter(|name| name.contains("jet"))
-        .map(|name| (name.to_owned(), run("kubectl", &["get", name, "-o", "yaml"])))
-        .collect();
-    for (name, _) in &saved {
-        run("kubectl", &["delete", name]);
-    }
+    let without = Policies::taken_away();
     wait_for("the policy is gone", Duration::from_secs(30), || {
         world.try_kubectl(&["annotate", "jetcluster", "orders", "jet.lossless.dev/maintenance=shutdwon", "--overwrite"])
     });
@@ -73,9 +66,7 @@ fn unknown_annotation_value_is_refused() {
         if jet.pods().len() == 3 { Ok(()) } else { Err(format!("{:?}", jet.pods())) }
     });
     jet.ask_return();
-    for (_, yaml) in saved {
-        attempt("kubectl", &["apply", "-f", "-"], Some(&yaml)).unwrap();
-    }
+    drop(without);
 }
 
 #[test]

@@ -2,3 +2,14 @@
 //!
 //! Law: each comes to the same end as a day without it, or to a refusal that names the thing, the reason and the way out;
 //! no ledger loses or doubles a number. `make e2e-full` runs them, `make test` does not.
+//!
+//! - [`wish`]: what is asked, mistyped, taken back, tried twice · [`volume`]: swapped, copied, unwritable, deleted
+//! - [`hand`]: a colleague's kubectl · [`death`]: nodes, API server, operators, namespaces
+//! - [`job`]: jobs and clients · [`comeback`]: a return with a wrong image, old certificates
+
+mod comeback;
+mod death;
+mod hand;
+mod job;
+mod volume;
+mod wish;

@@ -1,0 +1,138 @@
+//! Volumes that are not what was recorded.
+//!
+//! Law: a member returns on its own volume or not at all, and a copy is taken only when a person says that it is one.
+
+use std::time::Duration;
+
+use jet_e2e::faults::{swap_volumes, volume};
+use jet_e2e::jet::Jet;
+use jet_e2e::shell::{holds_for, run};
+use jet_e2e::world::World;
+
+/// Long enough for several passes of the operator.
+const A_WHILE: Duration = Duration::from_secs(8);
+
+fn stays_closed(jet: &Jet<'_>) -> Result<(), String> {
+    let (doors, why) = jet.condition("DoorsOpen");
+    if doors == "True" { Err(why) } else { Ok(()) }
+}
+
+#[test]
+fn return_refuses_a_swapped_volume() {
+    let world = World::new("return_refuses_a_swapped_volume");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.ledger(10, 500, 0);
+    let counted = jet.counted_beyond(1_000);
+    let uuids = jet.uuids();
+    jet.stop();
+    let seal = jet.seal();
+    swap_volumes(&world.namespace, "data-orders-0", "data-orders-1");
+    jet.ask_return();
+    let why = jet.wait_reason("MembersComplete", "and not the recorded");
+    println!("{why}");
+    assert!(why.contains("orders-0") && why.contains("orders-1"), "both are named: {why}");
+    holds_for("nothing is served on swapped volumes", A_WHILE, || stays_closed(&jet));
+    jet.ask_stop();
+    jet.wait("Stopped", "True");
+    assert_eq!(jet.seal(), seal, "the seal is untouched");
+    swap_volumes(&world.namespace, "data-orders-0", "data-orders-1");
+    jet.come_back();
+    assert_eq!(jet.uuids(), uuids);
+    jet.counted_beyond(counted);
+}
+
+#[test]
+fn restored_copy_of_a_volume_needs_one_answer() {
+    let world = World::new("restored_copy_of_a_volume_needs_one_answer");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.ledger(10, 500, 0);
+    let counted = jet.counted_beyond(1_000);
+    jet.stop();
+    restore(&world, "data-orders-1");
+    jet.ask_return();
+    let why = jet.wait_reason("VolumesIntact", "data-orders-1");
+    println!("{why}");
+    holds_for("nothing is started on a claim that nobody vouched for", A_WHILE, || match jet.pods() {
+        pods if pods.is_empty() => Ok(()),
+        pods => Err(format!("{pods:?}")),
+    });
+    let blockers = jet.object().pointer("/status/blockers").cloned().unwrap_or_default();
+    let command = blockers.pointer("/0/command").and_then(|c| c.as_str()).expect("one command").to_owned();
+    let answer = jet.status("/volumes/adoptDigest");
+    assert!(command.contains(&answer), "the command holds the digest: {command}");
+    jet.annotate("adopt-volumes", "0123456789abcdef");
+    holds_for("another answer is none", A_WHILE, || match jet.pods() {
+        pods if pods.is_empty() => stays_closed(&jet),
+        pods => Err(format!("{pods:?}")),
+    });
+    jet.annotate("adopt-volumes", &answer);
+    jet.wait("DoorsOpen", "True");
+    jet.wait("Ready", "True");
+    jet.counted_beyond(counted);
+}
+
+/// What a restore from a backup does: the claim is another object on another volume, with a copy of the same files.
+fn restore(world: &World, claim: &str) {
+    let from = volume(&world.namespace, claim);
+    let copy = format!("{from}.backup");
+    run("cp", &["-a", "-T", &from, &copy]);
+    let stamp = world.kubectl(&[
+        "get",
+        "pvc",
+        claim,
+        "-o",
+        "go-template={{index .metadata.annotations \"jet.lossless.dev/store\"}}",
+    ]);
+    let stamp: serde_json::Value = serde_json::from_str(&stamp).expect("the claim's stamp");
+    let seal = stamp.pointer("/seal").and_then(|seal| seal.as_str()).expect("a sealed claim").to_owned();
+    let old: serde_json::Value =
+        serde_json::from_str(&world.kubectl(&["get", "pvc", claim, "-o", "json"])).expect("JSON");
+    world.kubectl(&["annotate", "pvc", claim, &format!("jet.lossless.dev/release={seal}")]);
+    world.kubectl(&["delete", "pvc", claim, "--timeout=60s"]);
+    let node = old.pointer("/metadata/annotations/volume.kubernetes.io~1selected-node").cloned();
+    let fresh = serde_json::json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": claim, "labels": old["metadata"]["labels"],
+            "annotations": { "volume.kubernetes.io/selected-node": node },
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": old["spec"]["storageClassName"],
+            "resources": old["spec"]["resources"],
+        },
+    });
+    world.apply(&fresh.to_string()).unwrap_or_else(|said| panic!("{said}"));
+    world.kubectl(&["wait", "--for=jsonpath={.status.phase}=Bound", &format!("pvc/{claim}"), "--timeout=60s"]);
+    let to = volume(&world.namespace, claim);
+    assert_ne!(from, to, "the restored claim has a volume of its own");
+    run("cp", &["-a", "-T", &copy, &to]);
+    run("rm", &["-rf", &copy]);
+}
+
+#[test]
+fn deleted_and_reapplied_comes_back() {
+    let world = World::new("deleted_and_reapplied_comes_back");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.ledger(10, 500, 0);
+    let mut counted = jet.counted_beyond(1_000);
+    let uuids = jet.uuids();
+    jet.stop();
+    world.kubectl(&["delete", "jetcluster", "orders", "--timeout=240s"]);
+    world.apply(&(jet.manifest(3) + "  state: Stopped\n")).unwrap();
+    jet.wait("Stopped", "True");
+    assert_eq!(jet.pods(), Vec::<String>::new(), "applied as stopped, it stays stopped");
+    jet.patch_spec("{\"state\":\"Running\"}");
+    jet.wait("DoorsOpen", "True");
+    jet.wait("Ready", "True");
+    assert_eq!(jet.uuids(), uuids, "the original members are back");
+    counted = jet.counted_beyond(counted);
+    // In the middle of a stop the deletion goes on with it.
+    jet.ask_stop();
+    world.kubectl(&["delete", "jetcluster", "orders", "--timeout=240s"]);
+    assert_eq!(jet.pods(), Vec::<String>::new(), "released only when stopped");
+    world.apply(&jet.manifest(3)).unwrap();
+    jet.wait("DoorsOpen", "True");
+    jet.wait("Ready", "True");
+    assert_eq!(jet.uuids(), uuids, "the original members are back again");
+    jet.counted_beyond(counted);
+}
