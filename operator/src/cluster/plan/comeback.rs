@@ -170,22 +170,8 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
     if facts.machine().is_some_and(|machine| activating && machine.state == ClusterStateView::Activating) {
         return Plan::waits(Step::Activated, Reason::Returning, "members open the next generation");
     }
-    if !activating {
-        let against = safety::why_not_return(facts, requests, record);
-        if !against.is_empty() {
-            return Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, "the return waits for its volumes")
-                .blocked_by(against);
-        }
-        if let Some(plan) = objects::companion(facts, Step::ScaledUp, Budget::Closed) {
-            return plan;
-        }
-        if !objects::template_is_current(facts, set) || drift::hand(facts).is_some() {
-            let message = "the newest template is applied: no store is open yet";
-            return objects::apply_set(facts, Step::ScaledUp, size, &[], message);
-        }
-        if let Some(plan) = objects::outdated_pod(facts, Step::ScaledUp) {
-            return plan;
-        }
+    if let Some(plan) = (!activating).then(|| starting(facts, requests, record, set)).flatten() {
+        return plan;
     }
     let against = safety::why_not_activate(facts, record);
     if !against.is_empty() {
@@ -202,6 +188,23 @@ fn up(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, set: &SetFact
         );
     }
     activate(facts, record, open)
+}
+
+/// What is looked at again while members start and no store is open.
+fn starting(facts: &Facts, requests: &Requests, record: &SealRecord, set: &SetFacts) -> Option<Plan> {
+    let against = safety::why_not_return(facts, requests, record);
+    if !against.is_empty() {
+        let message = "the return waits for its volumes";
+        return Some(Plan::stalled(Step::VolumesChecked, Reason::VolumeReplaced, message).blocked_by(against));
+    }
+    if let Some(plan) = objects::companion(facts, Step::ScaledUp, Budget::Closed) {
+        return Some(plan);
+    }
+    if !objects::template_is_current(facts, set) || drift::hand(facts).is_some() {
+        let message = "the newest template is applied: no store is open yet";
+        return Some(objects::apply_set(facts, Step::ScaledUp, members(record), &[], message));
+    }
+    objects::outdated_pod(facts, Step::ScaledUp)
 }
 
 fn activate(facts: &Facts, record: &SealRecord, open: &OperationStamp) -> Plan {
