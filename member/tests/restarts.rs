@@ -6,11 +6,11 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jet_admin_api::cluster::ClusterStateView;
 use jet_admin_api::member::MemberPhase;
 use jet_admin_api::operation::{Activate, BeginOperation, Commit, Freeze, OperationStep};
+use world::change::clear;
 use world::{World, brief};
 
 const KEYS: u32 = 60;
@@ -41,18 +41,6 @@ async fn holds(world: &World, ordinal: u32, acknowledged: &BTreeMap<String, Stri
             world.until(&what, || async { world.get(ordinal, key).await.map_err(|error| error.to_string()) }).await;
         assert_eq!(found.as_ref(), Some(value), "{key} through member {ordinal}");
     }
-}
-
-/// Directories in the way of files that a store of `ordinal` is about to make.
-fn obstruct(world: &World, ordinal: u32, names: impl IntoIterator<Item = String>) -> Vec<PathBuf> {
-    let store = world.home(ordinal).join("recovery");
-    let paths: Vec<_> = names.into_iter().map(|name| store.join(format!("{name}.tmp"))).collect();
-    paths.iter().for_each(|path| std::fs::create_dir(path).unwrap());
-    paths
-}
-
-fn clear(paths: &[PathBuf]) {
-    paths.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +85,7 @@ async fn a_member_killed_while_the_next_generation_is_opened_returns_too() {
     world.start_all();
     world.all_in(0..3, MemberPhase::WaitingForActivate).await;
     // Member 2 cannot open the generation yet, the others can.
-    let in_the_way = obstruct(&world, 2, [format!("opened-{}", generation + 1)]);
+    let in_the_way = world.obstruct(2, [format!("opened-{}", generation + 1)]);
     let activate = Activate { sealed_generation: generation, wishes: Vec::new() };
     world.operator(0).activate("1-stop", &activate).await.unwrap();
     for ordinal in [0, 1] {
@@ -131,7 +119,7 @@ async fn a_member_started_again_before_it_sealed_seals_what_its_disk_has() {
     let begin = BeginOperation { id: "1-stop".into(), requested_by: "test".into(), accepted_job_loss: Vec::new() };
     operator.begin(&begin).await.unwrap();
     // Each try to seal has a number of its own.
-    let in_the_way = obstruct(&world, 1, (1..TRIES).map(|number| format!("seal-1-{number}.a")));
+    let in_the_way = world.obstruct(1, (1..TRIES).map(|number| format!("seal-1-{number}.a")));
     operator.freeze("1-stop", &Freeze { commit_within_ms: 120_000 }).await.unwrap();
     world
         .until("all but member 1 are sealed", || async {
@@ -166,7 +154,7 @@ async fn a_founder_killed_before_the_first_generation_opens_is_waited_for_and_fi
     let mut world = World::new(3);
     world.start_all();
     world.all_in(0..3, MemberPhase::NoStore).await;
-    let in_the_way = obstruct(&world, 2, ["opened-1".into()]);
+    let in_the_way = world.obstruct(2, ["opened-1".into()]);
     world.permit().await;
     for ordinal in [0, 1] {
         world

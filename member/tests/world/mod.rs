@@ -5,10 +5,13 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod change;
+pub mod ledger;
 pub mod memory;
 mod pki;
 mod ports;
 mod process;
+pub mod rest;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,6 +45,12 @@ pub struct World {
     pub permit_from: &'static str,
     /// File with the password of the REST, if it is on.
     rest: Option<PathBuf>,
+    /// Address of every port.
+    bind: &'static str,
+    /// Where the members' directories lie.
+    homes: PathBuf,
+    /// Volumes are named to their members, as an operator does; else the file system's own id counts.
+    pub named_volumes: bool,
 }
 
 /// Password of the REST.
@@ -61,6 +70,7 @@ impl World {
         let ports = ports::free(size as usize * 4).chunks(4).map(|c| [c[0], c[1], c[2], c[3]]).collect::<Vec<_>>();
         let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
         let config = dir.path().join("config");
+        let homes = dir.path().to_owned();
         std::fs::create_dir_all(&config).unwrap();
         let hazelcast = format!(
             "hazelcast:\n  cluster-name: {CLUSTER}\n  network:\n    join:\n      tcp-ip: {{enabled: true, member-list: [{}]}}\n",
@@ -72,7 +82,19 @@ impl World {
             "hazelcast-jet:\n  instance:\n    lossless-restart-enabled: true\n",
         )
         .unwrap();
-        Self { dir, pki, size, ports, members: BTreeMap::new(), partitions: 31, permit_from: "operator", rest: None }
+        Self {
+            dir,
+            pki,
+            size,
+            ports,
+            members: BTreeMap::new(),
+            partitions: 31,
+            permit_from: "operator",
+            rest: None,
+            bind: "127.0.0.1",
+            homes,
+            named_volumes: true,
+        }
     }
 
     /// With the REST on, these groups opened beside those that are open by themselves. No operator: that one would be
@@ -91,32 +113,39 @@ impl World {
     }
 
     pub fn home(&self, ordinal: u32) -> PathBuf {
-        self.dir.path().join(format!("member-{ordinal}"))
+        self.homes.join(format!("member-{ordinal}"))
     }
 
     pub fn start(&mut self, ordinal: u32) {
-        let [member, admin, health, client] = self.ports[ordinal as usize];
+        let arguments = self.arguments(ordinal, self.ports[ordinal as usize]);
+        self.members
+            .insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
+    }
+
+    fn arguments(&self, ordinal: u32, [member, admin, health, client]: [u16; 4]) -> Vec<String> {
         let home = self.home(ordinal);
         std::fs::create_dir_all(&home).unwrap();
+        let own = Some(self.own_config(ordinal)).filter(|own| own.exists());
+        let config = own.unwrap_or_else(|| self.dir.path().join("config/hazelcast-jet.yaml"));
         let mut arguments = vec![
-            ("--config", self.dir.path().join("config/hazelcast-jet.yaml").display().to_string()),
+            ("--config", config.display().to_string()),
             ("--home", home.display().to_string()),
             ("--ordinal", ordinal.to_string()),
             ("--tls", self.tls_dir().display().to_string()),
-            ("--bind", "127.0.0.1".into()),
+            ("--bind", self.bind.into()),
             ("--member-port", member.to_string()),
             ("--admin-port", admin.to_string()),
             ("--health-port", health.to_string()),
-            ("--volume-id", format!("volume-{ordinal}")),
             ("--founding", self.permit_from.into()),
         ];
+        if self.named_volumes {
+            arguments.push(("--volume-id", format!("volume-{ordinal}")));
+        }
         if let Some(password) = &self.rest {
             arguments.push(("--client-port", client.to_string()));
             arguments.push(("--rest-password-file", password.display().to_string()));
         }
-        let arguments: Vec<String> = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
-        self.members
-            .insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
+        arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
     }
 
     pub fn start_all(&mut self) {
@@ -147,9 +176,14 @@ impl World {
 
     /// A client with the role's certificate.
     pub fn client_as(&self, ordinal: u32, role: Role) -> MemberClient {
+        self.client_at(&self.admin_address(ordinal), role)
+    }
+
+    /// The same of whoever answers there.
+    pub fn client_at(&self, address: &str, role: Role) -> MemberClient {
         let tls = self.pki.issue(role).client().unwrap();
         let name = any_member_server_name(NAMESPACE, CLUSTER);
-        MemberClient::new(self.admin_address(ordinal), &name, tls).unwrap().with_timeout(Duration::from_secs(10))
+        MemberClient::new(address, &name, tls).unwrap().with_timeout(Duration::from_secs(10))
     }
 
     pub fn operator(&self, ordinal: u32) -> MemberClient {
@@ -157,11 +191,11 @@ impl World {
     }
 
     pub fn admin_address(&self, ordinal: u32) -> String {
-        format!("127.0.0.1:{}", self.ports[ordinal as usize][1])
+        format!("{}:{}", self.bind, self.ports[ordinal as usize][1])
     }
 
     pub fn health_address(&self, ordinal: u32) -> String {
-        format!("127.0.0.1:{}", self.ports[ordinal as usize][2])
+        format!("{}:{}", self.bind, self.ports[ordinal as usize][2])
     }
 
     pub fn rest_port(&self, ordinal: u32) -> u16 {

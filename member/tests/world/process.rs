@@ -79,6 +79,19 @@ impl Process {
         }
     }
 
+    /// Waits for an end with a failure; gives the log.
+    pub fn fails(mut self, bound: Duration) -> String {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(!status.success(), "the member ended in order; its log: {}", tail(&self.log));
+                return std::fs::read_to_string(&self.log).unwrap();
+            }
+            assert!(begun.elapsed() < bound, "the process is still there after {bound:?}: {}", tail(&self.log));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -1,0 +1,75 @@
+//! The Hazelcast-shaped REST of a member as a script speaks it, and `jet-cluster-admin` as a person runs it.
+//!
+//! Law: what came is given back as it came: a closed connection is no answer. Must not know: what a test is about.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use super::{CLUSTER, PASSWORD};
+
+/// `None`: closed without a byte.
+pub fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Some((status, head.to_owned(), body.to_owned()))
+}
+
+/// For those who wait for a member.
+pub fn health(port: u16) -> Result<String, String> {
+    TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
+    get(port, "/hazelcast/health").map(|(_, body)| body).ok_or_else(|| "closed".into())
+}
+
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    ask(port, "GET", path, "").map(|(status, _, body)| (status, body))
+}
+
+pub fn post(port: u16, name: &str, body: &str) -> Option<(u16, String)> {
+    let path = format!("/hazelcast/rest/management/cluster/{name}");
+    ask(port, "POST", &path, body).map(|(status, _, body)| (status, body))
+}
+
+pub fn said(status: u16, body: &str) -> Option<(u16, String)> {
+    Some((status, body.to_owned()))
+}
+
+fn program() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_jet-member")).with_file_name("jet-cluster-admin");
+    assert!(program.is_file(), "{} is not built: cargo build --workspace --bins", program.display());
+    program
+}
+
+/// Exit code and output.
+pub async fn admin(port: u16, arguments: &str) -> (i32, String) {
+    let mut command = Command::new(program());
+    command.args(["-p", &port.to_string(), "-c", CLUSTER]).env("JET_CLUSTER_PASSWORD", PASSWORD);
+    // What is given later counts.
+    let ran = command.args(["--address", "127.0.0.1"]).args(arguments.split_whitespace()).output().await.unwrap();
+    (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
+}
+
+pub async fn expect(port: u16, arguments: &str, code: i32, line: &str) {
+    let (ended, text) = admin(port, arguments).await;
+    assert!(ended == code && text.contains(line), "{arguments}: expected {code} and '{line}', got {ended}:\n{text}");
+}
+
+/// The whole answer of a plaintext port.
+pub fn ask_plain(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
