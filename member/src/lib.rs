@@ -16,6 +16,7 @@
 //! | [`admin`], [`health`] | the admin API and the probes |
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`member`] | one member, wired |
+//! | [`overdue`] | how long a return has lasted, against the configured bounds |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
 pub mod admin;
@@ -28,6 +29,7 @@ pub mod jobs;
 pub mod map;
 pub mod member;
 pub mod net;
+pub mod overdue;
 pub mod ports;
 pub mod renewal;
 pub mod rest;

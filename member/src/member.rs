@@ -4,7 +4,7 @@
 //! guess. Must not know: what the parts do.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jet_admin_api::cluster::ClusterView;
@@ -29,6 +29,7 @@ use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
 use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::net::{EngineStream, Lane, Net, NetOptions};
+use crate::overdue::{Overdue, Stage};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::{Keeper, KeeperError};
 use crate::{renewal, rest};
@@ -39,6 +40,8 @@ const DRAINING: Duration = Duration::from_secs(3);
 const DRAINING_LOOK: Duration = Duration::from_millis(5);
 /// Time for closing the store after that.
 const CLOSING: Duration = Duration::from_secs(8);
+/// Pause between two looks at how long a return lasts.
+const OVERDUE_LOOK: Duration = Duration::from_millis(200);
 
 /// Why a member does not start at all.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,7 @@ struct Running {
 pub struct Member {
     settings: Arc<Settings>,
     running: Result<Running, String>,
+    overdue: Mutex<Overdue>,
     /// Cancelled when the process was asked to end by other means than a signal.
     leave: CancellationToken,
     callers: rest::serve::Callers,
@@ -102,7 +106,8 @@ impl Member {
             }
         };
         let (leave, callers) = (CancellationToken::new(), rest::serve::Callers::default());
-        let member = Arc::new(Self { settings: settings.clone(), running, leave, callers });
+        let overdue = Mutex::new(Overdue::new(settings.join_alarm, settings.load_alarm));
+        let member = Arc::new(Self { settings: settings.clone(), running, overdue, leave, callers });
         let admin = listen("admin API", SocketAddr::new(settings.bind, settings.admin_port)).await?;
         tokio::spawn(serve::run(admin, tls.server()?, router::router(member.clone())));
         let probes = listen("probes", SocketAddr::new(settings.bind, settings.health_port)).await?;
@@ -113,6 +118,7 @@ impl Member {
             }
         });
         member.clone().serve_rest(&tls).await?;
+        tokio::spawn(member.clone().watch_the_return());
         if let Ok(running) = &member.running
             && !member.under_operator()
         {
@@ -131,6 +137,26 @@ impl Member {
         info!(port = rest.port, groups = ?rest.groups, "the REST is on");
         tokio::spawn(rest::serve::run(listener, tls.server()?, door));
         Ok(())
+    }
+
+    fn overdue(&self) -> MutexGuard<'_, Overdue> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when a return lasts longer than the configuration expects. Runs until the process ends.
+    async fn watch_the_return(self: Arc<Self>) {
+        let Ok(running) = &self.running else { return };
+        loop {
+            tokio::time::sleep(OVERDUE_LOOK).await;
+            let machine = running.node.machine();
+            let phase = self.phase(running, &machine);
+            let waits = matches!(phase, MemberPhase::Joining | MemberPhase::Recovering);
+            let news = self.overdue().look(waits.then(|| Stage::of(&machine)), Moment::now());
+            if let Some(alarm) = news {
+                let waits_for = waiting_for(phase, running, self.cluster_view().as_ref());
+                error!(%waits_for, "the return lasts {alarm}");
+            }
+        }
     }
 
     /// From now on the process ends as if it were told by a signal.
@@ -264,13 +290,23 @@ impl Member {
             version: env!("CARGO_PKG_VERSION").into(),
             phase,
             ready: self.ready().is_ok(),
-            waiting_for: waiting_for(phase, running, cluster.as_ref()),
+            waiting_for: self.waiting_for(phase, running, cluster.as_ref()),
             doors_open: running.maps.doors() == Doors::Open,
             founding_id: running.node.keeper().founded(),
             store: StoreView { lagging: running.node.lagging(), ..store },
             cluster,
             primaries: u32::try_from(machine.table.primaries_of(running.node.me())).unwrap_or(u32::MAX),
             work: running.jobs.work(),
+        }
+    }
+
+    fn waiting_for(&self, phase: MemberPhase, running: &Running, cluster: Option<&ClusterView>) -> String {
+        let waits_for = waiting_for(phase, running, cluster);
+        match self.overdue().alarm() {
+            Some(alarm) if matches!(phase, MemberPhase::Joining | MemberPhase::Recovering) => {
+                format!("{waits_for}, {alarm}")
+            }
+            _ => waits_for,
         }
     }
 
@@ -454,6 +490,7 @@ impl Vitals for Member {
             ("jet_partitions", u64::from(figures.count)),
             ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
             ("jet_partitions_absent", u64::from(figures.absent)),
+            ("jet_return_overdue", u64::from(self.overdue().alarm().is_some())),
             ("jet_store_lagging", u64::from(running.node.keeper().lagging().is_some())),
             ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
         ];
