@@ -161,6 +161,10 @@ impl Jobs for NoJobs {
         None
     }
 
+    fn workers(&self) -> u16 {
+        0
+    }
+
     fn applied(&self, _: &Arc<Machine>) {}
 
     fn plan(&self, _: SubmitJob) -> BoxFuture<'static, Result<Command, Refusal>> {

@@ -69,6 +69,8 @@ pub trait Jobs: Send + Sync + 'static {
     fn built(&self) -> Option<RuntimeNumber>;
     /// The generation that fell down here, with the cause, until the next is started.
     fn lost(&self) -> Option<(RuntimeNumber, String)>;
+    /// Dataflow workers that this member can give.
+    fn workers(&self) -> u16;
     /// Called with every machine that was applied, in order: an operation that freezes wants terminal snapshots, a
     /// durable epoch may be dropped.
     fn applied(&self, machine: &Arc<Machine>);

@@ -83,8 +83,15 @@ pub enum Command {
     JobFailed { job: JobId, execution: ExecutionId, cause: String, progressed: bool },
     /// An execution came to its end.
     JobCompleted { job: JobId, execution: ExecutionId },
-    /// A new life of the engine. `fence`: the machine's when the snapshots to go on from were read.
-    Runtime { fence: LogIndex, members: Vec<MemberId>, jobs: Vec<RuntimeWish> },
+    /// A new life of the engine. `fence`: the machine's when the snapshots to go on from were read. `workers`: of each
+    /// member, so many as the one with the fewest can give; 0: as each is configured.
+    Runtime {
+        fence: LogIndex,
+        members: Vec<MemberId>,
+        jobs: Vec<RuntimeWish>,
+        #[serde(default)]
+        workers: u16,
+    },
     /// The present one must not go on (a member or a worker was lost): jobs wait for the next.
     RuntimeLost { number: RuntimeNumber, cause: String },
     /// Every member has built it.

@@ -81,6 +81,9 @@ pub struct RuntimeGeneration {
     pub owners: Vec<u16>,
     /// What is built, in this order.
     pub jobs: Vec<RuntimeJob>,
+    /// Dataflow workers of every member: the engine can only be built of equal parts. 0: as each is configured.
+    #[serde(default)]
+    pub workers: u16,
 }
 
 /// A job in a runtime generation.

@@ -176,7 +176,8 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
                 .values()
                 .filter(|job| job.wants_to_run())
                 .map(|job| command::RuntimeWish { job: job.id, restore: job.snapshot.clone().filter(|_| c % 8 > 0) });
-            Command::Runtime { fence: machine.fence, members: (0..3).map(member).collect(), jobs: wishes.collect() }
+            let members = (0..3).map(member).collect();
+            Command::Runtime { fence: machine.fence, members, jobs: wishes.collect(), workers: 0 }
         }
         29 if b % 2 == 0 => Command::Running { number: machine.last_runtime },
         29 => Command::RuntimeLost { number: RuntimeNumber(machine.last_runtime.0), cause: "t".into() },

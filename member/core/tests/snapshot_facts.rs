@@ -91,6 +91,7 @@ impl World {
             fence: self.machine.fence,
             members: (0..MEMBERS).map(member).collect(),
             jobs: vec![RuntimeWish { job: JobId(1), restore }],
+            workers: 0,
         }
     }
 
@@ -458,6 +459,7 @@ fn a_job_that_never_ran_loses_nothing_by_beginning() {
             jobs: [(1, world.job().snapshot.clone()), (2, None)]
                 .map(|(job, restore)| RuntimeWish { job: JobId(job), restore })
                 .into(),
+            workers: 0,
         };
         world.falls();
         if runs_before {

@@ -15,6 +15,7 @@ pub mod sql;
 
 pub use operators::entry::{Entry, SinkDelta};
 pub use operators::program::{MapSink, Program, SourceSpec};
+pub use runtime::MAX_WORKERS;
 pub use runtime::{
     EngineEvents, GenerationHandle, JobCounters, JobRestore, JobStart, PartKey, PeerSocket, Report, RuntimeGeneration,
     SnapshotOut, Vertex, WorkerDone,

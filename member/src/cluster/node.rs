@@ -244,6 +244,7 @@ impl Node {
             let applied = self.machine.borrow().applied;
             report.committed_at = maps.final_at(applied);
             report.runtime = jobs.built();
+            report.workers = jobs.workers();
             report.runtime_lost = jobs.lost();
             (report.committed, report.flushed) = maps.epochs();
         }

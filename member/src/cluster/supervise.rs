@@ -176,6 +176,7 @@ mod tests {
             members: (1..4).map(member).collect(),
             owners: vec![2],
             jobs: Vec::new(),
+            workers: 1,
         });
         machine
     }

@@ -21,6 +21,9 @@ pub const BACKUPS: u8 = 1;
 /// Most backups of a partition.
 pub const BACKUPS_MOST: u8 = 6;
 
+/// Most dataflow workers of a member: as many as the engine takes.
+pub const WORKERS_MOST: u16 = 64;
+
 /// Who permits a blank member to found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Founding {
@@ -112,7 +115,7 @@ impl Settings {
             },
         };
         let workers: u16 =
-            bounded(document, "hazelcast-jet.instance.cooperative-thread-count", default_workers(), 1, 256)?;
+            bounded(document, "hazelcast-jet.instance.cooperative-thread-count", default_workers(), 1, WORKERS_MOST)?;
         Ok(Self {
             ordinal,
             namespace: launch.namespace.clone(),
@@ -150,7 +153,8 @@ fn files(launch: &Launch) -> [(PathBuf, bool); 2] {
 }
 
 fn default_workers() -> u16 {
-    std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(256).clamp(1, 256))
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(cores).unwrap_or(WORKERS_MOST).clamp(1, WORKERS_MOST)
 }
 
 fn base_dir(launch: &Launch, document: &Document) -> Result<PathBuf, ConfigError> {
@@ -266,6 +270,23 @@ mod tests {
             let said = decide(text, "").unwrap_err().to_string();
             assert!(said.contains(expected), "{text}: {said}");
         }
+    }
+
+    /// A member that started with more than the engine takes would let every job fail.
+    #[test]
+    fn no_more_workers_are_taken_than_the_engine_takes() {
+        assert_eq!(usize::from(WORKERS_MOST), jet_engine::MAX_WORKERS);
+        let with = |n: u16| decide("", &format!("hazelcast-jet: {{instance: {{cooperative-thread-count: {n}}}}}\n"));
+        assert_eq!(with(WORKERS_MOST).unwrap().workers, 64);
+        assert!(with(WORKERS_MOST + 1).unwrap_err().to_string().contains("from 1 to 64"));
+    }
+
+    #[test]
+    fn r12_the_bounds_of_a_return_are_those_of_the_documents() {
+        let bounds = |text: &str| decide(text, "").map(|s| (s.join_alarm.as_secs(), s.load_alarm.as_secs())).unwrap();
+        assert_eq!(bounds(""), (120, 900));
+        let both = "{validation-timeout-seconds: 7, data-load-timeout-seconds: 8}";
+        assert_eq!(bounds(&format!("hazelcast: {{hot-restart-persistence: {both}}}\n")), (7, 8));
     }
 
     #[test]

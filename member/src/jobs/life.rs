@@ -28,7 +28,8 @@ pub fn start(shared: &Arc<Shared>, generation: RuntimeGeneration, machine: Arc<M
         return;
     }
     stop(shared);
-    let stage = Stage::new(generation, shared.workers, shared.news.clone());
+    let agreed = Some(usize::from(generation.workers)).filter(|workers| *workers > 0);
+    let stage = Stage::new(generation, agreed.unwrap_or(shared.workers), shared.news.clone());
     *shared.slot() = Some(stage.clone());
     let (owner, building) = (shared.clone(), stage.clone());
     let begun = shared.turns.take("jet:build", move || {

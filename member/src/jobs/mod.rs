@@ -141,6 +141,10 @@ impl Jobs for JobService {
         stage.fallen().map(|cause| (stage.number(), cause))
     }
 
+    fn workers(&self) -> u16 {
+        u16::try_from(self.shared.workers).unwrap_or(u16::MAX)
+    }
+
     fn applied(&self, _: &Arc<Machine>) {
         self.shared.news.notify_one();
     }

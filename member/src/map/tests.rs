@@ -218,7 +218,7 @@ impl World {
     fn runs(&self, restore: Option<SnapshotRef>) {
         let fence = self.cluster.machine().fence;
         let jobs = vec![RuntimeWish { job: JOB, restore }];
-        self.does(Command::Runtime { fence, members: vec![self.cluster.me], jobs });
+        self.does(Command::Runtime { fence, members: vec![self.cluster.me], jobs, workers: 0 });
     }
 
     fn falls(&self) {

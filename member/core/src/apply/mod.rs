@@ -94,7 +94,9 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Durable { job, execution, epoch, record } => {
             jobs::durable(machine, index, jobs::Taken { job, execution, epoch, record })
         }
-        Command::Runtime { fence, members, jobs } => runtime::begin(machine, index, fence, members, jobs),
+        Command::Runtime { fence, members, jobs, workers } => {
+            runtime::begin(machine, index, runtime::Wanted { fence, members, workers }, jobs)
+        }
         Command::RuntimeLost { number, cause } => runtime::lost(machine, number, &cause),
         Command::Running { number } => runtime::running(machine, number),
     }

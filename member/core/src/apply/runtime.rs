@@ -14,13 +14,14 @@ use crate::outcome::Refused;
 use crate::partition::PartitionEntry;
 use crate::safety;
 
-pub(super) fn begin(
-    machine: &mut Machine,
-    index: LogIndex,
-    fence: LogIndex,
-    members: Vec<MemberId>,
-    wishes: Vec<RuntimeWish>,
-) -> Answer {
+pub(super) struct Wanted {
+    pub fence: LogIndex,
+    pub members: Vec<MemberId>,
+    pub workers: u16,
+}
+
+pub(super) fn begin(machine: &mut Machine, index: LogIndex, wanted: Wanted, wishes: Vec<RuntimeWish>) -> Answer {
+    let Wanted { fence, members, workers } = wanted;
     if !settled(machine, "running jobs")?.runs_jobs() {
         return Err(wrong_state(machine, "running jobs"));
     }
@@ -52,7 +53,7 @@ pub(super) fn begin(
         .collect();
     machine.last_runtime = RuntimeNumber(machine.last_runtime.0 + 1);
     let number = machine.last_runtime;
-    machine.runtime = Some(RuntimeGeneration { number, index, members, owners, jobs });
+    machine.runtime = Some(RuntimeGeneration { number, index, members, owners, jobs, workers });
     Ok(format!("members build runtime generation {number}"))
 }
 

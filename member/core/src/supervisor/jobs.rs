@@ -89,7 +89,15 @@ fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<
         .filter(wanted)
         .map(|job| RuntimeWish { job: job.id, restore: restore(job, observations, roll) })
         .collect();
-    (!jobs.is_empty()).then_some(Command::Runtime { fence: machine.fence, members, jobs })
+    let workers = workers(&members, observations);
+    (!jobs.is_empty()).then_some(Command::Runtime { fence: machine.fence, members, jobs, workers })
+}
+
+/// The engine is built of equal parts, and members may have been started with different numbers of workers, or on
+/// machines with different numbers of cores: each gives as many as the one that has the fewest.
+fn workers(members: &[MemberId], observations: &Observations) -> u16 {
+    let given = members.iter().filter_map(|member| Some(report(observations, *member)?.workers));
+    given.filter(|workers| *workers > 0).min().unwrap_or(0)
 }
 
 /// The newest snapshot that is committed; of executions before a recovery only what the machine found whole.
@@ -140,4 +148,28 @@ pub(super) fn durable(machine: &Machine, observations: &Observations, roll: &Rol
         })
     };
     machine.jobs.values().filter(|job| !job.ended()).filter_map(newest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Boot;
+    use crate::report::Observed;
+
+    #[test]
+    fn every_member_gives_as_many_workers_as_the_one_with_the_fewest() {
+        let member = |n| MemberId(uuid::Uuid::from_u128(n));
+        let observed = |workers| Observed {
+            heard_ms_ago: 0,
+            boot: Boot(1),
+            volume_id: String::new(),
+            report: MemberReport { workers, ..MemberReport::default() },
+        };
+        // The last one does not say.
+        let told = [(1, 8), (2, 3), (3, 4), (4, 0)];
+        let members = told.into_iter().map(|(n, workers)| (member(n), observed(workers))).collect();
+        let observations = Observations { members, ..Observations::default() };
+        let among = |list: &[u128]| workers(&list.iter().copied().map(member).collect::<Vec<_>>(), &observations);
+        assert_eq!((among(&[1, 2, 3]), among(&[1, 3]), among(&[1, 4]), among(&[4])), (3, 4, 8, 0));
+    }
 }

@@ -330,6 +330,7 @@ impl Node {
             committed,
             flushed: flushed.collect(),
             lagging: None,
+            workers: 0,
         }
     }
 
