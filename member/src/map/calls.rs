@@ -205,9 +205,11 @@ impl Shared {
         let machine = self.cluster.machine();
         let stopped = match &machine.state {
             ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => false,
-            // What jobs have committed must reach sinks and disks also behind closed doors, or no seal would have it;
-            // contents are compared only when nobody of them has anything left to write.
-            ClusterState::InTransition { .. } => requester == Requester::Client,
+            // What jobs have committed must reach sinks and disks also behind closed doors, or neither a seal nor a return
+            // would have it; contents are compared only when nobody of them has anything left to write.
+            ClusterState::InTransition { .. } | ClusterState::Passive { held_by: None } => {
+                requester == Requester::Client
+            }
             _ => true,
         };
         if stopped {

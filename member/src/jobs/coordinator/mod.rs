@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jet_core::{ClusterState, ExecutionId, Job, JobId, JobStatus, Machine, MemberId, RuntimeNumber};
+use jet_core::{ExecutionId, Job, JobId, JobStatus, Machine, MemberId, RuntimeNumber};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -103,11 +103,10 @@ fn ended(machine: &Machine) -> Vec<JobId> {
     machine.jobs.values().filter(|job| runs && job.ended()).map(|job| job.id).collect()
 }
 
-/// Jobs that have something to be coordinated.
+/// Jobs that have something to be coordinated. Where jobs may not run, what they have committed still reaches sinks and
+/// disks: else a return from there would show less than was shown there.
 fn lives(machine: &Machine) -> BTreeSet<Life> {
-    let runs = matches!(machine.state, ClusterState::InTransition { .. })
-        || machine.state.settled().is_some_and(|state| state.runs_jobs());
-    if !runs {
+    if !machine.state.runs() {
         return BTreeSet::new();
     }
     machine.jobs.values().filter_map(|job| life(machine, job)).collect()
