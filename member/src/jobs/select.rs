@@ -75,7 +75,7 @@ async fn table(maps: &MapService, mappings: &[Mapping], name: String) -> Result<
         .map(|mapping| map_of(mapping).map_err(bad_sql))
         .transpose()?;
     let map = mapping.as_ref().map_or(&name, |mapping| &mapping.map).clone();
-    let mut entries = maps.scan(Requester::Client, &map, MOST_BYTES).await.map_err(crate::map::told)?;
+    let mut entries = maps.scan(Requester::Client, &map, MOST_BYTES).await.map_err(|why| maps.told(why))?;
     entries.sort_unstable();
     let batch = match &mapping {
         Some(MapSink { schema, key, .. }) => {

@@ -47,7 +47,6 @@ use finality::Finality;
 use journal::Spaces;
 
 pub use epochs::FlushError;
-pub use port::told;
 pub use restore::Restored;
 
 /// Whole copies that are sent at a time.

@@ -141,7 +141,7 @@ impl Maps for MapService {
 
     fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
         let maps = self.clone();
-        Box::pin(async move { maps.get_as(Requester::Client, map, key).await.map_err(told) })
+        Box::pin(async move { maps.get_as(Requester::Client, map, key).await.map_err(|why| maps.told(why)) })
     }
 
     fn put(
@@ -157,7 +157,7 @@ impl Maps for MapService {
                 Some(value) => Op::Put { map, key, value },
                 None => Op::Remove { map, key },
             };
-            match maps.invoke(partition, Requester::Client, op).await.map_err(told)?.reply {
+            match maps.invoke(partition, Requester::Client, op).await.map_err(|why| maps.told(why))?.reply {
                 Reply::Previous(previous) => Ok(previous),
                 Reply::Done | Reply::AlreadySo => Ok(None),
             }
@@ -172,8 +172,17 @@ fn confirmed_everywhere(cell: &Cell) -> bool {
     state.settle().is_none_or(|upto| upto >= version)
 }
 
-/// A refusal in the words of the admin API.
-pub fn told(refusal: Refusal) -> AdminRefusal {
+impl MapService {
+    /// A refusal in the words of the admin API. Doors are closed because of the cluster's state, and a person changes that.
+    pub fn told(&self, refusal: Refusal) -> AdminRefusal {
+        let state = self.shared.cluster.machine().state.name();
+        let because = matches!(refusal, Refusal::Door { .. }).then(|| format!("; the cluster is {state}"));
+        let told = told(refusal);
+        AdminRefusal { message: told.message + because.as_deref().unwrap_or_default(), ..told }
+    }
+}
+
+fn told(refusal: Refusal) -> AdminRefusal {
     let code = match &refusal {
         Refusal::Door { .. } => Code::DoorsClosed,
         Refusal::Absent { .. } | Refusal::NotLoaded { .. } => Code::PartitionAbsent,

@@ -103,7 +103,13 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
 }
 
 fn wrong_state(machine: &Machine, command: &str) -> Refused {
-    Refused::State { command: command.into(), state: machine.state.name().into() }
+    let held = match &machine.state {
+        ClusterState::InTransition { op } | ClusterState::Passive { held_by: Some(op) } => {
+            format!(", held by operation {op}")
+        }
+        _ => String::new(),
+    };
+    Refused::State { command: command.into(), state: format!("{}{held}", machine.state.name()) }
 }
 
 fn settled(machine: &Machine, command: &str) -> Result<Settled, Refused> {
