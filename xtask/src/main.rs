@@ -4,7 +4,7 @@
 //!
 //! - [`dependencies`]: who may depend on whom · [`rooms`]: every file is documented and reached by the compiler
 //! - [`documents`]: names in documents exist, and documents speak of the project alone
-//! - [`packaging`]: what is built, named and installed is one thing
+//! - [`packaging`]: what is built, named and installed is one thing · [`rules`]: every rule has a test
 
 #[cfg(test)]
 mod dependencies;
@@ -14,6 +14,8 @@ mod documents;
 mod packaging;
 #[cfg(test)]
 mod rooms;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tree;
 
