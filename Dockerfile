@@ -8,8 +8,8 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin jet-operator --bin jet-member --bin jet \
- && install -D -t /out target/release/jet-operator target/release/jet-member target/release/jet
+    cargo build --release --locked --bin jet-operator --bin jet-member --bin jet --bin jet-cluster-admin \
+ && cd target/release && install -D -t /out jet-operator jet-member jet jet-cluster-admin
 
 FROM scratch AS bin
 COPY --from=build /out/ /
@@ -35,6 +35,7 @@ FROM scratch AS member
 COPY --from=root / /
 COPY --from=bin /jet-member /usr/bin/jet-member
 COPY --from=bin /jet /usr/bin/jet
+COPY --from=bin /jet-cluster-admin /usr/bin/jet-cluster-admin
 LABEL org.opencontainers.image.title="jet-member" org.opencontainers.image.licenses="Apache-2.0"
 USER 65532:65532
 ENV PATH=/usr/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt

@@ -1,6 +1,7 @@
-//! What cannot be run here, looked at: skaffold's file names targets, charts and values that exist.
+//! What cannot be run here, looked at: skaffold's file names targets, charts and values that exist, and every image has its
+//! programs however it is built.
 //!
-//! Law: the Dockerfile, the chart and `skaffold.yaml` speak of the same images. Must not know: Docker.
+//! Law: the Dockerfile, the chart, `skaffold.yaml` and `e2e/kube/image` speak of the same images. Must not know: Docker.
 
 use crate::tree;
 
@@ -48,4 +49,31 @@ fn skaffold_sets_values_that_the_chart_has() {
         seen += 1;
     }
     assert_eq!(seen, 2, "repository and tag are set");
+}
+
+/// Programs that the Dockerfile copies into a target.
+fn programs_of(dockerfile: &str, target: &str) -> Vec<String> {
+    let stage = dockerfile
+        .split("\nFROM ")
+        .find(|stage| stage.lines().next().is_some_and(|line| line.ends_with(&format!(" AS {target}"))));
+    let copied = stage.unwrap_or_default().lines().filter_map(|line| line.strip_prefix("COPY --from=bin /"));
+    copied.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_image_has_its_programs_however_it_is_built() {
+    let (dockerfile, image, prove) =
+        (tree::text("Dockerfile"), tree::text("e2e/kube/image"), tree::text("e2e/kube/prove"));
+    let member = programs_of(&dockerfile, "member");
+    assert_eq!(member, ["jet-member", "jet", "jet-cluster-admin"], "what people run inside a member's container");
+    let operator = programs_of(&dockerfile, "operator");
+    assert_eq!(operator, ["jet-operator"]);
+    let table = format!("programs=([operator]=\"{}\" [member]=\"{}\")", operator.join(" "), member.join(" "));
+    assert!(image.contains(&table), "e2e/kube/image builds other programs than the Dockerfile: it needs {table}");
+    let all = [operator, member].concat();
+    assert!(prove.contains(&format!("for p in {}; do", all.join(" "))), "e2e/kube/prove makes other programs: {all:?}");
+    let (_, built) = dockerfile.split_once("cargo build").expect("it builds the programs");
+    for program in &all {
+        assert!(built.contains(&format!("--bin {program} ")), "the Dockerfile copies {program} and does not build it");
+    }
 }
