@@ -44,6 +44,9 @@ build: ## Programs, one profile
 images: build ## Images of operator and member, without Docker or a registry (REPO=... also names them for one)
 	@dev/images
 
+dist: ## dist/install.yaml: the chart rendered, for people without Helm
+	cargo run --quiet --locked -p xtask -- dist
+
 kube: ## Start the local Kubernetes (or use that of KUBECONFIG)
 	@dev/kube-up
 
@@ -58,4 +61,4 @@ lint: ## Formatting, clippy, shellcheck, helm lint, licences
 advisories: ## Known weaknesses of dependencies (asks the advisory database)
 	cargo deny check advisories
 
-.PHONY: help demo clean-demo test unit e2e e2e-full bars bench build images kube lint advisories
+.PHONY: help demo clean-demo test unit e2e e2e-full bars bench build images dist kube lint advisories

@@ -1,11 +1,14 @@
 //! Guards over the house: what no compiler checks and no reviewer should have to.
 //!
-//! Law: every guard is a test with a message that says what to do. Must not know: anything that runs.
+//! Law: every guard is a test with a message that says what to do; what it compares with is written by the program.
+//! Must not know: anything that runs.
 //!
 //! - [`dependencies`]: who may depend on whom · [`rooms`]: every file is documented and reached by the compiler
 //! - [`documents`]: names in documents exist, and documents speak of the project alone
-//! - [`packaging`]: what is built, named and installed is one thing · [`rules`]: every rule has a test
+//! - [`packaging`]: what is built, named and installed is one thing · [`chart`]: the chart as Helm renders it
+//! - [`rules`]: every rule has a test
 
+mod chart;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
@@ -16,9 +19,23 @@ mod packaging;
 mod rooms;
 #[cfg(test)]
 mod rules;
-#[cfg(test)]
 mod tree;
 
-fn main() {
-    println!("The guards are tests: cargo test -p xtask");
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() != Some("dist") {
+        println!("xtask dist writes {}. The guards are tests: cargo test -p xtask", chart::INSTALL);
+        return ExitCode::SUCCESS;
+    }
+    match chart::write() {
+        Ok(path) => {
+            println!("written: {}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("xtask dist: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -3,15 +3,18 @@
 //! Law: only files that git tracks or would track count. Must not know: what a guard looks for.
 
 use std::path::{Path, PathBuf};
+#[cfg(test)]
 use std::process::Command;
 
 /// Root of the checkout that is tested: asked when the test runs, because checkouts may share what was built.
 pub fn root() -> PathBuf {
-    let here = std::env::var("CARGO_MANIFEST_DIR").expect("run by cargo");
-    Path::new(&here).parent().unwrap().to_path_buf()
+    // Without cargo: the directory that it is called in.
+    let room = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    room.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_path_buf()
 }
 
 /// Paths of all files, relative to the root, that end with `suffix`.
+#[cfg(test)]
 pub fn files(suffix: &str) -> Vec<String> {
     let out = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
@@ -30,6 +33,7 @@ pub fn files(suffix: &str) -> Vec<String> {
 }
 
 /// Text of a file of the checkout.
+#[cfg(test)]
 pub fn text(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }

@@ -1,0 +1,127 @@
+//! The chart as Helm renders it: `dist/install.yaml`, for people without Helm, and the refusal to render without an image.
+//!
+//! Law: the file is the chart and nothing else; whoever changes the chart renders it anew. Must not know: a cluster.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::tree;
+
+/// Where the rendered chart lies.
+pub const INSTALL: &str = "dist/install.yaml";
+/// Stands for registry and path: no image can have this name, so that a pod says what was forgotten.
+const PLACEHOLDER: &str = "IMAGE_REPOSITORY";
+/// What is said above it.
+const HEADER: &str = "\
+# DO NOT EDIT: charts/jet rendered by `make dist`; a test compares the two.
+#
+# The operator without Helm, in namespace jet-system. `make images REPO=...` says how the images get where you say:
+#
+#   kubectl create namespace jet-system
+#   sed 's,IMAGE_REPOSITORY,registry.example/jet,' dist/install.yaml | kubectl apply --server-side -f -
+#
+# To change to Helm later: helm install jet charts/jet --namespace jet-system --take-ownership --set image.repository=...
+# To uninstall: delete the JetClusters first (each is stopped and sealed; its volumes stay), because without the operator
+# nobody stops or returns them; then kubectl delete -f. The definitions of JetCluster and JetJob stay: a policy refuses
+# their deletion.
+";
+
+/// Why the chart could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// There is no Helm.
+    #[error("no helm in {0}: e2e/kube/setup builds one, and JET_KUBE_BIN names another directory")]
+    NoHelm(String),
+    /// A program did not start.
+    #[error("{0}: {1}")]
+    NotStarted(String, std::io::Error),
+    /// Helm says no.
+    #[error("helm template: {0}")]
+    Refused(String),
+    /// The file could not be written.
+    #[error("cannot write {0}: {1}")]
+    NotWritten(String, std::io::Error),
+}
+
+/// What `dist/install.yaml` must be.
+pub fn rendered() -> Result<String, ChartError> {
+    let image = format!("image.repository={PLACEHOLDER}");
+    Ok(format!("{HEADER}{}", template(&["--no-hooks", "--set", &image])?))
+}
+
+/// Writes it.
+pub fn write() -> Result<PathBuf, ChartError> {
+    let (path, text) = (tree::root().join(INSTALL), rendered()?);
+    std::fs::write(&path, text).map_err(|error| ChartError::NotWritten(path.display().to_string(), error))?;
+    Ok(path)
+}
+
+fn template(options: &[&str]) -> Result<String, ChartError> {
+    let mut command = Command::new(helm()?);
+    command.args(["template", "jet", "charts/jet", "--namespace", "jet-system"]).args(options);
+    let out = command.current_dir(tree::root()).output();
+    let out = out.map_err(|error| ChartError::NotStarted("helm".into(), error))?;
+    if !out.status.success() {
+        return Err(ChartError::Refused(String::from_utf8_lossy(&out.stderr).trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// The one that the local Kubernetes has, so that everybody renders the same bytes.
+fn helm() -> Result<PathBuf, ChartError> {
+    let bin = match std::env::var_os("JET_KUBE_BIN") {
+        Some(bin) => PathBuf::from(bin),
+        None => {
+            let kube = tree::root().join("e2e/kube/kube");
+            let out = Command::new(&kube).arg("path").output();
+            let out = out.map_err(|error| ChartError::NotStarted(kube.display().to_string(), error))?;
+            PathBuf::from(String::from_utf8_lossy(&out.stdout).trim())
+        }
+    };
+    let helm = bin.join("helm");
+    if helm.exists() { Ok(helm) } else { Err(ChartError::NoHelm(bin.display().to_string())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With this variable set, tests that need programs of a Kubernetes are left out where there are none.
+    const LEFT_OUT: &str = "JET_NO_API_SERVER";
+
+    fn without_helm() -> bool {
+        match helm() {
+            Ok(_) => false,
+            Err(why) if std::env::var_os(LEFT_OUT).is_some() => {
+                eprintln!("NOT RUN: {why}");
+                true
+            }
+            Err(why) => panic!("{why}; {LEFT_OUT}=1 leaves this test out"),
+        }
+    }
+
+    #[test]
+    fn the_file_for_people_without_helm_is_the_chart() {
+        if without_helm() {
+            return;
+        }
+        let (wanted, found) = (rendered().unwrap(), tree::text(INSTALL));
+        let differs = wanted.lines().zip(found.lines()).enumerate().find(|(_, (wanted, found))| wanted != found);
+        assert!(wanted == found, "{INSTALL} is not the chart rendered: run `make dist`. First difference: {differs:?}");
+    }
+
+    #[test]
+    fn the_chart_is_not_rendered_without_an_image_repository_and_says_what_to_do() {
+        if without_helm() {
+            return;
+        }
+        for options in [&[][..], &["--set", "uninstall.force=true"]] {
+            let said = template(options).unwrap_err().to_string();
+            let sentence = "image.repository is not set: no registry has this operator's image; build it \
+                (make images REPO=registry/path) and give --set image.repository=registry/path";
+            assert!(said.contains(sentence), "{said}");
+        }
+        let said = template(&["--set", "image.repositry=registry.example/jet"]).unwrap_err().to_string();
+        assert!(said.contains("repositry"), "a value that is misspelt is named: {said}");
+    }
+}
