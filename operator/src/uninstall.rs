@@ -15,8 +15,9 @@ const NAMED: u32 = 20;
 pub enum WhyNot {
     /// Some exist.
     #[error(
-        "JetClusters exist: {}. Without the operator nobody stops or returns them. Delete them first (their volumes stay), \
-         or uninstall with uninstall.force=true", names.join(", ")
+        "nothing was uninstalled: JetClusters exist: {}. Without the operator nobody stops or returns them. Delete them first \
+         (each is stopped and sealed; volumes and records stay), or leave them as they are: helm uninstall --no-hooks (what \
+         runs goes on, what is stopped stays stopped, until an operator is installed again)", names.join(", ")
     )]
     Exist {
         /// `namespace/name`.

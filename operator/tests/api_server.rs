@@ -181,6 +181,10 @@ fn policies(server: &Server) -> usize {
                 "replicas of this StatefulSet are the operator's",
             ),
             (&["annotate", "sts", "orders", "jet.lossless.dev/operation=x"], "the operator's memory"),
+            (
+                &["delete", "crd", "jetclusters.jet.lossless.dev", "--wait=false"],
+                "deleting the definition jetclusters.jet.lossless.dev deletes every JetCluster of every namespace",
+            ),
         ],
     );
     must(server.kubectl(&["-n", "prod", "annotate", "jet", "orders", "jet.lossless.dev/maintenance=shutdown"], ""));
