@@ -31,6 +31,11 @@ pub struct Condition {
     pub observed_generation: i64,
 }
 
+/// A number of things, in a sentence.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Condition types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]

@@ -10,7 +10,7 @@ use crate::api::status::{
     BLOCKERS_LISTED, Blocker, HISTORY_KEPT, HistoryEntry, OperationStatus, RosterMemberStatus, RosterStatus,
     SealStatus, SpentStatus, VolumesStatus,
 };
-use crate::api::{JetClusterStatus, Reason, names};
+use crate::api::{JetClusterStatus, Reason, annotations as keys, names};
 use crate::cluster::evidence::standing::{Standing, standing};
 use crate::cluster::facts::{Facts, Seen};
 use crate::cluster::pass::Outcome;
@@ -48,7 +48,7 @@ pub fn status(facts: &Facts, plan: &Plan, outcome: &Outcome) -> JetClusterStatus
         selector: Some(selector(facts)),
         cluster_state: facts.machine().map(|m| word(&m.state)),
         founding_id,
-        operation: open.map(|open| operation_status(facts, plan, &open)),
+        operation: open.map(|open| operation_status(facts, plan, &requests, &open)),
         spent: spent.map(|s| spent_status(&s)),
         stop_requested_by: requests.stop.iter().map(|s| (*s).to_owned()).collect(),
         handled,
@@ -83,6 +83,8 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
         Step::RollingBack => "RollingBack",
         Step::Releasing => "Deleting",
         Step::Stopped => "Stopped",
+        // Not before its records are written, so that what is told of it has an order.
+        Step::Running | Step::RosterRecorded if at_rest && plan.act.is_some() && is_being_founded(facts) => "Founding",
         Step::Running | Step::RosterRecorded if at_rest => {
             if safety::absentees(facts).is_empty() {
                 "Running"
@@ -111,6 +113,11 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
     }
 }
 
+fn is_being_founded(facts: &Facts) -> bool {
+    let phase = facts.cluster.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, None | Some("Creating" | "Founding"))
+}
+
 /// A held pass says where it stands, not that it stands.
 fn held_phase(facts: &Facts) -> &'static str {
     if conditions::is_stopped(facts) { "Stopped" } else { "Held" }
@@ -136,7 +143,22 @@ fn selector(facts: &Facts) -> String {
     names::selector(&facts.name()).iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
 }
 
-fn operation_status(facts: &Facts, plan: &Plan, open: &OperationStamp) -> OperationStatus {
+/// What an operation waits for that has nothing to do now.
+fn waiting_for(facts: &Facts, plan: &Plan, requests: &Requests) -> String {
+    if plan.act.is_some() {
+        return String::new();
+    }
+    if plan.step != Step::Stopped || plan.stalled || requests.delete {
+        return plan.message.clone();
+    }
+    let way = |who: &&str| match *who {
+        "Spec" => "spec.state: Running".to_owned(),
+        _ => format!("kubectl annotate jetcluster {} {}-", facts.name(), keys::MAINTENANCE),
+    };
+    format!("the return: {}", requests.stop.iter().map(way).collect::<Vec<_>>().join(", and "))
+}
+
+fn operation_status(facts: &Facts, plan: &Plan, requests: &Requests, open: &OperationStamp) -> OperationStatus {
     let (kind, nonce) = operation::kind_of(&open.wish);
     let accepted_at = jiff::Timestamp::from_second(open.accepted_at).map(|t| t.to_string()).unwrap_or_default();
     // A record or an adopted operation has no time of its own: it keeps the one first written.
@@ -153,7 +175,7 @@ fn operation_status(facts: &Facts, plan: &Plan, open: &OperationStamp) -> Operat
         nonce,
         step: format!("{:?}", plan.step),
         step_number: plan.step.number(),
-        waiting_for: if plan.act.is_none() { plan.message.clone() } else { String::new() },
+        waiting_for: waiting_for(facts, plan, requests),
         requested_by: open.requested_by.clone(),
         accepted_at: known.unwrap_or(accepted_at),
     }

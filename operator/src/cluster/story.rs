@@ -4,9 +4,10 @@
 //! know: how events are published.
 
 use crate::api::status::Blocker;
-use crate::api::{ConditionType, JetClusterStatus, Reason};
+use crate::api::{Condition, ConditionType, JetClusterStatus, Reason};
 use crate::cluster::pass::Outcome;
 use crate::cluster::plan::{Act, Plan, Step};
+use crate::members::Command;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +27,11 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     let mut lines = Vec::new();
     let operation = plan.operation.as_ref().or(plan.ended.as_ref().map(|(op, _)| op));
     let tail = operation.map(|op| format!(" (operation {})", op.id)).unwrap_or_default();
+    // The same step of another operation is another thing: its note names that one's seal.
     let about = |warning: bool, reason: String, action: String, note: String| Line {
         warning,
         reason,
-        action,
+        action: format!("{action}{tail}"),
         note: format!("{note}{tail}"),
     };
     let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
@@ -41,17 +43,15 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
         _ => {}
     }
+    if let Some(jobs) = news(old, new, ConditionType::JobsPreserved).filter(|jobs| jobs.status != "Unknown") {
+        lines.push(line(jobs.status == "False", jobs.reason.clone(), jobs.message.clone()));
+    }
     let standing = |s: Option<&JetClusterStatus>| s.and_then(|s| s.phase.clone()).unwrap_or_default();
     if standing(old) != standing(Some(new)) && matches!(plan.step, Step::Stopped | Step::Running) {
         lines.push(line(false, standing(Some(new)), rest(plan, new)));
     }
-    let stalled = |s: Option<&JetClusterStatus>| {
-        let stalled =
-            s.into_iter().flat_map(|s| s.conditions.iter()).find(|c| c.type_ == ConditionType::Stalled.as_str());
-        stalled.map(|c| (c.reason.clone(), c.message.clone()))
-    };
-    if let Some((reason, message)) = stalled(Some(new)).filter(|now| stalled(old).as_ref() != Some(now)) {
-        lines.push(line(true, reason, message));
+    if let Some(stalled) = news(old, new, ConditionType::Stalled) {
+        lines.push(line(true, stalled.reason.clone(), stalled.message.clone()));
     }
     let known = old.map(|s| s.blockers.as_slice()).unwrap_or_default();
     for blocker in new.blockers.iter().filter(|b| !known.iter().any(|k| k.object == b.object && k.reason == b.reason)) {
@@ -61,6 +61,18 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         }
     }
     lines
+}
+
+/// A condition that says something else than before.
+fn news<'a>(old: Option<&JetClusterStatus>, new: &'a JetClusterStatus, type_: ConditionType) -> Option<&'a Condition> {
+    let now = condition(new, type_)?;
+    let before = old.and_then(|old| condition(old, type_));
+    let same = |known: &Condition| (&known.reason, &known.message) == (&now.reason, &now.message);
+    (!before.is_some_and(same)).then_some(now)
+}
+
+fn condition(status: &JetClusterStatus, type_: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_.as_str())
 }
 
 /// A member that is only on its way is no warning: the status names it meanwhile, and what keeps it away is told.
@@ -73,8 +85,7 @@ fn is_on_its_way(plan: &Plan, blocker: &Blocker) -> bool {
 
 /// What is true now that it rests.
 fn rest(plan: &Plan, new: &JetClusterStatus) -> String {
-    let ready = new.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
-    match (plan.step, ready) {
+    match (plan.step, condition(new, ConditionType::Ready)) {
         (Step::Running, Some(ready)) => ready.message.clone(),
         _ => plan.message.clone(),
     }
@@ -98,6 +109,8 @@ fn tells(plan: &Plan) -> bool {
     match plan.act {
         Some(Act::Remember(_)) => plan.reason == Reason::NotApplicable,
         Some(Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. }) => false,
+        // The permit was told when it was recorded; to whom it goes is in the log.
+        Some(Act::Command { command: Command::Found(_), .. }) => false,
         Some(_) => true,
         None => false,
     }
@@ -114,6 +127,7 @@ fn reason(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::records::OperationStamp;
     use crate::cluster::plan::act::blocker;
 
     fn waiting(step: Step, reason: Reason, command: Option<String>) -> Vec<Line> {
@@ -141,5 +155,42 @@ mod tests {
         let told = lines(None, &new, &plan, &Outcome::Nothing);
         let keys: std::collections::BTreeSet<_> = told.iter().map(|line| (&line.reason, &line.action)).collect();
         assert_eq!(keys.len(), 2, "{told:?}");
+    }
+
+    #[test]
+    fn the_steps_of_two_operations_are_two_stories() {
+        let stopped = |id: &str| {
+            let wish = crate::api::records::WishKey::Stop;
+            let operation = OperationStamp { id: id.into(), wish, requested_by: "kubectl".into(), accepted_at: 0 };
+            let plan = Plan::waits(Step::Stopped, Reason::SealedAndStopped, "sealed").carrying(Some(operation));
+            let new = JetClusterStatus { phase: Some("Stopped".into()), ..JetClusterStatus::default() };
+            lines(None, &new, &plan, &Outcome::Nothing)
+        };
+        let (first, second) = (stopped("1-aaaa"), stopped("2-bbbb"));
+        assert!(first.len() == 1 && second.len() == 1, "{first:?} {second:?}");
+        assert_ne!(first[0].action, second[0].action, "else only the first one's note would be shown, with a count");
+    }
+
+    #[test]
+    fn what_became_of_the_jobs_is_told_once_and_a_loss_is_a_warning() {
+        let status = |status: &str, message: &str| {
+            let condition = Condition {
+                type_: "JobsPreserved".into(),
+                status: status.into(),
+                reason: "x".into(),
+                message: message.into(),
+                last_transition_time: String::new(),
+                observed_generation: 1,
+            };
+            JetClusterStatus { conditions: vec![condition], ..JetClusterStatus::default() }
+        };
+        let plan = Plan::waits(Step::JobsVerified, Reason::Returning, "waits");
+        let told = |old: &JetClusterStatus, new: &JetClusterStatus| lines(Some(old), new, &plan, &Outcome::Nothing);
+        let (open, kept) = (status("Unknown", "starting"), status("True", "all went on"));
+        let lost = status("False", "flights: ResumedFromOlder");
+        assert!(told(&open, &kept).first().is_some_and(|line| !line.warning && line.note == "all went on"));
+        assert!(told(&open, &lost).first().is_some_and(|line| line.warning && line.note.contains("flights")));
+        assert_eq!(told(&kept, &kept), [], "told once");
+        assert_eq!(told(&kept, &open), [], "what is open is no news");
     }
 }

@@ -118,7 +118,7 @@ fn at_zero(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: &O
     }
     let size = members(&seal.record);
     // One write with the whole template: whoever wrote into it meanwhile has no part in the pods that are made now.
-    objects::apply_set(facts, Step::ScaledUp, size, &[], &format!("replicas 0 → {size}, all at once"))
+    objects::apply_set(facts, Step::ScaledUp, size, &[], &format!("the return begins: replicas 0 → {size}, all at once"))
 }
 
 fn members(record: &SealRecord) -> u32 {
@@ -274,7 +274,7 @@ fn opened(facts: &Facts, open: &OperationStamp) -> Plan {
         return plan;
     }
     let write = keys::STAMPS.iter().fold(Mark::default(), |mark, key| mark.stamp(key, None));
-    let mut plan = Plan::acts(Step::Open, Reason::Running, format!("operation {} is done", open.id), Act::Mark(write));
+    let mut plan = Plan::acts(Step::Open, Reason::Running, "the return is complete", Act::Mark(write));
     plan.ended = Some((open.clone(), "Returned"));
     plan
 }

@@ -86,6 +86,15 @@ pub fn kind_of(wish: &WishKey) -> (&'static str, Option<String>) {
     }
 }
 
+/// The same in a sentence.
+pub fn noun(wish: &WishKey) -> &'static str {
+    match wish {
+        WishKey::Stop => "stop",
+        WishKey::Restart(_) => "restart",
+        WishKey::Delete => "deletion",
+    }
+}
+
 /// The wish of a word.
 pub fn wish_of(kind: &str, nonce: Option<String>) -> WishKey {
     match kind {

@@ -5,10 +5,11 @@
 
 use jet_admin_api::operation::{Abort, BeginOperation, Commit, Freeze, OperationStep, OperationView};
 
-use crate::api::Reason;
 use crate::api::annotations as keys;
+use crate::api::condition::counted;
 use crate::api::records::{OperationStamp, SpentWish, WishKey};
 use crate::api::status::Blocker;
+use crate::api::{Reason, names};
 use crate::cluster::desired::Budget;
 use crate::cluster::evidence::standing::Standing;
 use crate::cluster::evidence::{roster, seals};
@@ -73,7 +74,10 @@ fn before_begin(facts: &Facts, standing: &Standing<'_>, open: &OperationStamp, s
         return refused(facts, open, against);
     }
     if !stamped {
-        return stamp(open, "the operation is stamped on the StatefulSet");
+        return stamp(
+            open,
+            &format!("the {} is accepted, asked for by {}", operation::noun(&open.wish), open.requested_by),
+        );
     }
     if let Some(plan) = objects::budget(facts, Step::Fenced, Budget::Closed) {
         return plan;
@@ -89,7 +93,7 @@ fn before_begin(facts: &Facts, standing: &Standing<'_>, open: &OperationStamp, s
     Plan::acts(
         Step::Fenced,
         Reason::Stopping,
-        "members are asked to fence",
+        "members take no new jobs from here to the end of the operation",
         Act::Command { ordinal, command: Command::Begin(begin) },
     )
 }
@@ -210,7 +214,7 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
             let freeze = Freeze { commit_within_ms: u64::from(seconds.cast_unsigned()) * 1000 };
             act(
                 Step::Frozen,
-                "terminal snapshots of all jobs, then PASSIVE",
+                "every job takes its terminal snapshot, then nothing changes any more",
                 Command::Freeze { operation: open.id.clone(), freeze },
             )
         }
@@ -228,7 +232,7 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
             let roster_digest = facts.kube.evidence.roster().map(|k| k.record.digest.clone()).unwrap_or_default();
             act(
                 Step::Committed,
-                "every member shows its seal: commit",
+                "every member shows its seal: the stop is committed",
                 Command::Commit { operation: open.id.clone(), commit: Commit { roster_digest } },
             )
         }
@@ -250,11 +254,11 @@ fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
     match record {
         Some(Ok(record)) => {
             let message = format!(
-                "seal {} of generation {} is recorded: {} jobs, {} entries",
-                record.sequence,
+                "{} is recorded: generation {}, {}, {}",
+                names::seal(&facts.name(), record.sequence),
                 record.generation,
-                record.jobs.len(),
-                record.entries
+                counted(record.jobs.len() as u64, "job", "jobs"),
+                counted(record.entries, "entry", "entries")
             );
             Plan::acts(Step::Committed, Reason::Stopping, message, Act::CreateSeal(Box::new(record)))
         }

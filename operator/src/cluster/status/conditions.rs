@@ -3,6 +3,7 @@
 //! Law: `Stopped` is True only at a live seal with no pods and replicas 0; `Ready` only with open doors. Must not know:
 //! what is done next.
 
+use crate::api::condition::counted;
 use crate::api::status::Blocker;
 use crate::api::{Condition, ConditionType, Reason};
 use crate::cluster::evidence::jobs::{self, Fate, Outcome};
@@ -118,7 +119,11 @@ fn stopped_condition(facts: &Facts, plan: &Plan, stopped: bool) -> Judged {
         return judged(true, Reason::SealedAndStopped, format!("sealed as {seal}; no member runs: the power may go"));
     }
     let reason = if plan.operation.is_some() { plan.reason } else { Reason::Running };
-    judged(false, reason, "members run, or their state is not known to be sealed")
+    let message = match facts.kube.pods.is_empty() {
+        true => "no member runs, and nothing says that their state is sealed",
+        false => "members run: the power must stay on",
+    };
+    judged(false, reason, message)
 }
 
 fn members_complete(facts: &Facts, stopped: bool) -> Judged {
@@ -143,6 +148,9 @@ fn members_complete(facts: &Facts, stopped: bool) -> Judged {
 }
 
 fn stop_ready(facts: &Facts, plan: &Plan) -> Judged {
+    if is_stopped(facts) {
+        return judged(false, Reason::StoppedAsAsked, "it is stopped already");
+    }
     if plan.operation.is_some() && plan.step != Step::Preflight {
         return judged(false, plan.reason, "an operation is under way");
     }
@@ -190,10 +198,12 @@ fn jobs_preserved(facts: &Facts) -> Judged {
         .as_ref()
         .and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::JobsPreserved.as_str()));
     let Some(seal) = facts.kube.evidence.seal() else {
-        return unknown("no stop was recorded yet");
+        return Judged { reason: Reason::NoLedger, ..unknown("no stop was recorded yet") };
     };
     if matches!(standing(facts), Ok(Standing::Sealed(_))) {
-        return unknown("decided when the members are activated");
+        let jobs = seal.record.jobs.iter().filter(|job| !jobs::ended(job.status)).count();
+        let jobs = counted(jobs as u64, "job", "jobs");
+        return unknown(&format!("decided at the return, by the snapshots of {jobs} in {}", seal.name));
     }
     let Some(machine) = facts.machine() else {
         return unknown("no member answers");
@@ -233,9 +243,10 @@ fn preserved(outcomes: &[Outcome], seal: &str) -> String {
     let named = |fate: Fate| outcomes.iter().filter(|o| o.fate == fate).map(|o| o.name.as_str()).collect::<Vec<_>>();
     let (kept, cancelled) = (named(Fate::Kept), named(Fate::Cancelled));
     let went_on = outcomes.len() - kept.len() - cancelled.len();
+    let jobs = counted(outcomes.len() as u64, "job", "jobs");
     let mut said = match went_on == outcomes.len() {
-        true => format!("all {went_on} jobs went on from the snapshots of {seal}"),
-        false => format!("{went_on} of {} jobs went on from the snapshots of {seal}", outcomes.len()),
+        true => format!("{jobs} of {seal}: all went on from their snapshots"),
+        false => format!("{jobs} of {seal}: {went_on} went on from their snapshots"),
     };
     if !kept.is_empty() {
         said += &format!("; suspended as they were sealed: {}", kept.join(", "));
@@ -257,9 +268,9 @@ mod tests {
         let outcome = |name: &str, fate| Outcome { name: name.into(), fate };
         let resumed = outcome("flights", Fate::Judged(Verdict::Resumed));
         let (kept, cancelled) = (outcome("idle", Fate::Kept), outcome("old", Fate::Cancelled));
-        assert_eq!(preserved(std::slice::from_ref(&resumed), "s-4"), "all 1 jobs went on from the snapshots of s-4");
+        assert_eq!(preserved(std::slice::from_ref(&resumed), "s-4"), "1 job of s-4: all went on from their snapshots");
         let said = preserved(&[resumed, kept, cancelled], "s-4");
-        assert!(said.starts_with("1 of 3 jobs went on"), "{said}");
+        assert!(said.starts_with("3 jobs of s-4: 1 went on"), "{said}");
         assert!(said.contains("as they were sealed: idle") && said.contains("by a person: old"), "{said}");
         assert!(
             loss(&outcome("idle", Fate::Short)).is_some_and(|said| said.contains("older than its sealed snapshot"))
