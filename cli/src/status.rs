@@ -29,6 +29,7 @@ pub fn describe(object: &DynamicObject) -> String {
     let status = object.data.get("status").unwrap_or(&Value::Null);
     let mut text =
         format!("{}  {}\n", object.name_any(), words(status, "/phase").unwrap_or("not seen by the operator yet"));
+    summary(&mut text, status);
     operation(&mut text, status);
     for blocker in list(status, "/blockers") {
         let field = |name: &str| blocker.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -37,20 +38,40 @@ pub fn describe(object: &DynamicObject) -> String {
             let _ = writeln!(text, "    try: {command}");
         }
     }
-    let conditions: Vec<Vec<String>> = list(status, "/conditions")
-        .iter()
-        .map(|condition| {
-            ["type", "status", "reason", "message"]
-                .iter()
-                .map(|f| condition.get(*f).and_then(Value::as_str).unwrap_or_default().into())
-                .collect()
-        })
-        .collect();
-    if !conditions.is_empty() {
-        text += "\n";
-        text += &aligned(&["CONDITION", "STATUS", "REASON", "MESSAGE"], &conditions);
+    let sections = [
+        (
+            "/conditions",
+            &["type", "status", "reason", "message"][..],
+            &["CONDITION", "STATUS", "REASON", "MESSAGE"][..],
+        ),
+        (
+            "/jobs/items",
+            &["name", "status", "snapshot", "verdict", "cause"],
+            &["JOB", "STATUS", "SNAPSHOT", "VERDICT", "CAUSE"],
+        ),
+    ];
+    for (pointer, fields, header) in sections {
+        let rows: Vec<Vec<String>> = list(status, pointer).iter().map(|row| cells(row, fields)).collect();
+        if !rows.is_empty() {
+            text += "\n";
+            text += &aligned(header, &rows);
+        }
     }
     text
+}
+
+fn cells(row: &Value, fields: &[&str]) -> Vec<String> {
+    fields.iter().map(|field| row.get(*field).and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
+}
+
+/// Members, state and jobs as far as they are known.
+fn summary(text: &mut String, status: &Value) {
+    let known = [("members", "/members"), ("state", "/clusterState"), ("jobs", "/jobs/summary")];
+    let known: Vec<String> =
+        known.iter().filter_map(|(name, pointer)| Some(format!("{name} {}", words(status, pointer)?))).collect();
+    if !known.is_empty() {
+        let _ = writeln!(text, "  {}", known.join("   "));
+    }
 }
 
 /// Whether the cluster is in the middle of something, so that a watcher should stay.
@@ -66,23 +87,24 @@ pub fn busy(object: &DynamicObject) -> bool {
 
 fn operation(text: &mut String, status: &Value) {
     let Some(operation) = status.pointer("/operation").filter(|o| !o.is_null()) else { return };
-    let step = operation.get("stepNumber").or_else(|| operation.get("number")).and_then(Value::as_u64);
+    // Steps outside the protocol have the number 0.
+    let step = operation.get("stepNumber").and_then(Value::as_u64).filter(|step| *step > 0);
     let name =
         operation.get("step").map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned)).unwrap_or_default();
     let id = operation.get("id").and_then(Value::as_str).unwrap_or_default();
     let kind = operation.get("kind").and_then(Value::as_str).unwrap_or("operation");
-    let _ = write!(text, "  {kind} {id}: {name}");
+    let returns = step.is_some_and(|step| step > LAST_STOP_STEP);
+    let _ = write!(text, "  {} {id}: {name}", if returns { "return from" } else { kind });
     if let Some(step) = step {
-        let (done, of) = if step <= LAST_STOP_STEP {
-            (step, LAST_STOP_STEP)
-        } else {
-            (step - LAST_STOP_STEP, LAST_STEP - LAST_STOP_STEP)
+        let (done, of) = match returns {
+            true => (step.min(LAST_STEP) - LAST_STOP_STEP, LAST_STEP - LAST_STOP_STEP),
+            false => (step, LAST_STOP_STEP),
         };
         let _ = write!(text, "  [{}{}] {done}/{of}", "#".repeat(done as usize), ".".repeat((of - done) as usize));
     }
     text.push('\n');
-    if let Some(progress) = operation.get("progress").and_then(Value::as_str).filter(|p| !p.is_empty()) {
-        let _ = writeln!(text, "  {progress}");
+    if let Some(waits) = operation.get("waitingFor").and_then(Value::as_str).filter(|waits| !waits.is_empty()) {
+        let _ = writeln!(text, "  waits for: {waits}");
     }
 }
 
@@ -92,4 +114,45 @@ fn words<'a>(status: &'a Value, pointer: &str) -> Option<&'a str> {
 
 fn list<'a>(status: &'a Value, pointer: &str) -> &'a [Value] {
     status.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn described(status: Value) -> String {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("jet.lossless.dev", "v1alpha1", "JetCluster"));
+        let mut object = DynamicObject::new("orders", &resource);
+        object.data = json!({ "status": status });
+        describe(&object)
+    }
+
+    #[test]
+    fn what_it_waits_for_and_the_way_out_are_told() {
+        let operation =
+            |step: &str, number: u64| json!({ "id": "4-ab", "kind": "Stop", "step": step, "stepNumber": number });
+        let mut stopped = operation("Stopped", 9);
+        stopped["waitingFor"] = "the return: remove it".into();
+        let text = described(json!({ "phase": "Stopped", "members": "0/3", "operation": stopped }));
+        assert_eq!(
+            text,
+            "orders  Stopped\n  members 0/3\n  Stop 4-ab: Stopped  [#########] 9/9\n  waits for: the return: remove it\n"
+        );
+        let text = described(json!({ "phase": "Returning", "operation": operation("ScaledUp", 11) }));
+        assert!(text.contains("return from 4-ab: ScaledUp  [##....] 2/6"), "{text}");
+        let text = described(json!({ "phase": "RollingBack", "operation": operation("RollingBack", 0) }));
+        assert!(text.contains("Stop 4-ab: RollingBack\n"), "no number, no bar: {text}");
+        let newer = described(json!({ "operation": operation("Later", 99) }));
+        assert!(newer.contains("[######] 6/6"), "an operator that knows more steps is still shown: {newer}");
+        let blocker = json!({ "object": "pod/orders-2", "reason": "NodeUnavailable", "message": "gone", "command": "kubectl get node" });
+        let text = described(json!({ "phase": "Held", "blockers": [blocker] }));
+        assert!(text.contains("  ! pod/orders-2: NodeUnavailable gone\n    try: kubectl get node\n"), "{text}");
+    }
+
+    #[test]
+    fn a_cluster_that_nobody_looked_at_says_so() {
+        assert_eq!(described(Value::Null), "orders  not seen by the operator yet\n");
+    }
 }
