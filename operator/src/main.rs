@@ -5,12 +5,16 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use jet_operator::process::{self, Options};
 use jet_operator::runtime::stop::Stop;
 use jet_operator::runtime::{connection, logs};
 use jet_operator::{crds, uninstall};
+
+/// Between saying why not and the end: Helm reads a Job's log the moment that it failed, and was seen to find it empty.
+const READ: Duration = Duration::from_secs(1);
 
 /// Operator of lossless stream-processing clusters.
 #[derive(Debug, Parser)]
@@ -62,6 +66,7 @@ struct Run {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let is_read_by_helm = matches!(arguments.command, Command::CheckUninstall { .. });
     let outcome = match arguments.command {
         Command::Crds { write } => print_or_write(write.as_deref()),
         Command::Run(run) => in_runtime(serve(run)),
@@ -71,6 +76,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("jet-operator: {message}");
+            if is_read_by_helm {
+                std::thread::sleep(READ);
+            }
             ExitCode::FAILURE
         }
     }

@@ -17,7 +17,9 @@ pub enum WhyNot {
     #[error(
         "nothing was uninstalled: JetClusters exist: {}. Without the operator nobody stops or returns them. Delete them first \
          (each is stopped and sealed; volumes and records stay), or leave them as they are: helm uninstall --no-hooks (what \
-         runs goes on, what is stopped stays stopped, until an operator is installed again)", names.join(", ")
+         runs goes on, what is stopped stays stopped, until an operator is installed again). Helm calls the release \
+         \"uninstalling\" from here on and does not upgrade it, until: helm rollback RELEASE REVISION, as helm status says \
+         them", names.join(", ")
     )]
     Exist {
         /// `namespace/name`.

@@ -6,7 +6,7 @@
 use crate::tree;
 
 /// Heads of paths that are ours.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "admin-api/",
     "operator/",
     "member/",
@@ -18,6 +18,7 @@ const ROOMS: [&str; 14] = [
     "xtask/",
     "dev/",
     "demo/",
+    "dist/",
     "bench/",
     "sim/",
     ".ci/",

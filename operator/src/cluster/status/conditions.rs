@@ -244,10 +244,7 @@ fn preserved(outcomes: &[Outcome], seal: &str) -> String {
     let (kept, cancelled) = (named(Fate::Kept), named(Fate::Cancelled));
     let went_on = outcomes.len() - kept.len() - cancelled.len();
     let jobs = counted(outcomes.len() as u64, "job", "jobs");
-    let mut said = match went_on == outcomes.len() {
-        true => format!("{jobs} of {seal}: all went on from their snapshots"),
-        false => format!("{jobs} of {seal}: {went_on} went on from their snapshots"),
-    };
+    let mut said = format!("{went_on} of {jobs} in {seal} went on from the snapshot there");
     if !kept.is_empty() {
         said += &format!("; suspended as they were sealed: {}", kept.join(", "));
     }
@@ -268,9 +265,12 @@ mod tests {
         let outcome = |name: &str, fate| Outcome { name: name.into(), fate };
         let resumed = outcome("flights", Fate::Judged(Verdict::Resumed));
         let (kept, cancelled) = (outcome("idle", Fate::Kept), outcome("old", Fate::Cancelled));
-        assert_eq!(preserved(std::slice::from_ref(&resumed), "s-4"), "1 job of s-4: all went on from their snapshots");
+        assert_eq!(
+            preserved(std::slice::from_ref(&resumed), "s-4"),
+            "1 of 1 job in s-4 went on from the snapshot there"
+        );
         let said = preserved(&[resumed, kept, cancelled], "s-4");
-        assert!(said.starts_with("3 jobs of s-4: 1 went on"), "{said}");
+        assert!(said.starts_with("1 of 3 jobs in s-4 went on"), "{said}");
         assert!(said.contains("as they were sealed: idle") && said.contains("by a person: old"), "{said}");
         assert!(
             loss(&outcome("idle", Fate::Short)).is_some_and(|said| said.contains("older than its sealed snapshot"))
