@@ -15,6 +15,9 @@ use crate::columns::aligned;
 const LAST_STOP_STEP: u64 = 9;
 const LAST_STEP: u64 = 15;
 
+/// Rows of a table at most; the status has the worst first.
+const ROWS: usize = 12;
+
 /// The JetClusters of `namespace` (default: the context's).
 pub fn jetclusters(client: Client, namespace: Option<&str>) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("jet.lossless.dev", "v1alpha1", "JetCluster"));
@@ -51,10 +54,14 @@ pub fn describe(object: &DynamicObject) -> String {
         ),
     ];
     for (pointer, fields, header) in sections {
-        let rows: Vec<Vec<String>> = list(status, pointer).iter().map(|row| cells(row, fields)).collect();
+        let all = list(status, pointer);
+        let rows: Vec<Vec<String>> = all.iter().take(ROWS).map(|row| cells(row, fields)).collect();
         if !rows.is_empty() {
             text += "\n";
             text += &aligned(header, &rows);
+        }
+        if all.len() > ROWS {
+            let _ = writeln!(text, "… and {} more in status{}", all.len() - ROWS, pointer.replace('/', "."));
         }
     }
     text
@@ -149,6 +156,14 @@ mod tests {
         let blocker = json!({ "object": "pod/orders-2", "reason": "NodeUnavailable", "message": "gone", "command": "kubectl get node" });
         let text = described(json!({ "phase": "Held", "blockers": [blocker] }));
         assert!(text.contains("  ! pod/orders-2: NodeUnavailable gone\n    try: kubectl get node\n"), "{text}");
+    }
+
+    #[test]
+    fn many_jobs_are_cut_and_said_to_be() {
+        let items: Vec<Value> =
+            (0..ROWS + 3).map(|n| json!({ "name": format!("j{n}"), "status": "Running" })).collect();
+        let text = described(json!({ "jobs": { "items": items } }));
+        assert!(text.ends_with("… and 3 more in status.jobs.items\n") && !text.contains("j12"), "{text}");
     }
 
     #[test]
