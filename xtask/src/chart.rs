@@ -18,9 +18,10 @@ const HEADER: &str = "\
 # The operator without Helm, in namespace jet-system. `make images REPO=...` says how the images get where you say:
 #
 #   kubectl create namespace jet-system
-#   sed 's,IMAGE_REPOSITORY,registry.example/jet,' dist/install.yaml | kubectl apply --server-side -f -
+#   sed 's,IMAGE_REPOSITORY,registry.example/jet,' dist/install.yaml | kubectl apply --server-side --field-manager=helm -f -
 #
-# To change to Helm later: helm install jet charts/jet --namespace jet-system --take-ownership --set image.repository=...
+# To change to Helm later (for which it is Helm's name that is written with): helm install jet charts/jet --namespace jet-system
+# --take-ownership --set image.repository=...
 # To uninstall: delete the JetClusters first (each is stopped and sealed; its volumes stay), because without the operator
 # nobody stops or returns them; then kubectl delete -f. The definitions of JetCluster and JetJob stay: a policy refuses
 # their deletion.
