@@ -80,7 +80,10 @@ fn is_on_its_way(plan: &Plan, blocker: &Blocker) -> bool {
     let starting =
         matches!(plan.step, Step::Creating | Step::Founding | Step::ScaledUp | Step::MembersComplete | Step::Activated);
     let moving = [Reason::MembersMissing, Reason::MembersRecovering].map(Reason::as_str);
-    starting && blocker.command.is_none() && moving.contains(&blocker.reason.as_str())
+    // A process that was just started does not listen yet.
+    let first = matches!(plan.step, Step::Creating | Step::Founding);
+    let silent = first && blocker.reason == Reason::MemberUnreachable.as_str();
+    silent || starting && blocker.command.is_none() && moving.contains(&blocker.reason.as_str())
 }
 
 /// What is true now that it rests.
@@ -143,6 +146,9 @@ mod tests {
         let stuck = waiting(Step::ScaledUp, Reason::NodeUnavailable, Some("kubectl describe pod orders-2".into()));
         assert!(stuck.first().is_some_and(|line| line.warning && line.note.contains("orders-2")), "{stuck:?}");
         assert_eq!(waiting(Step::Running, Reason::MembersMissing, None).len(), 1, "one that runs no more is told");
+        let logs = || Some("kubectl logs orders-2".to_owned());
+        assert_eq!(waiting(Step::Creating, Reason::MemberUnreachable, logs()), []);
+        assert_eq!(waiting(Step::ScaledUp, Reason::MemberUnreachable, logs()).len(), 1, "a return is not left silent");
     }
 
     #[test]
