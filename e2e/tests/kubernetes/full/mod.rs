@@ -6,10 +6,13 @@
 //! - [`wish`]: what is asked, mistyped, taken back, tried twice · [`volume`]: swapped, copied, unwritable, deleted
 //! - [`hand`]: a colleague's kubectl · [`death`]: nodes, API server, operators, namespaces
 //! - [`job`]: jobs and clients · [`comeback`]: a return with a wrong image, old certificates
+//! - [`install`]: how the operator comes, is changed and goes · [`story`]: what a person reads over one stop and return
 
 mod comeback;
 mod death;
 mod hand;
+mod install;
 mod job;
+mod story;
 mod volume;
 mod wish;
