@@ -118,7 +118,13 @@ fn at_zero(facts: &Facts, requests: &Requests, seal: &Kept<SealRecord>, open: &O
     }
     let size = members(&seal.record);
     // One write with the whole template: whoever wrote into it meanwhile has no part in the pods that are made now.
-    objects::apply_set(facts, Step::ScaledUp, size, &[], &format!("the return begins: replicas 0 → {size}, all at once"))
+    objects::apply_set(
+        facts,
+        Step::ScaledUp,
+        size,
+        &[],
+        &format!("the return begins: replicas 0 → {size}, all at once"),
+    )
 }
 
 fn members(record: &SealRecord) -> u32 {
