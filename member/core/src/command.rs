@@ -15,6 +15,7 @@ use crate::ids::{
 use crate::job::{Guarantee, SnapshotRecord, SnapshotRef, Wish};
 use crate::operation::{PartitionContent, SealRecord};
 use crate::recovery::StoreReport;
+use crate::request::RequestAnswer;
 use crate::roster::Founder;
 
 /// An entry of the log.
@@ -32,6 +33,10 @@ pub enum Command {
     Synced { partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion },
     /// A person's change of state. `absent`: roster members that the leader does not hear under their recorded boot.
     SetState { state: Settled, absent: Vec<MemberId> },
+    /// A person's wish for a stop that somebody outside carries out. `nonce`: of the call.
+    RequestStop { nonce: String, requested_by: String },
+    /// What became of it.
+    AnswerRequest { asked: LogIndex, answer: RequestAnswer },
 
     /// A maintenance request: from here on no submissions and no foreign state changes.
     Begin {

@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`ids`] | the words that name things |
-//! | [`machine`] | what the members agreed on; [`roster`], [`partition`], [`job`], [`operation`], [`cluster_state`], [`recovery`] are its parts |
+//! | [`machine`] | what the members agreed on; [`roster`], [`partition`], [`job`], [`operation`], [`mod@request`], [`cluster_state`], [`recovery`] are its parts |
 //! | [`command`], [`outcome`] | what can be asked of it, and what it answers |
 //! | [`mod@apply`] | the one function that changes it |
 //! | [`safety`] | every question whose wrong answer loses data |
@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod partition;
 pub mod recovery;
 pub mod report;
+pub mod request;
 pub mod roster;
 pub mod safety;
 pub mod supervisor;
@@ -45,3 +46,4 @@ pub use operation::{Operation, OperationStep, PartitionContent, SealRecord};
 pub use outcome::{Outcome, Refused};
 pub use partition::{PartitionEntry, PartitionTable, Replica};
 pub use recovery::{Rejoin, StoreReport};
+pub use request::{RequestAnswer, StopRequest};

@@ -12,6 +12,7 @@ use crate::ids::{Digest, ExecutionId, FoundingId, Generation, JobId, LogIndex, M
 use crate::job::{Job, SnapshotRef};
 use crate::operation::Operation;
 use crate::partition::PartitionTable;
+use crate::request::StopRequest;
 use crate::roster::RosterEntry;
 
 /// Version of the rules in `apply`; entries of a later one are not made until all members know them.
@@ -47,6 +48,9 @@ pub struct Machine {
     pub operations: BTreeMap<u64, Operation>,
     /// Highest operation number ever seen.
     pub highest_operation: u64,
+    /// The last stop that was asked of the members, for somebody outside to carry out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_request: Option<StopRequest>,
     /// Index of the last applied entry.
     pub applied: LogIndex,
 }

@@ -143,6 +143,8 @@ pub struct Observations {
     pub leader_for_ms: u64,
     /// How long this leader has seen which operation open; [`crate::supervisor::Watch`] keeps it.
     pub operation_for_ms: Option<(OperationId, u64)>,
+    /// The same of the stop that was asked for and waits.
+    pub request_for_ms: Option<(LogIndex, u64)>,
 }
 
 #[cfg(test)]

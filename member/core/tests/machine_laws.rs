@@ -12,8 +12,8 @@ use jet_core::operation::OperationStep;
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
     Boot, ClusterState, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, JobId, Machine,
-    MemberId, OperationId, Outcome, PartitionContent, PartitionId, RuntimeNumber, SealRecord, Settled, SnapshotRecord,
-    StoreReport, TableVersion, Version, Wish, apply, command, recovery, safety, view,
+    MemberId, OperationId, Outcome, PartitionContent, PartitionId, RequestAnswer, RuntimeNumber, SealRecord, Settled,
+    SnapshotRecord, StoreReport, TableVersion, Version, Wish, apply, command, recovery, safety, view,
 };
 use proptest::prelude::*;
 
@@ -68,7 +68,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
         .unwrap_or_default();
     let seal = machine.operation(&op).and_then(|operation| operation.seals.get(&who).cloned());
     let partition = PartitionId(u16::from(b) % PARTITIONS);
-    match if c % 4 == 0 { kind % 31 } else { next_kind(machine, kind) } {
+    match if c % 4 == 0 { kind % 33 } else { next_kind(machine, kind) } {
         0 => Command::Boot { member: who, boot, volume_id },
         1 => Command::Table {
             base_version: machine.table.version,
@@ -181,6 +181,11 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
         }
         29 if b % 2 == 0 => Command::Running { number: machine.last_runtime },
         29 => Command::RuntimeLost { number: RuntimeNumber(machine.last_runtime.0), cause: "t".into() },
+        31 => Command::RequestStop { nonce: format!("n{}", b % 8), requested_by: "t".into() },
+        32 => {
+            let asked = machine.stop_request.as_ref().map_or(1, |request| request.asked) - u64::from(c % 8 == 0);
+            Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: b % 2 == 0, why: "t".into() } }
+        }
         _ if b % 2 == 0 => Command::JobFailed { job, execution, cause: "t".into(), progressed: false },
         _ => Command::Durable { job, execution, epoch: Epoch(u64::from(b)), record },
     }
@@ -195,7 +200,7 @@ fn next_kind(machine: &Machine, kind: u8) -> u8 {
         ClusterState::InTransition { .. } => &[7, 8, 9, 10, 29],
         ClusterState::Passive { held_by: Some(_) } if committed => &[18],
         ClusterState::Passive { held_by: Some(_) } => &[11, 12, 13, 14],
-        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3],
+        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3, 31, 32],
     };
     kinds[usize::from(kind) % kinds.len()]
 }
@@ -263,11 +268,22 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
         "{command:?}: a job runs while {}",
         machine.state
     );
+    one_request_once(before, machine, command);
     for (id, job) in &machine.jobs {
         let known = before.jobs.get(id).and_then(|job| job.snapshot.as_ref()).map(jet_core::SnapshotRef::position);
         let now = job.snapshot.as_ref().map(jet_core::SnapshotRef::position);
         assert!(now >= known || matches!(command, Command::RecoverTable {}), "{command:?}: a snapshot fact went back");
     }
+}
+
+/// A stop that was asked for waits beside no operation, and what was answered stays answered.
+fn one_request_once(before: &Machine, machine: &Machine, command: &Command) {
+    let waits = machine.waiting_request();
+    assert!(waits.is_none() || machine.open_operation().is_none(), "{command:?}: a request waits beside an operation");
+    let Some(known) = before.stop_request.as_ref() else { return };
+    let Some(now) = machine.stop_request.as_ref() else { panic!("{command:?}: a request is forgotten") };
+    let kept = now.asked == known.asked && (known.waits() || now == known);
+    assert!(kept || now.asked > known.asked && !known.waits(), "{command:?}: {known:?} became {now:?}");
 }
 
 fn opener(command: &Command) -> MemberId {

@@ -74,6 +74,7 @@ fn look(presence: &mut Presence, machine: &Machine, watch: &mut Watch, term: u64
         members,
         leader_for_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
         operation_for_ms: watch.observe(machine, now.millis()),
+        request_for_ms: watch.observe_request(machine, now.millis()),
     };
     let planned: VecDeque<_> = supervisor::plan(machine, &observations)
         .into_iter()

@@ -7,6 +7,7 @@ mod activation;
 mod founding;
 mod jobs;
 mod recovery;
+mod request;
 mod runtime;
 mod stop;
 mod table;
@@ -55,6 +56,8 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
             table::synced(machine, partition, member, boot, table_version)
         }
         Command::SetState { state, absent } => stop::set_state(machine, state, &absent),
+        Command::RequestStop { nonce, requested_by } => request::ask(machine, index, nonce, requested_by),
+        Command::AnswerRequest { asked, answer } => request::answer(machine, asked, answer),
 
         Command::Begin { op, requested_by, accepted, transient } => {
             stop::begin(machine, index, stop::Request { op, requested_by, accepted, transient })

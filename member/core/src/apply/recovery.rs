@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::founding::{by_ordinal, fresh_table};
 use super::{
-    Answer, already, drop_runtime, not_older, operation, roster_member, same_volume, take_volume, unsettle, wrong_state,
+    Answer, already, drop_runtime, not_older, operation, request, roster_member, same_volume, take_volume, unsettle,
+    wrong_state,
 };
 use crate::cluster_state::{ClusterState, RecoveringFrom, Settled};
 use crate::ids::{Boot, Digest, Generation, MemberId, OperationId, PartitionId, Version};
@@ -47,6 +48,7 @@ pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>
             (Some(former), RecoveringFrom::Crash)
         }
     };
+    request::end(machine, false, "all members were started anew before anybody took it up");
     drop_runtime(machine, JobStatus::Waiting);
     fence_copies(machine);
     let state =

@@ -4,7 +4,7 @@
 //! for ever. Must not know: how long it takes.
 
 use super::{
-    Answer, already, drop_runtime, operation, roster_member, same_volume, settle, settled, step_order, unheld,
+    Answer, already, drop_runtime, operation, request, roster_member, same_volume, settle, settled, step_order, unheld,
     unsettle, wrong_state,
 };
 use crate::cluster_state::{ClusterState, Settled};
@@ -67,6 +67,7 @@ pub(super) fn begin(machine: &mut Machine, index: LogIndex, request: Request) ->
         ..blank(request.op, index, former)
     };
     let what = format!("operation {} holds the cluster", operation.id);
+    request::end(machine, true, &format!("operation {} began", operation.id));
     keep(machine, operation);
     Ok(what)
 }

@@ -10,6 +10,7 @@
 //! | `repair` | promotion and new copies |
 //! | `operation` | watching a stop, comparing replicas |
 //! | `jobs` | runtime generations, durable snapshots |
+//! | `request` | stops that nobody takes up |
 //! | [`progress`] | what is waited for, in words |
 
 mod jobs;
@@ -18,30 +19,41 @@ pub mod presence;
 pub mod progress;
 mod recovery;
 mod repair;
+mod request;
 
 use crate::cluster_state::ClusterState;
 use crate::command::Command;
-use crate::ids::OperationId;
+use crate::ids::{LogIndex, OperationId};
 use crate::machine::Machine;
 use crate::report::Observations;
 use presence::Roll;
 pub use repair::deposed;
 
-/// How long the present leader has seen the present operation open: the only memory beside the machine.
+/// How long the present leader has seen the present operation open, and the present request waiting: the only memory
+/// beside the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     since: Option<(OperationId, u64)>,
+    asked: Option<(LogIndex, u64)>,
 }
 
 impl Watch {
     /// To be asked before each plan, with the leader's monotonic clock; a new leader begins with a new watch.
     pub fn observe(&mut self, machine: &Machine, now_ms: u64) -> Option<(OperationId, u64)> {
-        let open = machine.open_operation().map(|op| op.id.clone());
-        if self.since.as_ref().map(|(op, _)| op) != open.as_ref() {
-            self.since = open.map(|op| (op, now_ms));
-        }
-        self.since.as_ref().map(|(op, since)| (op.clone(), now_ms.saturating_sub(*since)))
+        counted(&mut self.since, machine.open_operation().map(|op| op.id.clone()), now_ms)
     }
+
+    /// The same, of the stop that was asked for.
+    pub fn observe_request(&mut self, machine: &Machine, now_ms: u64) -> Option<(LogIndex, u64)> {
+        counted(&mut self.asked, machine.waiting_request().map(|request| request.asked), now_ms)
+    }
+}
+
+fn counted<T: Clone + PartialEq>(since: &mut Option<(T, u64)>, now_is: Option<T>, now_ms: u64) -> Option<(T, u64)> {
+    if since.as_ref().map(|(known, _)| known) != now_is.as_ref() {
+        *since = now_is.map(|it| (it, now_ms));
+    }
+    since.as_ref().map(|(it, since)| (it.clone(), now_ms.saturating_sub(*since)))
 }
 
 /// The next commands, in order. A later one may be refused because of an earlier one; the next plan sees that.
@@ -53,6 +65,9 @@ pub fn plan(machine: &Machine, observations: &Observations) -> Vec<Command> {
     }
     if let Some(abort) = operation::abort(machine, observations, &roll) {
         return vec![abort];
+    }
+    if let Some(lapse) = request::lapse(machine, observations) {
+        return vec![lapse];
     }
     match &machine.state {
         ClusterState::Unfounded => Vec::new(),

@@ -20,7 +20,7 @@ mod operator;
 mod truth;
 mod world;
 
-use world::{Rule, Settings, World};
+use world::{ASKING, Rule, Settings, World};
 
 /// Runs one seed; the first broken invariant, if any.
 fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
@@ -51,6 +51,17 @@ fn every_law_holds_by_any_seed() {
 }
 
 #[test]
+fn a_stop_that_is_asked_of_the_members_fires_once_and_never_after_its_answer() {
+    let (mut wished, mut returns) = (0, 0);
+    for seed in ASKING..ASKING + 40 {
+        let world = run(seed, None).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        wished += world.truth_of_run.wished.len();
+        returns += world.truth_of_run.returns;
+    }
+    assert!(wished > 40 && returns > 40, "{wished} wishes, {returns} returns");
+}
+
+#[test]
 fn a_seed_repeats_to_the_bit() {
     for seed in [3, 17] {
         let digest = |()| run(seed, None).map(|world| jet_core::view::machine_digest(&world.machine)).ok();
@@ -60,10 +71,14 @@ fn a_seed_repeats_to_the_bit() {
 
 /// Some seed shows the law broken; a hang alone proves nothing.
 fn caught(without: Rule) {
+    caught_in(without, 0..1500);
+}
+
+fn caught_in(without: Rule, mut seeds: std::ops::Range<u64>) {
     let broken = |seed| {
         run(seed, Some(without)).err().filter(|broken| !broken.starts_with("not settled")).map(|broken| (seed, broken))
     };
-    let Some((seed, broken)) = (0..1500).find_map(broken) else { panic!("no seed misses the rule {without:?}") };
+    let Some((seed, broken)) = seeds.find_map(broken) else { panic!("no seed misses the rule {without:?}") };
     println!("{without:?}: seed {seed}: {broken}");
 }
 
@@ -125,4 +140,9 @@ fn a_store_is_read_before_it_is_written_to() {
 #[test]
 fn a_seal_has_the_quiesced_content() {
     caught(Rule::SealIsCompared);
+}
+
+#[test]
+fn a_wish_goes_with_its_number() {
+    caught_in(Rule::TakenUpByNumber, ASKING..ASKING + 200);
 }

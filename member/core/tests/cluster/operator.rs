@@ -2,16 +2,21 @@
 //!
 //! Law: pods go only after Commit was read back from every member. Must not know: disks.
 
+use jet_core::ids::LogIndex;
 use jet_core::operation::OperationStep;
-use jet_core::{ClusterState, Command, OperationId, RecoveringFrom, Wish, safety, view};
+use jet_core::{ClusterState, Command, OperationId, RecoveringFrom, RequestAnswer, Wish, safety, view};
 
-use crate::world::World;
+use crate::world::{Rule, World};
 
 #[derive(Default)]
 pub struct Operator {
     /// The operation whose pods were taken down, and whether all of them are up again.
     down: Option<OperationId>,
     returned: Option<OperationId>,
+    calls: u64,
+    /// The object outside: the number of the last request that became a wish, and the wish.
+    taken: LogIndex,
+    wishes: bool,
 }
 
 impl Operator {
@@ -21,6 +26,34 @@ impl Operator {
 }
 
 impl World {
+    /// What is asked of the members becomes a wish outside, in one write with its number, and is answered after that.
+    /// Whoever does it may die in between, and a person may take the wish back at any time.
+    pub fn take_up(&mut self) -> Result<(), String> {
+        if !self.settings.asks {
+            return Ok(());
+        }
+        if !self.quiet && self.dice.permille(20) {
+            self.operator.calls += 1;
+            let nonce = self.operator.calls.to_string();
+            self.proposals.push(Command::RequestStop { nonce, requested_by: "test".into() });
+        }
+        if self.quiet || self.dice.percent(4) {
+            self.operator.wishes = false;
+        }
+        let leader = self.leader.filter(|_| !self.dice.percent(40));
+        let Some(asked) = leader.and_then(|leader| self.nodes[leader].machine.waiting_request()).map(|r| r.asked)
+        else {
+            return Ok(());
+        };
+        if self.operator.taken < asked || self.lacks(Rule::TakenUpByNumber) && !self.operator.wishes {
+            (self.operator.taken, self.operator.wishes) = (asked, true);
+            return self.truth_of_run.wish(asked);
+        }
+        let answer = RequestAnswer { taken_up: self.operator.wishes, why: "seen".into() };
+        self.proposals.push(Command::AnswerRequest { asked, answer });
+        Ok(())
+    }
+
     pub fn operate(&mut self) {
         if self.machine.jobs.values().filter(|job| !job.ended()).count() < 2 && self.dice.percent(5) {
             self.submit();
@@ -29,7 +62,8 @@ impl World {
             self.machine.open_operation().map(|operation| (operation.id.clone(), operation.step, operation.transient));
         let Some((op, step, transient)) = open else {
             self.operator.down = None;
-            if !self.quiet && self.machine.state.settled().is_some() && self.dice.permille(15) {
+            let wished = std::mem::take(&mut self.operator.wishes);
+            if !self.quiet && self.machine.state.settled().is_some() && (wished || self.dice.permille(15)) {
                 let id = OperationId { seq: self.machine.highest_operation + 1, random: "x".into() };
                 let transient = self.dice.percent(30);
                 self.begin(id, transient);

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jet_core::ids::LogIndex;
 use jet_core::operation::OperationStep;
 use jet_core::{ClusterState, Command, JobId, Machine, MemberId, OperationId, PartitionId, TableVersion};
 
@@ -24,12 +25,23 @@ pub struct Truth {
     decided: BTreeMap<OperationId, OperationStep>,
     led: BTreeMap<(PartitionId, TableVersion), MemberId>,
     sealed: BTreeMap<PartitionId, Vec<u64>>,
+    /// Requests that became a wish outside.
+    pub wished: BTreeSet<LogIndex>,
+    answered: BTreeSet<LogIndex>,
 }
 
 impl Truth {
     pub fn acknowledge(&mut self, partition: PartitionId, write: u64) {
         self.acknowledged += 1;
         self.acked.entry(partition).or_default().insert(write);
+    }
+
+    /// A request fires once, and never after its answer.
+    pub fn wish(&mut self, asked: LogIndex) -> Result<(), String> {
+        if self.answered.contains(&asked) {
+            return Err(format!("the stop asked for at {asked} fires after its answer"));
+        }
+        if self.wished.insert(asked) { Ok(()) } else { Err(format!("the stop asked for at {asked} fires again")) }
     }
 
     pub fn publish(&mut self, job: JobId, count: u64) {
@@ -52,6 +64,7 @@ impl Truth {
 impl World {
     /// After every entry.
     pub fn hold_against_truth(&mut self, before: &Machine, command: &Command) -> Result<(), String> {
+        self.answers_are_final(before)?;
         self.decisions_are_final()?;
         self.one_primary_an_installation()?;
         self.generations_count(before)?;
@@ -68,6 +81,21 @@ impl World {
             self.return_is_whole(before)?;
         }
         Ok(())
+    }
+
+    fn answers_are_final(&mut self, before: &Machine) -> Result<(), String> {
+        let request = self.machine.stop_request.as_ref();
+        if let Some(request) = request.filter(|request| !request.waits()) {
+            self.truth_of_run.answered.insert(request.asked);
+        }
+        match self.machine.waiting_request() {
+            Some(request) if self.truth_of_run.answered.contains(&request.asked) => {
+                Err(format!("the stop asked for at {} was answered and waits", request.asked))
+            }
+            Some(_) if self.machine.open_operation().is_some() => Err("a stop waits beside an operation".into()),
+            _ if before.waiting_request().is_some() && request.is_none() => Err("a request is forgotten".into()),
+            _ => Ok(()),
+        }
     }
 
     /// STOP: the first of Commit and Abort wins for ever.

@@ -40,6 +40,7 @@ pub enum Rule {
     ReportsAreFinal,
     SealIsCompared,
     ReadBeforeWritten,
+    TakenUpByNumber,
 }
 
 pub struct Settings {
@@ -50,7 +51,12 @@ pub struct Settings {
     pub slow_disks: bool,
     /// Proposals are long on their way, as when a majority of log disks stalls.
     pub slow_log: bool,
+    /// Stops are asked of the members too. Worlds without it throw what they always threw.
+    pub asks: bool,
 }
+
+/// From here on seeds make worlds in which stops are asked of the members.
+pub const ASKING: u64 = 10_000;
 
 impl Settings {
     pub fn of(seed: u64) -> Self {
@@ -61,6 +67,7 @@ impl Settings {
             backups: [1, 1, 2, 0][(seed / 6 % 4) as usize],
             slow_disks: seed.is_multiple_of(5),
             slow_log: seed % 7 == 3,
+            asks: seed >= ASKING,
         }
     }
 }
@@ -221,6 +228,7 @@ impl World {
         self.supervise();
         self.agents();
         self.work()?;
+        self.take_up()?;
         self.operate();
         self.deliver()
     }
@@ -312,6 +320,7 @@ impl World {
             members: members.collect(),
             leader_for_ms: now - self.leader_since,
             operation_for_ms: self.watch.observe(machine, now),
+            request_for_ms: self.watch.observe_request(machine, now),
         };
         let commands = supervisor::plan(machine, &observations);
         self.proposals.extend(commands);
@@ -450,6 +459,7 @@ impl World {
             machine.jobs.values().filter(|job| !job.ended()).all(|job| job.status == jet_core::JobStatus::Running);
         machine.state.settled().is_some()
             && machine.open_operation().is_none()
+            && machine.waiting_request().is_none()
             && runs
             && jet_core::safety::under_backed(machine).is_none()
             && self
