@@ -25,6 +25,7 @@ use crate::map::{Entry, SqlQuery, SqlRows};
 use crate::member::MemberView;
 use crate::operation::{Abort, Activate, BeginOperation, Commit, Done, Freeze};
 use crate::refusal::Refusal;
+use crate::stop_request::RequestAnswer;
 
 /// Longest answer taken.
 pub const ANSWER_LIMIT: usize = 64 << 20;
@@ -135,6 +136,16 @@ impl MemberClient {
     /// Step 15.
     pub async fn open(&self, id: &str) -> Result<Done, CallError> {
         self.call(Method::POST, &format!("/v1/operations/{id}/open"), &()).await
+    }
+
+    /// Asks for a stop of the cluster; under an operator that one carries it out.
+    pub async fn request_stop(&self) -> Result<Done, CallError> {
+        self.call(Method::POST, "/v1/stop-requests", &()).await
+    }
+
+    /// Tells what became of a stop that was asked of the members.
+    pub async fn answer_request(&self, asked: u64, answer: &RequestAnswer) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/stop-requests/{asked}/answer"), answer).await
     }
 
     /// All jobs.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::job::JobView;
 use crate::operation::OperationView;
+use crate::stop_request::StopRequestView;
 
 /// `GET /v1/cluster`, and a part of `GET /v1/member`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct ClusterView {
     pub operation: Option<OperationView>,
     /// Highest operation number ever seen.
     pub highest_operation: u64,
+    /// The last stop that was asked of the members for the operator to carry out.
+    #[serde(default)]
+    pub stop_request: Option<StopRequestView>,
     /// Jobs, all of them.
     pub jobs: Vec<JobView>,
     /// While recovering: what is missing, one sentence for each member.

@@ -6,7 +6,7 @@
 //! - [`identity`]: who speaks (certificate names, roles) · [`tls`]: rustls settings for both ends · [`renewal`]: a key pair
 //!   that is replaced while the process runs
 //! - [`routes`]: paths and the role that each asks for · [`refusal`]: the body of every refusal
-//! - [`founding`], [`member`], [`cluster`], [`operation`], [`job`], [`map`]: bodies
+//! - [`founding`], [`member`], [`cluster`], [`operation`], [`stop_request`], [`job`], [`map`]: bodies
 //! - [`client`]: a typed client of one member; `handshake` says why one was refused
 //! - [`rest`]: the Hazelcast-shaped REST beside all that
 
@@ -23,4 +23,5 @@ pub mod refusal;
 pub mod renewal;
 pub mod rest;
 pub mod routes;
+pub mod stop_request;
 pub mod tls;

@@ -56,6 +56,8 @@ pub enum Route {
     Abort,
     Activate,
     Open,
+    RequestStop,
+    AnswerRequest,
     Jobs,
     SubmitJob,
     CancelJob,
@@ -68,7 +70,7 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 18] = [
+    pub const ALL: [Route; 20] = [
         Route::Member,
         Route::Cluster,
         Route::Found,
@@ -79,6 +81,8 @@ impl Route {
         Route::Abort,
         Route::Activate,
         Route::Open,
+        Route::RequestStop,
+        Route::AnswerRequest,
         Route::Jobs,
         Route::SubmitJob,
         Route::CancelJob,
@@ -102,6 +106,8 @@ impl Route {
             Route::Abort => ("POST", "/v1/operations/{id}/abort"),
             Route::Activate => ("POST", "/v1/operations/{id}/activate"),
             Route::Open => ("POST", "/v1/operations/{id}/open"),
+            Route::RequestStop => ("POST", "/v1/stop-requests"),
+            Route::AnswerRequest => ("POST", "/v1/stop-requests/{asked}/answer"),
             Route::Jobs => ("GET", "/v1/jobs"),
             Route::SubmitJob => ("POST", "/v1/jobs"),
             Route::CancelJob => ("POST", "/v1/jobs/{name}/cancel"),
@@ -124,8 +130,9 @@ impl Route {
             | Route::Commit
             | Route::Abort
             | Route::Activate
-            | Route::Open => OPERATOR,
-            Route::SubmitJob | Route::CancelJob | Route::SuspendJob | Route::ResumeJob => PEOPLE,
+            | Route::Open
+            | Route::AnswerRequest => OPERATOR,
+            Route::RequestStop | Route::SubmitJob | Route::CancelJob | Route::SuspendJob | Route::ResumeJob => PEOPLE,
             Route::Sql | Route::GetEntry | Route::PutEntry => DATA,
         }
     }

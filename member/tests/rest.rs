@@ -10,7 +10,8 @@ use jet_admin_api::cluster::ClusterStateView;
 use jet_admin_api::identity::Role;
 use jet_admin_api::operation::OperationStep;
 use jet_admin_api::refusal::Code;
-use world::rest::{admin, ask, expect, get, health, post, said};
+use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
+use world::rest::{admin, ask, ended, expect, get, health, hears, post, said, waiting};
 use world::{CLUSTER, PASSWORD, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,15 +198,74 @@ async fn a_shutdown_ends_every_process_and_the_former_state_comes_back_by_itself
     world.serving(0..3, ClusterStateView::Active).await;
 }
 
+/// The last stop that was asked of the members, once `fits`.
+async fn request(world: &World, fits: impl Fn(&StopRequestView) -> bool) -> StopRequestView {
+    world
+        .until("the request is as it must be", || async {
+            let request = world.view(0).await?.cluster.and_then(|cluster| cluster.stop_request);
+            request.clone().filter(&fits).ok_or_else(|| format!("{request:?}"))
+        })
+        .await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_an_operator_the_cluster_is_stopped_by_the_operator() {
+async fn under_an_operator_a_shutdown_is_remembered_for_it_and_it_is_told_what_becomes_of_it() {
     let mut world = World::with_rest(1, &["CLUSTER_WRITE"]);
     world.permit_from = "operator";
     world.start_all();
     world.found().await;
     let port = world.rest_port(0);
-    expect(port, "-o shutdown --strict", 3, "kubectl annotate jetcluster orders").await;
-    expect(port, "-o get-state", 0, "'active'").await;
+    let (status, why) = post(port, "memberShutdown", "orders&a pass%26word%25%2B").unwrap();
+    assert!(status == 500 && why.contains("delete its pod"), "{why}");
+    let nothing = r#"{"status":"fail","message":"there was no operation yet"}"#;
+    assert_eq!(post(port, "operation", "orders&"), said(200, nothing));
+
+    // Asked twice it is one wish, and nothing is begun by it.
+    for _ in 0..2 {
+        expect(port, "-o shutdown --strict", 0, "the operator stops the cluster (kubectl get jetcluster orders)").await;
+    }
+    let first = request(&world, |request| request.answer.is_none()).await;
+    assert_eq!(first.requested_by, "rest");
+    let asks = world.client_as(0, Role::Admin).request_stop().await.unwrap();
+    assert_eq!(asks.what, "already so");
+    for role in [Role::Client, Role::Member(0)] {
+        let refused = world.client_as(0, role).request_stop().await;
+        assert!(matches!(refused, Err(CallError::Refused(why)) if why.code == Code::Forbidden));
+    }
+    expect(port, "-o get-state", 0, "The cluster state is 'active'.").await;
+
+    // The operator says no.
+    let (waits, mut said) = waiting(port, "-o shutdown --wait");
+    hears(&mut said, "remember this request").await;
+    let no = RequestAnswer { taken_up: false, why: "it is not tried again by itself".into() };
+    world.operator(0).answer_request(first.asked, &no).await.unwrap();
+    let (code, text) = ended(waits.wait_with_output().await.unwrap());
+    assert!(code == 3 && text.contains("the cluster goes on: the stop is not made: it is not tried again"), "{text}");
+
+    // It says yes, and does it.
+    let (waits, mut said) = waiting(port, "-o shutdown --wait");
+    let second = request(&world, |request| request.answer.is_none()).await;
+    assert!(second.asked > first.asked);
+    let generation = world.stop("1-a").await;
+    hears(&mut said, "Committed").await;
+    world.terminate_all();
+    let (code, text) = ended(waits.wait_with_output().await.unwrap());
+    assert!(code == 0 && text.contains("Cluster shutdown completed."), "{text}");
+    world.start_all();
+    world.resume("1-a", generation).await;
+    let done = request(&world, |request| request.asked == second.asked).await.answer.unwrap();
+    assert_eq!((done.taken_up, done.why.as_str()), (true, "operation 1-a began"));
+
+    // It dies with the cluster that it was asked of.
+    expect(port, "-o shutdown --strict", 0, "Cluster shutdown completed.").await;
+    request(&world, |request| request.answer.is_none()).await;
+    world.kill(0);
+    world.start(0);
+    world.serving([0], ClusterStateView::Active).await;
+    let void = request(&world, |request| request.answer.is_some()).await.answer.unwrap();
+    assert!(!void.taken_up && void.why.contains("started anew"), "{void:?}");
+    let told = post(port, "operation", "orders&").unwrap().1;
+    assert!(told.contains(r#""status":"fail""#) && told.contains("the stop is not made"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,10 +116,15 @@ impl Caller<'_> {
                     return Err(format!("the cluster is as before: {}", message.unwrap_or_default()));
                 }
                 Ok(Reply { step: Some(step), .. }) if step >= OperationStep::Committed => break,
-                Ok(Reply { step: Some(_), message, .. }) if Instant::now() > until => {
+                Ok(Reply { message, .. }) if Instant::now() > until => {
                     return Err(format!("it is not done after {WAIT:?}: {}", message.unwrap_or_default()));
                 }
                 Ok(Reply { step: Some(_), .. }) | Err(NoAnswer::Late { .. }) if Instant::now() <= until => {}
+                // Under an operator there is no operation before that one has looked.
+                Ok(reply) if !reply.succeeded() => {
+                    return Err(format!("the cluster goes on: {}", reply.message.unwrap_or_default()));
+                }
+                Ok(Reply { step: None, message: Some(_), .. }) if Instant::now() <= until => {}
                 Ok(strange) => return Err(format!("what became of it is not told: {strange:?}")),
                 Err(why) => return Err(format!("whether it was committed is not known: {why}")),
             }

@@ -76,7 +76,11 @@ pub fn result(operation: Operation, options: &Options, reply: &Reply) -> (String
     let line = match operation {
         Operation::GetState => format!("The cluster state is '{state}'."),
         Operation::ChangeState => format!("The cluster is now in the '{state}' state"),
-        Operation::Shutdown => "Cluster shutdown completed.".into(),
+        Operation::Shutdown => match &reply.message {
+            // Under an operator: who carries it out, and how it is taken back.
+            Some(message) => format!("{message}\nCluster shutdown completed."),
+            None => "Cluster shutdown completed.".into(),
+        },
         Operation::ForceStart => "Cluster force-start completed.".into(),
         Operation::PartialStart => "Cluster partial-start completed.".into(),
         Operation::GetClusterVersion => format!("Cluster is at version {version}."),

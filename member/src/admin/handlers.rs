@@ -5,21 +5,23 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::founding::{FoundingPermit, FoundingPromise, PeersHint};
+use jet_admin_api::identity::Identity;
 use jet_admin_api::job::{JobView, SubmitJob};
 use jet_admin_api::map::{Entry, SqlQuery, SqlRows};
 use jet_admin_api::member::MemberView;
 use jet_admin_api::operation::{Abort, Activate, BeginOperation, Commit, Done, Freeze, JobWish};
 use jet_admin_api::refusal::{Code, Refusal};
+use jet_admin_api::stop_request::RequestAnswer;
 use jet_core::outcome::RefusedKind;
 use jet_core::{Command, Digest, Generation, OperationId, Outcome, Wish};
 
 use super::router::Refused;
-use super::views;
+use super::{stopping, views};
 use crate::cluster::ProposeError;
 use crate::member::Member;
 use crate::ports::Cluster;
@@ -106,6 +108,23 @@ pub async fn activate(State(member): Is, Path(id): Path<String>, Body(activate):
 #[allow(missing_docs)]
 pub async fn open(State(member): Is, Path(id): Path<String>) -> Answer<Done> {
     propose(&member, Command::Open { op: operation(&id)? }).await
+}
+
+#[allow(missing_docs)]
+pub async fn request_stop(State(member): Is, Extension(caller): Extension<Identity>) -> Answer<Done> {
+    Ok(Json(stopping::ask(&member, &caller.uri()).await?.done().clone()))
+}
+
+#[allow(missing_docs)]
+pub async fn answer_request(
+    State(member): Is,
+    Path(asked): Path<String>,
+    Body(answer): Body<RequestAnswer>,
+) -> Answer<Done> {
+    let not_a_number = || Refusal::new(Code::BadRequest, format!("'{asked}' names no request; write its number"));
+    let asked = asked.parse().map_err(|_| not_a_number())?;
+    let answer = jet_core::RequestAnswer { taken_up: answer.taken_up, why: answer.why };
+    propose(&member, Command::AnswerRequest { asked, answer }).await
 }
 
 #[allow(missing_docs)]

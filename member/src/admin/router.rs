@@ -59,6 +59,8 @@ fn handler(route: Route) -> MethodRouter<Arc<Member>> {
         Route::Abort => post(h::abort),
         Route::Activate => post(h::activate),
         Route::Open => post(h::open),
+        Route::RequestStop => post(h::request_stop),
+        Route::AnswerRequest => post(h::answer_request),
         Route::Jobs => get(h::jobs),
         Route::SubmitJob => post(h::submit),
         Route::CancelJob => post(h::cancel_job),

@@ -7,9 +7,10 @@ use jet_admin_api::cluster::{ClusterStateView, ClusterView, MissingMember, Parti
 use jet_admin_api::job as jobs;
 use jet_admin_api::member::SealView;
 use jet_admin_api::operation::{MemberSeal, OperationStep as Step, OperationView, QuiescedView};
+use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
 use jet_core::{
     ClusterState, Guarantee, Job, JobStatus, Machine, MemberId, Operation, OperationStep, RecoveringFrom, SealRecord,
-    Settled, SnapshotRef, Verdict,
+    Settled, SnapshotRef, StopRequest, Verdict,
 };
 
 /// What the view needs beside the machine.
@@ -52,6 +53,7 @@ pub fn cluster(machine: &Machine, around: &Around<'_>) -> Option<ClusterView> {
         },
         operation: operation.map(|op| operation_view(machine, op)),
         highest_operation: machine.highest_operation,
+        stop_request: machine.stop_request.as_ref().map(stop_request),
         jobs: machine.jobs.values().map(job).collect(),
         missing: missing(machine, around),
     })
@@ -134,6 +136,16 @@ fn operation_view(machine: &Machine, op: &Operation) -> OperationView {
         }),
         seals: op.seals.iter().map(|(member, seal)| member_seal(machine, op, *member, seal)).collect(),
         aborted_because: op.aborted_because.clone(),
+    }
+}
+
+fn stop_request(request: &StopRequest) -> StopRequestView {
+    let answer =
+        |answer: &jet_core::RequestAnswer| RequestAnswer { taken_up: answer.taken_up, why: answer.why.clone() };
+    StopRequestView {
+        asked: request.asked,
+        requested_by: request.requested_by.clone(),
+        answer: request.answer.as_ref().map(answer),
     }
 }
 

@@ -6,16 +6,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jet_admin_api::refusal::{Code, Refusal};
+use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::refusal::Refusal;
 use jet_admin_api::rest::reply::Reply;
 use jet_core::outcome::ALREADY;
-use jet_core::{Command, Machine, OperationId, Settled};
+use jet_core::{Command, Machine, Settled};
 use tracing::info;
-use uuid::Uuid;
 
 use super::answer::Answer;
 use super::seen::{self, Addresses};
 use crate::admin::handlers::proposed;
+use crate::admin::stopping::{self, Asked};
 use crate::member::Member;
 use crate::ports::Cluster;
 
@@ -23,8 +24,6 @@ use crate::ports::Cluster;
 const APPLYING: Duration = Duration::from_secs(5);
 /// Longest that a caller is kept waiting for the end of an operation; it may ask again.
 const WATCHING: Duration = Duration::from_secs(20);
-/// A number for an operation may have been taken meanwhile.
-const NUMBERS_TRIED: usize = 3;
 
 /// `…/state`.
 pub fn state(member: &Member) -> Answer {
@@ -124,55 +123,75 @@ fn judge_version(wanted: &str, known: &str) -> Result<(), String> {
     ))
 }
 
-/// `…/operation`: the last one, once it is decided or [`WATCHING`] is over.
+/// `…/operation`: what was asked for last, once it is decided or [`WATCHING`] is over.
 pub async fn operation(member: &Member) -> Answer {
     let node = match member.node() {
         Ok(node) => node,
         Err(refusal) => return refused(&refusal),
     };
     let mut machines = node.machines();
-    let decided = |machine: &std::sync::Arc<Machine>| {
-        machine.operations.values().next_back().is_none_or(|operation| !operation.step.can_abort())
-    };
-    let _ = tokio::time::timeout(WATCHING, machines.wait_for(decided)).await;
-    let Some(last) = member.cluster_view().and_then(|cluster| cluster.operation) else {
-        return Answer::json(&Reply::failed("there was no operation yet"));
-    };
-    let message = last.aborted_because.or_else(|| Some(last.progress).filter(|progress| !progress.is_empty()));
-    Answer::json(&Reply { operation: Some(last.id), step: Some(last.step), message, ..Reply::success() })
+    let _ = tokio::time::timeout(WATCHING, machines.wait_for(|machine| is_decided(machine))).await;
+    match member.cluster_view() {
+        Some(cluster) => Answer::json(&last(&cluster)),
+        None => unfounded(),
+    }
 }
 
-/// `…/clusterShutdown`: an operation that the members carry out by themselves. Told when the cluster is held by it; what
-/// became of it tells `…/operation`.
-pub async fn shut_down_cluster(member: &Member) -> Answer {
-    if member.under_operator() {
-        return Answer::error(format!(
-            "the operator stops this cluster: kubectl annotate jetcluster {} jet.lossless.dev/maintenance=shutdown",
-            member.cluster_name()
-        ));
+fn is_decided(machine: &Machine) -> bool {
+    let operation = machine.operations.values().next_back();
+    let request = machine.stop_request.as_ref();
+    let newest = request.filter(|request| operation.is_none_or(|operation| operation.base_index < request.asked));
+    match newest {
+        Some(request) => request.answer.as_ref().is_some_and(|answer| !answer.taken_up),
+        None => operation.is_none_or(|operation| !operation.step.can_abort()),
     }
-    for _ in 0..NUMBERS_TRIED {
-        let begun = match member.node() {
-            Ok(node) => proposed(member, begin(&node.machine())).await,
-            Err(refusal) => return refused(&refusal),
-        };
-        match begun {
-            Ok(done) => {
-                info!(index = done.index, "REST: a shutdown of the cluster begins");
-                applied_here(member, done.index).await;
-                return Answer::json(&Reply::success());
-            }
-            Err(refusal) if refusal.code == Code::StaleOperation => {}
-            Err(refusal) => return refused(&refusal),
+}
+
+/// The newest of the operations, or a stop that was asked for after all of them.
+fn last(cluster: &ClusterView) -> Reply {
+    let (operation, request) = (cluster.operation.as_ref(), cluster.stop_request.as_ref());
+    let newest = request.filter(|request| operation.is_none_or(|operation| operation.base_index < request.asked));
+    let told = |message: String| Reply { message: Some(message), ..Reply::success() };
+    match (newest.map(|request| (request, &request.answer)), operation) {
+        (Some((request, None)), _) => {
+            told(format!("the stop asked for by {} waits for the operator", request.requested_by))
+        }
+        (Some((_, Some(answer))), _) if answer.taken_up => told(format!("the operator has it: {}", answer.why)),
+        (Some((_, Some(answer))), _) => Reply::failed(format!("the stop is not made: {}", answer.why)),
+        (None, Some(last)) => {
+            let progress = Some(&last.progress).filter(|progress| !progress.is_empty());
+            let message = last.aborted_because.as_ref().or(progress).cloned();
+            Reply { operation: Some(last.id.clone()), step: Some(last.step), message, ..Reply::success() }
+        }
+        (None, None) => Reply::failed("there was no operation yet"),
+    }
+}
+
+/// `…/clusterShutdown`: without an operator the members carry it out by themselves, and it is told when the cluster is
+/// held by it; with one, when all members remember it for that one. What became of it tells `…/operation`.
+pub async fn shut_down_cluster(member: &Member) -> Answer {
+    let asked = match stopping::ask(member, "rest").await {
+        Ok(asked) => asked,
+        Err(refusal) => return refused(&refusal),
+    };
+    applied_here(member, asked.done().index).await;
+    match asked {
+        Asked::Begun(done) => {
+            info!(index = done.index, "REST: a shutdown of the cluster begins");
+            Answer::json(&Reply::success())
+        }
+        Asked::Kept(done) => {
+            info!(index = done.index, what = done.what, "REST: a shutdown of the cluster is asked of the operator");
+            Answer::json(&Reply { message: Some(kept(member.cluster_name())), ..Reply::success() })
         }
     }
-    Answer::error("other operations begin at the same time; nothing was begun; ask again")
 }
 
-fn begin(machine: &Machine) -> Command {
-    let random = Uuid::new_v4().simple().to_string().chars().take(8).collect();
-    let op = OperationId { seq: machine.highest_operation + 1, random };
-    Command::Begin { op, requested_by: "rest".into(), accepted: Vec::new(), transient: true }
+fn kept(cluster: &str) -> String {
+    format!(
+        "The members have agreed to remember this request; the operator stops the cluster (kubectl get jetcluster \
+         {cluster}). To have it back: kubectl annotate jetcluster {cluster} jet.lossless.dev/maintenance-"
+    )
 }
 
 /// `…/memberShutdown`: the process ends in order; its place in the cluster stays open for it.
@@ -207,6 +226,8 @@ pub fn addresses(member: &Member, at: SocketAddr) -> Addresses {
 
 #[cfg(test)]
 mod tests {
+    use jet_core::{RequestAnswer, StopRequest};
+
     use super::*;
 
     fn message(answer: &Answer) -> String {
@@ -248,11 +269,49 @@ mod tests {
         assert!(start.body.starts_with(br#"{"status":"fail""#) && message(&start).contains("loses data"));
     }
 
+    /// What is newer counts: a request of after the last operation, or the operation that it led to.
     #[test]
-    fn a_shutdown_takes_the_next_number_and_comes_back_by_itself() {
-        let machine = Machine { highest_operation: 6, ..Machine::default() };
-        let Command::Begin { op, transient: true, .. } = begin(&machine) else { panic!("{:?}", begin(&machine)) };
-        assert_eq!(op.seq, 7);
-        assert_eq!(op.to_string().parse::<OperationId>(), Ok(op));
+    fn the_last_thing_asked_for_is_told() {
+        let request = |answer: Option<bool>| StopRequest {
+            asked: 9,
+            nonce: "n".into(),
+            requested_by: "rest".into(),
+            answer: answer.map(|taken_up| RequestAnswer { taken_up, why: "so".into() }),
+        };
+        for (answer, base_index, decided) in [
+            (None, None, false),
+            (None, Some(5), false),
+            (Some(true), Some(5), false),
+            (Some(false), Some(5), true),
+            (Some(false), None, true),
+            // An operation of after it: that one is what is asked about.
+            (Some(true), Some(12), true),
+        ] {
+            let operation = base_index.map(|base_index| (1, operation(base_index)));
+            let machine = Machine {
+                stop_request: Some(request(answer)),
+                operations: operation.into_iter().collect(),
+                ..Machine::default()
+            };
+            assert_eq!(is_decided(&machine), decided, "{answer:?} {base_index:?}");
+        }
+        assert!(is_decided(&Machine::default()));
+    }
+
+    fn operation(base_index: u64) -> jet_core::Operation {
+        jet_core::Operation {
+            id: "1-a".parse().unwrap(),
+            requested_by: "t".into(),
+            accepted: Vec::new(),
+            transient: false,
+            base_index,
+            step: jet_core::OperationStep::Opened,
+            attempt: 1,
+            commit_within_ms: 1,
+            former: Settled::Active,
+            quiesced: None,
+            seals: std::collections::BTreeMap::new(),
+            aborted_because: None,
+        }
     }
 }

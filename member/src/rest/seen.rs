@@ -169,6 +169,7 @@ mod tests {
             partitions,
             operation: None,
             highest_operation: 0,
+            stop_request: None,
             jobs: Vec::new(),
             missing: Vec::new(),
         };

@@ -5,8 +5,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::{CLUSTER, PASSWORD};
 
@@ -53,11 +55,34 @@ fn program() -> PathBuf {
 
 /// Exit code and output.
 pub async fn admin(port: u16, arguments: &str) -> (i32, String) {
+    ended(command(port, arguments).output().await.unwrap())
+}
+
+fn command(port: u16, arguments: &str) -> Command {
     let mut command = Command::new(program());
     command.args(["-p", &port.to_string(), "-c", CLUSTER]).env("JET_CLUSTER_PASSWORD", PASSWORD);
     // What is given later counts.
-    let ran = command.args(["--address", "127.0.0.1"]).args(arguments.split_whitespace()).output().await.unwrap();
+    command.args(["--address", "127.0.0.1"]).args(arguments.split_whitespace());
+    command
+}
+
+/// Exit code and output of a call that is over.
+pub fn ended(ran: Output) -> (i32, String) {
     (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
+}
+
+/// A call that goes on, and the lines that it says of each answer.
+pub fn waiting(port: u16, arguments: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
+    let mut command = command(port, &format!("{arguments} --debug"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    (child, said)
+}
+
+/// Until an answer with this word came.
+pub async fn hears(said: &mut Lines<BufReader<ChildStderr>>, word: &str) {
+    let hears = async { while !said.next_line().await.unwrap().expect("it goes on").contains(word) {} };
+    tokio::time::timeout(super::PATIENCE, hears).await.unwrap_or_else(|_| panic!("no answer with {word}"));
 }
 
 pub async fn expect(port: u16, arguments: &str, code: i32, line: &str) {
