@@ -145,6 +145,21 @@ async fn the_state_is_changed_by_whoever_knows_the_password_and_by_nobody_else()
     expect(port, "-o change-state -s active --wait", 0, "The cluster is now in the 'active' state").await;
     world.serving(0..3, ClusterStateView::Active).await;
     world.put(2, "key", "and on").await.unwrap();
+
+    // Who is wrong again and again has to wait, and is not judged meanwhile.
+    let form = |password: &str| format!("orders&{password}&frozen");
+    let braked = (0..20).map(|_| post(port, "changeState", &form("wrong")).unwrap()).find(|(status, _)| *status != 403);
+    let (status, why) = braked.expect("a brake");
+    assert!(status == 429 && why.contains("from 127.0.0.1") && why.contains("ask again in"), "{status} {why}");
+    expect(port, "-o get-state", 0, "The cluster state is 'active'.").await;
+    world
+        .until("the right one is judged again", || async {
+            match post(port, "changeState", &form("a pass%26word%25%2B")).unwrap() {
+                (200, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,9 +4,10 @@
 //! read before anything is asked; name and password come before the endpoint. Must not know: sockets, how it is done.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use jet_admin_api::rest::endpoints::Route;
@@ -16,6 +17,7 @@ use jet_admin_api::rest::{Endpoint, Group, Resolved, Verb, resolve};
 use tracing::{error, info};
 
 use super::answer::Answer;
+use super::brake::Brake;
 use super::{act, password, seen};
 use crate::config::Rest;
 use crate::member::Member;
@@ -30,6 +32,8 @@ pub struct Asked {
     pub body: Vec<u8>,
     /// Our end of the connection that it came on.
     pub at: SocketAddr,
+    /// The other end's address.
+    pub from: IpAddr,
 }
 
 /// The way in.
@@ -37,12 +41,13 @@ pub struct Door {
     member: Arc<Member>,
     groups: BTreeSet<Group>,
     password: Option<PathBuf>,
+    brake: Mutex<Brake>,
 }
 
 impl Door {
     /// To this member.
     pub fn new(member: Arc<Member>, rest: &Rest) -> Self {
-        Self { member, groups: rest.groups.clone(), password: rest.password.clone() }
+        Self { member, groups: rest.groups.clone(), password: rest.password.clone(), brake: Mutex::default() }
     }
 
     /// The member behind it.
@@ -74,7 +79,7 @@ impl Door {
             Resolved::NotFound(_) => Answer::empty(StatusCode::NOT_FOUND),
             Resolved::NoSuchCheck => Answer::empty(StatusCode::BAD_REQUEST),
             Resolved::Endpoint(route, true) => self.head(route).await,
-            Resolved::Endpoint(route, false) => match self.let_in(route, &asked.body).await {
+            Resolved::Endpoint(route, false) => match self.let_in(route, asked).await {
                 Ok(parts) => self.ask(route.endpoint, &parts, asked.at).await,
                 Err(refused) => refused,
             },
@@ -88,23 +93,40 @@ impl Door {
         }
     }
 
-    async fn let_in(&self, route: &Route, body: &[u8]) -> Result<Vec<String>, Answer> {
-        let parts = form::read(body, route.parts).map_err(|error| match error {
+    async fn let_in(&self, route: &Route, asked: &Asked) -> Result<Vec<String>, Answer> {
+        let parts = form::read(&asked.body, route.parts).map_err(|error| match error {
             FormError::TooFew { .. } => Answer::failed(StatusCode::BAD_REQUEST, error.to_string()),
             FormError::Encoding { .. } => Answer::error(error.to_string()),
         })?;
         let [name, given, ..] = parts.as_slice() else { return Ok(parts) };
-        let known = match &self.password {
-            _ if name != self.member.cluster_name() => false,
-            // As in the original without its security: who may only look is asked for the name alone.
-            _ if !route.group.writes() => true,
-            None => false,
-            Some(path) => password::is(path, given).await.map_err(|why| {
-                error!(%why, "REST: nobody can be let in");
-                Answer::error("the member cannot read its password; its log says why")
-            })?,
-        };
-        if known { Ok(parts) } else { Err(Answer::failed(StatusCode::FORBIDDEN, UNAUTHENTICATED)) }
+        let refused = || Answer::failed(StatusCode::FORBIDDEN, UNAUTHENTICATED);
+        let named = name == self.member.cluster_name();
+        // As in the original without its security: who may only look is asked for the name alone.
+        if !route.group.writes() {
+            return if named { Ok(parts) } else { Err(refused()) };
+        }
+        if let Some(wait) = self.brake().wait(asked.from, Instant::now()) {
+            return Err(Answer::failed(StatusCode::TOO_MANY_REQUESTS, told_to_wait(asked.from, wait)));
+        }
+        if named && self.is_password(given).await? {
+            self.brake().right(asked.from);
+            return Ok(parts);
+        }
+        info!(from = %asked.from, "REST: cluster name or password is wrong");
+        self.brake().wrong(asked.from, Instant::now());
+        Err(refused())
+    }
+
+    async fn is_password(&self, given: &str) -> Result<bool, Answer> {
+        let Some(path) = &self.password else { return Ok(false) };
+        password::is(path, given).await.map_err(|why| {
+            error!(%why, "REST: nobody can be let in");
+            Answer::error("the member cannot read its password; its log says why")
+        })
+    }
+
+    fn brake(&self) -> MutexGuard<'_, Brake> {
+        self.brake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, endpoint: Endpoint, parts: &[String], at: SocketAddr) -> Answer {
@@ -138,4 +160,9 @@ impl Door {
             E::HotBackup | E::HotBackupInterrupt => act::hot_backup(),
         }
     }
+}
+
+fn told_to_wait(from: IpAddr, wait: Duration) -> String {
+    let seconds = wait.as_millis().div_ceil(1_000);
+    format!("cluster name or password was wrong too often from {from}; nothing was judged; ask again in {seconds} s")
 }

@@ -6,10 +6,12 @@
 //!
 //! - [`serve`]: the port: plain or TLS, HTTP/1.1 · [`door`]: which request is let in, and what it is answered
 //! - [`seen`]: how this member and its cluster look in those words · [`act`]: commands
-//! - [`answer`]: status, type and body · [`password`]: the one of whoever changes something
+//! - [`answer`]: status, type and body · [`password`]: the one of whoever changes something · [`brake`]: on
+//!   guessing it
 
 pub mod act;
 pub mod answer;
+pub mod brake;
 pub mod door;
 pub mod password;
 pub mod seen;

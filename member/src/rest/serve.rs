@@ -3,7 +3,7 @@
 //! Law: what is no request of ours is closed without a byte; a request is read whole before anything is answered, so that
 //! a closed connection is not taken for a broken one; sizes, times and numbers are bounded. Must not know: endpoints.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, door: Arc<Door>)
         };
         let (tls, door) = (tls.clone(), door.clone());
         door.member().callers().open.clone().spawn(async move {
-            if let Err(error) = one(tcp, tls, door).await {
+            if let Err(error) = one(tcp, address.ip(), tls, door).await {
                 debug!(%address, %error, "a connection to the port of the REST ended");
             }
             drop(permit);
@@ -86,20 +86,20 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, door: Arc<Door>)
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn one(tcp: TcpStream, tls: Arc<ServerConfig>, door: Arc<Door>) -> Ended {
+async fn one(tcp: TcpStream, from: IpAddr, tls: Arc<ServerConfig>, door: Arc<Door>) -> Ended {
     let _ = tcp.set_nodelay(true);
     let at = tcp.local_addr()?;
     let mut first = [0; 3];
     let read = tokio::time::timeout(READING, tcp.peek(&mut first)).await??;
     match spoken(first.get(..read).unwrap_or_default()) {
-        Spoken::Http => requests(tcp, at, door).await,
+        Spoken::Http => requests(tcp, at, from, door).await,
         Spoken::Tls => {
             let stream = tokio::time::timeout(READING, TlsAcceptor::from(tls).accept(tcp)).await??;
             let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let identity = leaf.map(peer_identity).transpose()?;
             let (namespace, cluster) = (door.member().namespace(), door.member().cluster_name());
             match identity.filter(|identity| may_call(identity, namespace, cluster)) {
-                Some(_) => requests(stream, at, door).await,
+                Some(_) => requests(stream, at, from, door).await,
                 None => {
                     let_it_be_read(stream).await;
                     Err("the certificate is not of an admin of this cluster".into())
@@ -137,12 +137,12 @@ fn spoken(first: &[u8]) -> Spoken {
     }
 }
 
-async fn requests<S>(stream: S, at: SocketAddr, door: Arc<Door>) -> Ended
+async fn requests<S>(stream: S, at: SocketAddr, from: IpAddr, door: Arc<Door>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let ending = door.member().callers().ending.clone();
-    let service = service_fn(move |request| answer(request, at, door.clone()));
+    let service = service_fn(move |request| answer(request, at, from, door.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READING)
@@ -158,12 +158,17 @@ where
 }
 
 /// An error closes the connection without a byte.
-async fn answer(request: Request<Incoming>, at: SocketAddr, door: Arc<Door>) -> Result<Response<Full<Bytes>>, Closed> {
+async fn answer(
+    request: Request<Incoming>,
+    at: SocketAddr,
+    from: IpAddr,
+    door: Arc<Door>,
+) -> Result<Response<Full<Bytes>>, Closed> {
     let (head, body) = request.into_parts();
     let reading = tokio::time::timeout(READING, Limited::new(body, FORM_LIMIT).collect());
     let body = reading.await.map_err(|_| Closed)?.map_err(|_| Closed)?.to_bytes();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let asked = Asked { method: head.method.as_str().to_owned(), target, body: body.to_vec(), at };
+    let asked = Asked { method: head.method.as_str().to_owned(), target, body: body.to_vec(), at, from };
     door.answer(&asked).await.map(Response::from).ok_or(Closed)
 }
 
