@@ -69,6 +69,15 @@ mod tests {
         .unwrap()
     }
 
+    /// The REST with a group opened, and the member's variables.
+    fn with_rest(group: &str, env: Value) -> Value {
+        let rest = json!({ "enabled": true, "endpoint-groups": { group: { "enabled": true } } });
+        json!({
+            "config": { "hazelcast": { "network": { "rest-api": rest } } },
+            "podTemplate": { "spec": { "containers": [{ "name": "member", "env": env }] } },
+        })
+    }
+
     #[test]
     fn what_no_member_would_start_with_is_refused_at_the_door_with_the_way_out() {
         for (spec_part, field, way_out) in [
@@ -78,6 +87,12 @@ mod tests {
                 json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": true } } } } } }),
                 "map.prices.hot-restart.fsync",
                 "set it to false",
+            ),
+            (with_rest("CLUSTER_WRITE", json!([])), "opens CLUSTER_WRITE", "JET_REST_PASSWORD_FILE"),
+            (
+                with_rest("HOT_RESTART", json!([{ "name": "JET_REST_PASSWORD_FILE", "value": "" }])),
+                "opens HOT_RESTART",
+                "leave the group closed",
             ),
             (json!({ "size": 6 }), "spec.size", "at most 5"),
             (json!({ "size": 0 }), "spec.size", "spec.state"),
@@ -97,6 +112,9 @@ mod tests {
             json!({}),
             json!({ "size": 5, "hotRestart": { "fsync": false, "parallelism": 1 }, "partitionCount": 8191 }),
             json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": false } } } } } }),
+            with_rest("CLUSTER_WRITE", json!([{ "name": "JET_REST_PASSWORD_FILE", "value": "/run/rest/password" }])),
+            with_rest("HEALTH_CHECK", json!([])),
+            json!({ "config": { "hazelcast": { "network": { "rest-api": { "endpoint-groups": { "CLUSTER_WRITE": { "enabled": true } } } } } } }),
         ] {
             assert_eq!(spec(&cluster(spec_part.clone())), Vec::<String>::new(), "{spec_part}");
         }

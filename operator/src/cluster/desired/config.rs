@@ -33,6 +33,11 @@ const OWNED_HAZELCAST: [(&str, &str); 8] = [
 const OWNED_JET: [(&str, &str); 2] =
     [("instance.lossless-restart-enabled", "spec.losslessRestart"), ("instance.backup-count", "spec.backupCount")];
 
+/// Groups of the members' REST that are not opened without a password.
+const CHANGING_GROUPS: [&str; 2] = ["CLUSTER_WRITE", "HOT_RESTART"];
+/// Variable of the member that names the file with the password.
+const PASSWORD_FILE: &str = "JET_REST_PASSWORD_FILE";
+
 /// The ConfigMap with both files.
 pub fn config_map(cluster: &JetCluster) -> Result<ConfigMap, DesiredError> {
     let data = BTreeMap::from([
@@ -77,7 +82,42 @@ pub fn refusals(cluster: &JetCluster) -> Vec<String> {
              in this version; leave it out or set it to false"
         )
     }));
+    out.extend(opened_without_password(cluster).into_iter().map(|group| {
+        format!(
+            "spec.config.hazelcast: network.rest-api opens {group}, which changes the cluster, and names no password: \
+             mount a Secret by spec.podTemplate and name its file in the variable {PASSWORD_FILE} of the container \
+             {}, or leave the group closed",
+            names::MEMBER_CONTAINER
+        )
+    }));
     out
+}
+
+/// Groups of the REST that change something and that no member opens without a password.
+fn opened_without_password(cluster: &JetCluster) -> Vec<&'static str> {
+    let rest = cluster.spec.config.hazelcast.as_ref().and_then(|value| value.pointer("/network/rest-api"));
+    let Some(rest) = rest.filter(|rest| is_true(rest.get("enabled"))) else { return Vec::new() };
+    let opened = |group: &&str| is_true(rest.pointer(&format!("/endpoint-groups/{group}/enabled")));
+    if names_a_password(cluster) { Vec::new() } else { CHANGING_GROUPS.into_iter().filter(opened).collect() }
+}
+
+/// As the members read it: quoted or not.
+fn is_true(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| value.as_bool() == Some(true) || value.as_str() == Some("true"))
+}
+
+/// Variables that come from elsewhere may name it too.
+fn names_a_password(cluster: &JetCluster) -> bool {
+    let template = cluster.spec.pod_template.as_ref();
+    let containers = template.and_then(|template| template.pointer("/spec/containers")).and_then(Value::as_array);
+    let member = |container: &&Value| container.get("name").and_then(Value::as_str) == Some(names::MEMBER_CONTAINER);
+    let Some(member) = containers.into_iter().flatten().find(member) else { return false };
+    let variables = member.get("env").and_then(Value::as_array).into_iter().flatten();
+    let names_it = |variable: &Value| {
+        let named = variable.get("name").and_then(Value::as_str) == Some(PASSWORD_FILE);
+        named && variable.get("value").and_then(Value::as_str) != Some("")
+    };
+    member.get("envFrom").is_some() || variables.into_iter().any(names_it)
 }
 
 fn maps_with_fsync(hazelcast: Option<&Value>) -> impl Iterator<Item = &String> {
