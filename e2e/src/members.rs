@@ -3,37 +3,23 @@
 //! Law: who calls is the certificate of the Secret `<cluster>-admin`; a refusal is a value that tests look at. Must
 //! not know: pods' addresses.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
-
 use jet_admin_api::client::{CallError, MemberClient};
 use jet_admin_api::identity::any_member_server_name;
 use jet_admin_api::map::{Entry, SqlQuery};
 use jet_admin_api::member::MemberView;
 use jet_admin_api::tls::Material;
 
+use crate::forward::Forward;
 use crate::world::World;
+
+/// The admin API's.
+const ADMIN_PORT: u16 = 8443;
 
 /// The members of one cluster.
 pub struct Members {
     namespace: String,
     cluster: String,
     material: Result<Material, String>,
-}
-
-/// A port-forward that ends with its owner.
-struct Forward {
-    child: Child,
-    /// kubectl ends when nobody holds the other end of what it prints to.
-    _said: BufReader<ChildStdout>,
-    port: u16,
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Members {
@@ -96,26 +82,7 @@ impl Members {
     }
 
     fn forward(&self, ordinal: u32) -> Result<Forward, String> {
-        let pod = format!("pod/{}-{ordinal}", self.cluster);
-        let mut child = Command::new("kubectl")
-            .args(["--namespace", &self.namespace, "port-forward", &pod, ":8443"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().ok_or("kubectl has no output")?);
-        let read = said.read_line(&mut line);
-        let port =
-            line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|port| port.parse().ok());
-        match (read, port) {
-            (Ok(_), Some(port)) => Ok(Forward { child, _said: said, port }),
-            _ => {
-                let _ = child.kill();
-                let out = child.wait_with_output().map_err(|e| e.to_string())?;
-                Err(format!("port-forward {pod}: {}", String::from_utf8_lossy(&out.stderr).trim()))
-            }
-        }
+        Forward::to(&self.namespace, &format!("{}-{ordinal}", self.cluster), ADMIN_PORT)
     }
 }
 

@@ -7,12 +7,14 @@
 //! - [`hand`]: a colleague's kubectl · [`death`]: nodes, API server, operators, namespaces
 //! - [`job`]: jobs and clients · [`comeback`]: a return with a wrong image, old certificates
 //! - [`install`]: how the operator comes, is changed and goes · [`story`]: what a person reads over one stop and return
+//! - [`request`]: a stop asked of the members
 
 mod comeback;
 mod death;
 mod hand;
 mod install;
 mod job;
+mod request;
 mod story;
 mod volume;
 mod wish;
