@@ -12,6 +12,7 @@ use jet_admin_api::founding::{FoundingPermit, PeerHint, PeersHint};
 use jet_admin_api::identity::member_server_name;
 use jet_admin_api::member::MemberView;
 use jet_admin_api::operation::{Abort, Activate, BeginOperation, Commit, Freeze};
+use jet_admin_api::stop_request::RequestAnswer;
 use rustls::ClientConfig;
 
 use crate::api::names::PORT_ADMIN;
@@ -41,6 +42,7 @@ pub enum Command {
     Abort { operation: String, abort: Abort },
     Activate { operation: String, activate: Activate },
     Open { operation: String },
+    AnswerRequest { asked: u64, answer: RequestAnswer },
 }
 
 impl Command {
@@ -54,6 +56,7 @@ impl Command {
             Self::Abort { .. } => "abort",
             Self::Activate { .. } => "activate",
             Self::Open { .. } => "open",
+            Self::AnswerRequest { .. } => "answer request",
         }
     }
 }
@@ -109,6 +112,7 @@ impl Members for Dialled {
             Command::Abort { operation, abort } => client.abort(operation, abort).await?,
             Command::Activate { operation, activate } => client.activate(operation, activate).await?,
             Command::Open { operation } => client.open(operation).await?,
+            Command::AnswerRequest { asked, answer } => client.answer_request(*asked, answer).await?,
         };
         Ok(format!("{} at index {}", done.what, done.index))
     }

@@ -65,6 +65,9 @@ flows! {
     members_that_die_while_it_runs_come_back: CrashWhileRunning,
     members_that_die_in_a_stop_end_it: CrashInMidStop,
     members_that_die_in_a_return_come_back_to_it: CrashInMidReturn,
+    a_stop_asked_of_the_members_is_made_once: AskedOfMembers,
+    a_request_whose_annotation_is_removed_is_not_made: AskedAndTakenBack,
+    a_request_beside_a_spent_wish_is_declined: AskedBesideAWish,
 }
 
 async fn running() -> Run {

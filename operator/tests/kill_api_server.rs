@@ -33,6 +33,8 @@ use world::proxy::Proxy;
 const PASSES: u32 = 300;
 /// Of so many requests of the operator one meets a fault. Primes: no request of a pass is always the one.
 const SPOILT: [usize; 4] = [17, 29, 41, 61];
+/// Field manager of a person's annotation.
+const PERSON: &str = "kubectl-annotate";
 /// Clusters at the same time.
 const AT_ONCE: usize = 4;
 
@@ -121,13 +123,17 @@ impl Run {
 
     async fn ask(&self, value: Value) {
         let patch = json!({ "metadata": { "annotations": { keys::MAINTENANCE: value } } });
-        self.clusters().patch("orders", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        let by = PatchParams { field_manager: Some(PERSON.into()), ..PatchParams::default() };
+        self.clusters().patch("orders", &by, &Patch::Merge(&patch)).await.unwrap();
     }
 }
 
+/// The stop is asked of the members: the operator writes the wish.
 async fn killed(client: &Client, namespace: String, schedule: Schedule) -> u64 {
     let mut run = Run::new(client, client, namespace, schedule).await;
-    cycle(&mut run).await;
+    run.until("Ready", 1).await;
+    assert!(run.hands.world.ask_members(), "{}", run.what);
+    stops_and_returns(&mut run, "jet-member").await;
     run.proxy.places(Fault::DiesBefore)
 }
 
@@ -148,14 +154,16 @@ async fn spoilt(server: &server::Server, one_in: usize) {
             hits[*count % hits.len()]
         })
     });
-    cycle(&mut run).await;
+    run.until("Ready", 1).await;
+    run.ask(json!(keys::MAINTENANCE_SHUTDOWN)).await;
+    stops_and_returns(&mut run, PERSON).await;
     println!("one request in {one_in} spoilt: {} passes", run.n);
 }
 
-async fn cycle(run: &mut Run) {
-    run.until("Ready", 1).await;
-    run.ask(json!(keys::MAINTENANCE_SHUTDOWN)).await;
+async fn stops_and_returns(run: &mut Run, by: &str) {
     run.until("Stopped", 1).await;
+    let status = run.clusters().get("orders").await.unwrap().status.unwrap_or_default();
+    assert_eq!(status.operation.map(|operation| operation.requested_by).as_deref(), Some(by), "{}", run.what);
     run.ask(Value::Null).await;
     run.until("Ready", 2).await;
     run.until("JobsPreserved", 2).await;

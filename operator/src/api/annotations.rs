@@ -20,6 +20,9 @@ pub const PAUSE_TRUE: &str = "true";
 pub const DELETE: &str = "jet.lossless.dev/delete";
 /// The only value of [`DELETE`].
 pub const DELETE_ABANDON: &str = "abandon";
+/// On a JetCluster, written together with [`MAINTENANCE`]: number of the last stop that was asked of the members and that
+/// became a wish, `<cluster>/<number>`. It stays when the wish goes.
+pub const MEMBERS_REQUEST: &str = "jet.lossless.dev/members-request";
 /// On a JetCluster: digest of the claims' new uids ([`crate::api::status::VolumesStatus`]): restored copies are right.
 pub const ADOPT_VOLUMES: &str = "jet.lossless.dev/adopt-volumes";
 /// On a JetCluster: digest of `status.lossPreview`.

@@ -25,5 +25,7 @@ pub const GROUP: &str = "jet.lossless.dev";
 pub const VERSION: &str = "v1alpha1";
 /// The one field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "jet-operator";
+/// Field manager of a stop that was asked of the members.
+pub const MEMBERS_MANAGER: &str = "jet-member";
 /// Finalizer: deletion is a stop first.
 pub const FINALIZER: &str = "jet.lossless.dev/stop-before-delete";

@@ -16,12 +16,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::records::KEY;
-use crate::api::{FIELD_MANAGER, FINALIZER, JetCluster, JetClusterStatus, annotations as keys, names};
+use crate::api::{FIELD_MANAGER, FINALIZER, JetCluster, JetClusterStatus, MEMBERS_MANAGER, annotations as keys, names};
 use crate::cluster::desired::{Object, stateful_set};
 use crate::cluster::facts::{Facts, KubeFacts};
 pub use crate::cluster::observe::Kube;
 use crate::cluster::plan::Act;
-use crate::cluster::plan::act::Mark;
+use crate::cluster::plan::act::{Mark, TakeUp};
 use crate::cluster::port::{Kubernetes, PortError};
 use crate::cluster::story::Line;
 
@@ -34,6 +34,7 @@ impl Kubernetes for Kube {
     async fn write(&self, facts: &Facts, act: &Act) -> Result<(), PortError> {
         match act {
             Act::Finalizer(on) => self.finalizer(&facts.cluster, *on).await,
+            Act::TakeUp(take) => self.take_up(&facts.cluster, take).await,
             Act::Apply(object) | Act::ApplySet(object) => self.apply(object).await,
             Act::Mark(mark) => self.mark(facts, mark).await,
             Act::CreateFounding(record) => self.create(names::founding(&self.name), "founding", record).await,
@@ -102,6 +103,17 @@ impl Kube {
         self.merge::<JetCluster>(&self.name, &patch).await
     }
 
+    async fn take_up(&self, cluster: &JetCluster, take: &TakeUp) -> Result<(), PortError> {
+        let mut annotations = BTreeMap::from([(keys::MEMBERS_REQUEST, take.number.as_str())]);
+        if take.wish {
+            annotations.insert(keys::MAINTENANCE, keys::MAINTENANCE_SHUTDOWN);
+        }
+        let patch = json!({ "metadata": {
+            "annotations": annotations, "uid": cluster.metadata.uid, "resourceVersion": cluster.metadata.resource_version,
+        } });
+        self.merge_as::<JetCluster>(MEMBERS_MANAGER, &self.name, &patch).await
+    }
+
     async fn apply(&self, object: &Object) -> Result<(), PortError> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &object.api);
         let written =
@@ -131,8 +143,18 @@ impl Kube {
             + std::fmt::Debug
             + serde::de::DeserializeOwned,
     {
+        self.merge_as::<K>(FIELD_MANAGER, name, patch).await
+    }
+
+    async fn merge_as<K>(&self, manager: &str, name: &str, patch: &Value) -> Result<(), PortError>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() };
         answer(api.patch(name, &params, &Patch::Merge(patch)).await.map(drop), &K::kind(&()), name)
     }
 

@@ -175,6 +175,14 @@ impl Facts {
         self.views().filter_map(|(_, view)| view.cluster.as_ref()).max_by_key(|c| (c.incarnation, c.applied_index))
     }
 
+    /// The leader and its own words. Who lags behind knows nothing of what was decided since, and a former leader is
+    /// outdone by whoever follows the present one.
+    pub fn leader(&self) -> Option<(u32, &ClusterView)> {
+        let leader = self.machine()?.leader?;
+        let (ordinal, view) = self.views().find(|(_, view)| view.uuid == leader)?;
+        Some((ordinal, view.cluster.as_ref()?))
+    }
+
     /// Whom to send a command to: the leader if it is here, else anybody with a cluster.
     pub fn speaker(&self) -> Option<u32> {
         let leader = self.machine()?.leader;

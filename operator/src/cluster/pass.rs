@@ -75,6 +75,12 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
     if matches!(plan.act, Some(Act::Finalizer(_))) {
         return Ok(Passed { again: Some(AFTER_ACT), plan: Some(plan) });
     }
+    if matches!((&plan.act, &outcome), (Some(Act::TakeUp(_)), Outcome::Done(_))) {
+        // The resource is another now: its status is for the next look.
+        let was = facts.cluster.status.clone().unwrap_or_default();
+        kube.tell(&facts.cluster, &story::lines(Some(&was), &was, &plan, &outcome)).await;
+        return Ok(Passed { again: Some(AFTER_ACT), plan: Some(plan) });
+    }
     let next = status::status(&facts, &plan, &outcome);
     if facts.cluster.status.as_ref() != Some(&next) {
         kube.write_status(&facts.cluster, &next).await?;

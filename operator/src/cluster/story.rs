@@ -37,7 +37,7 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
     match outcome {
         Outcome::Done(_) | Outcome::Nothing if tells(plan) => {
-            let warning = plan.spent.is_some() || plan.reason == Reason::NotApplicable;
+            let warning = plan.spent.is_some() || plan.reason == Reason::NotApplicable || is_declined(plan);
             lines.push(about(warning, reason(plan), deed(plan), plan.message.clone()));
         }
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
@@ -96,7 +96,9 @@ fn rest(plan: &Plan, new: &JetClusterStatus) -> String {
 
 fn deed(plan: &Plan) -> String {
     match &plan.act {
+        Some(Act::Command { command: Command::AnswerRequest { asked, .. }, .. }) => format!("AnswerRequest {asked}"),
         Some(Act::Command { ordinal, command }) => format!("{} {ordinal}", command.name()),
+        Some(Act::TakeUp(take)) => format!("TakeUp {}", take.number),
         Some(Act::CreateFounding(_)) => "CreateFounding".into(),
         Some(Act::CreateRoster(record)) => format!("CreateRoster {}", record.sequence),
         Some(Act::CreateSeal(record)) => format!("CreateSeal {}", record.sequence),
@@ -108,8 +110,15 @@ fn was_said(old: Option<&JetClusterStatus>, why: &str) -> bool {
     old.is_some_and(|s| s.blockers.iter().any(|b| b.message == why))
 }
 
+/// Nothing comes of a stop that was asked of the members.
+fn is_declined(plan: &Plan) -> bool {
+    matches!(&plan.act, Some(Act::Command { command: Command::AnswerRequest { answer, .. }, .. }) if !answer.taken_up)
+}
+
 fn tells(plan: &Plan) -> bool {
-    match plan.act {
+    match &plan.act {
+        // That it is taken up was told when it was.
+        Some(Act::Command { command: Command::AnswerRequest { .. }, .. }) => is_declined(plan),
         Some(Act::Remember(_)) => plan.reason == Reason::NotApplicable,
         Some(Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. }) => false,
         // The permit was told when it was recorded; to whom it goes is in the log.
@@ -121,6 +130,8 @@ fn tells(plan: &Plan) -> bool {
 
 fn reason(plan: &Plan) -> String {
     match (&plan.ended, plan.step) {
+        (None, _) if matches!(plan.act, Some(Act::TakeUp(_))) => "AskedOfMembers".into(),
+        (None, _) if is_declined(plan) => "RequestDeclined".into(),
         (Some((_, outcome)), _) => format!("Stop{outcome}").replace("StopReturned", "Returned"),
         (None, _) if plan.reason == Reason::NotApplicable => plan.reason.as_str().into(),
         (None, step) => format!("{step:?}"),

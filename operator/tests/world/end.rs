@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use jet_operator::api::annotations as keys;
+use kube::ResourceExt;
+
 use super::World;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct End {
     pub done: [u32; 4],
     /// Job, status, executions, and whether it went on from its own snapshot.
     jobs: Vec<(String, String, u64, bool)>,
+    /// A wish stands on the resource; wishes that were written for requests; whether the last one was answered.
+    asked: (bool, u32, bool),
     /// Seals that are kept.
     seals: usize,
     /// Generation of the newest roster: one may be recorded twice by who looks at old evidence, and says the same.
@@ -44,6 +49,11 @@ impl End {
                 .flat_map(|status| &status.conditions)
                 .map(|c| (c.type_.clone(), (c.status.clone(), c.reason.clone())))
                 .collect(),
+            asked: (
+                state.cluster.as_ref().is_some_and(|c| c.annotations().contains_key(keys::MAINTENANCE)),
+                state.wishes,
+                machine.and_then(|m| m.request.as_ref()?.answer.as_ref()).is_some(),
+            ),
             replicas: state.set.as_ref().map(|set| set.replicas),
             stamps: state.set.iter().flat_map(|set| set.stamps()).collect(),
             machine: machine.map(|m| (format!("{:?}", m.state), m.generation, m.doors)),

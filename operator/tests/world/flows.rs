@@ -25,10 +25,13 @@ pub enum Flow {
     CrashWhileRunning,
     CrashInMidStop,
     CrashInMidReturn,
+    AskedOfMembers,
+    AskedAndTakenBack,
+    AskedBesideAWish,
 }
 
 impl Flow {
-    pub const ALL: [Flow; 16] = [
+    pub const ALL: [Flow; 19] = [
         Flow::FirstStart,
         Flow::Stop,
         Flow::Return,
@@ -45,6 +48,9 @@ impl Flow {
         Flow::CrashWhileRunning,
         Flow::CrashInMidStop,
         Flow::CrashInMidReturn,
+        Flow::AskedOfMembers,
+        Flow::AskedAndTakenBack,
+        Flow::AskedBesideAWish,
     ];
 
     /// For people.
@@ -66,14 +72,17 @@ impl Flow {
             Flow::CrashWhileRunning => "all members die while it runs",
             Flow::CrashInMidStop => "all members die in the middle of a stop",
             Flow::CrashInMidReturn => "all members die in the middle of a return",
+            Flow::AskedOfMembers => "stop asked of the members, then the return",
+            Flow::AskedAndTakenBack => "stop asked of the members, its annotation removed at once",
+            Flow::AskedBesideAWish => "stop asked of the members beside a spent wish, which then goes",
         }
     }
 
     /// Foundings, operations begun, committed and activated over all of it.
     pub fn done(self) -> [u32; 4] {
         match self {
-            Flow::FirstStart | Flow::CrashWhileRunning => [1, 0, 0, 0],
-            Flow::StopWithdrawn | Flow::Abort | Flow::CrashInMidStop => [1, 1, 0, 0],
+            Flow::FirstStart | Flow::CrashWhileRunning | Flow::AskedAndTakenBack => [1, 0, 0, 0],
+            Flow::StopWithdrawn | Flow::Abort | Flow::CrashInMidStop | Flow::AskedBesideAWish => [1, 1, 0, 0],
             Flow::Stop | Flow::Delete | Flow::DeleteInMidStop => [1, 1, 1, 0],
             Flow::RolledBack | Flow::Retry => [1, 2, 1, 0],
             Flow::Return
@@ -81,7 +90,8 @@ impl Flow {
             | Flow::Restart
             | Flow::ReturnTakenBack
             | Flow::AppliedAgain
-            | Flow::CrashInMidReturn => [1, 1, 1, 1],
+            | Flow::CrashInMidReturn
+            | Flow::AskedOfMembers => [1, 1, 1, 1],
         }
     }
 
@@ -95,7 +105,7 @@ impl Flow {
         match self {
             Flow::Return | Flow::ReturnTakenBack | Flow::CrashInMidReturn => stop(&mut run).await?,
             Flow::AppliedAgain => delete(&mut run).await?,
-            Flow::Retry => {
+            Flow::Retry | Flow::AskedBesideAWish => {
                 roll_back(&mut run).await?;
             }
             _ => {}
@@ -126,6 +136,9 @@ impl Flow {
             Flow::CrashWhileRunning => crash_while_running(run).await,
             Flow::CrashInMidStop => crash_in_mid_stop(run).await,
             Flow::CrashInMidReturn => crash_in_mid_return(run).await,
+            Flow::AskedOfMembers => asked_of_members(run).await,
+            Flow::AskedAndTakenBack => asked_and_taken_back(run).await,
+            Flow::AskedBesideAWish => asked_beside_a_wish(run).await,
         }
     }
 }
@@ -303,4 +316,42 @@ async fn crash_in_mid_return(run: &mut Run) -> Held {
     run.until("members start", |w| w.lock().pods.values().any(super::PodObject::running)).await?;
     run.world.power_cut();
     run.until("the return", |w| serves(w, 2)).await
+}
+
+/// Asks, and answers at once in the members: nobody may be kept from asking.
+fn ask_members(run: &Run) -> Held {
+    if run.world.ask_members() { Ok(()) } else { Err(run.broken("the members did not take the request")) }
+}
+
+/// Wishes that were written for requests, and whether one stands.
+fn wished(world: &World) -> (u32, bool) {
+    let stands = world.annotation(keys::MAINTENANCE).is_some();
+    (world.lock().wishes, stands)
+}
+
+async fn asked_of_members(run: &mut Run) -> Held {
+    ask_members(run)?;
+    run.until("Stopped", stopped).await?;
+    run.always(5, "stays stopped", |w| size_is(w, 0) && wished(w) == (1, true)).await?;
+    come_back(run).await?;
+    run.always(20, "it does not come again", |w| wished(w) == (1, false) && size_is(w, 3) && w.lock().begun == 1)
+        .await?;
+    if run.world.answer().is_some() { Ok(()) } else { Err(run.broken("the request still waits")) }
+}
+
+async fn asked_and_taken_back(run: &mut Run) -> Held {
+    ask_members(run)?;
+    run.until("the wish", |w| wished(w) == (1, true)).await?;
+    withdraw(&run.world);
+    run.until("an answer", |w| w.answer().is_some()).await?;
+    run.always(20, "it is not written again", |w| wished(w) == (1, false) && w.lock().begun == 0).await
+}
+
+/// A wish of before is spent, and stands: a request is told so, and does not come when that wish goes.
+async fn asked_beside_a_wish(run: &mut Run) -> Held {
+    ask_members(run)?;
+    run.until("a no", |w| w.answer().is_some_and(|answer| !answer.taken_up)).await?;
+    withdraw(&run.world);
+    run.until("forgotten", |w| w.condition("Stalled").is_empty() && serves(w, 1)).await?;
+    run.always(20, "it does not come after all", |w| wished(w) == (0, false) && w.lock().commits == 0).await
 }

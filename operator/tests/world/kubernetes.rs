@@ -9,7 +9,7 @@ use jet_operator::cluster::desired::Object;
 use jet_operator::cluster::facts::{ClaimFacts, Facts, KubeFacts, PodFacts, SetFacts};
 use jet_operator::cluster::observe;
 use jet_operator::cluster::plan::Act;
-use jet_operator::cluster::plan::act::Mark;
+use jet_operator::cluster::plan::act::{Mark, TakeUp};
 use jet_operator::cluster::port::{Kubernetes, PortError};
 use jet_operator::cluster::story::Line;
 use jet_operator::members::{Command, Door, Members};
@@ -64,6 +64,25 @@ impl State {
             claims: self.claims.iter().map(|(ordinal, claim)| (*ordinal, claim_facts(*ordinal, claim))).collect(),
             evidence: observe::evidence(&maps),
         }
+    }
+
+    fn take_up(&mut self, facts: &Facts, take: &TakeUp) -> Result<(), PortError> {
+        let rv = self.bump().to_string();
+        let Some(cluster) = &mut self.cluster else { return Err(conflict("JetCluster")) };
+        if cluster.metadata.resource_version != facts.cluster.metadata.resource_version {
+            return Err(conflict("JetCluster"));
+        }
+        cluster.metadata.resource_version = Some(rv);
+        let annotations = cluster.metadata.annotations.get_or_insert_default();
+        let before = annotations.insert(keys::MEMBERS_REQUEST.into(), take.number.clone());
+        if take.wish {
+            annotations.insert(keys::MAINTENANCE.into(), keys::MAINTENANCE_SHUTDOWN.into());
+            self.wishes += 1;
+        }
+        if before.as_ref() == Some(&take.number) {
+            self.breaches.push(format!("the request {} was taken up twice", take.number));
+        }
+        Ok(())
     }
 
     fn apply_set(&mut self, object: &Object) -> Result<(), PortError> {
@@ -207,6 +226,7 @@ impl Kubernetes for World {
                 }
                 Ok(())
             }
+            Act::TakeUp(take) => state.take_up(facts, take),
             Act::Apply(object) => {
                 state.applied.insert((object.api.kind.clone(), object.name.clone()), object.digest.clone());
                 Ok(())

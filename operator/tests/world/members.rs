@@ -8,6 +8,7 @@ use jet_admin_api::job::{Guarantee, JobStatus, JobView, SnapshotView, Verdict};
 use jet_admin_api::member::{MemberPhase, MemberView, SealView, StoreState, StoreView};
 use jet_admin_api::operation::{MemberSeal, OperationStep, OperationView, QuiescedView};
 use jet_admin_api::refusal::{Code, Refusal};
+use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
 use jet_operator::members::Command;
 use uuid::Uuid;
 
@@ -39,6 +40,15 @@ pub struct Machine {
     pub recovering: bool,
     pub freeze_deadline: Option<i64>,
     pub activations: u32,
+    pub request: Option<StopRequestView>,
+}
+
+impl Machine {
+    pub fn end_request(&mut self, taken_up: bool, why: &str) {
+        if let Some(request) = self.request.as_mut().filter(|request| request.answer.is_none()) {
+            request.answer = Some(RequestAnswer { taken_up, why: why.into() });
+        }
+    }
 }
 
 fn refuse(code: Code, why: impl Into<String>) -> Refusal {
@@ -224,6 +234,7 @@ impl State {
             recovering: false,
             freeze_deadline: None,
             activations: 0,
+            request: None,
         });
     }
 
@@ -335,6 +346,7 @@ impl State {
             },
             operation: machine.operation.clone(),
             highest_operation: machine.highest,
+            stop_request: machine.request.clone(),
             jobs: machine.jobs.clone(),
             missing: Vec::<MissingMember>::new(),
         })
@@ -393,7 +405,29 @@ impl State {
                 }
                 Ok("open".into())
             }
+            Command::AnswerRequest { asked, answer } => {
+                if let Some(machine) =
+                    self.machine.as_mut().filter(|m| m.request.as_ref().is_some_and(|r| r.asked == *asked))
+                {
+                    machine.end_request(answer.taken_up, &answer.why);
+                }
+                Ok("answered".into())
+            }
         }
+    }
+
+    /// A person asks the members for a stop.
+    pub fn request_stop(&mut self) -> bool {
+        let Some(machine) = self.machine.as_mut().filter(|machine| !machine.recovering) else { return false };
+        let open = |op: &OperationView| !matches!(op.step, OperationStep::Opened | OperationStep::Aborted);
+        if machine.operation.as_ref().is_some_and(open) {
+            return false;
+        }
+        if machine.request.as_ref().is_none_or(|request| request.answer.is_some()) {
+            machine.index += 1;
+            machine.request = Some(StopRequestView { asked: machine.index, requested_by: "rest".into(), answer: None });
+        }
+        true
     }
 
     fn open_operation(&mut self, id: &str) -> Result<&mut OperationView, Refusal> {
@@ -436,6 +470,7 @@ impl State {
             return Err(refuse(Code::StaleOperation, format!("operation {} is open", other.id)));
         }
         machine.highest = number;
+        machine.end_request(true, &format!("operation {id} began"));
         self.begun += 1;
         machine.operation = Some(OperationView {
             id: id.into(),

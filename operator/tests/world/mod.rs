@@ -19,6 +19,7 @@ pub mod trial;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jet_admin_api::stop_request::RequestAnswer;
 use jet_operator::api::JetCluster;
 use jet_operator::api::annotations as keys;
 use jet_operator::cluster::story::Line;
@@ -99,6 +100,8 @@ pub struct State {
     pub foundings: u32,
     pub begun: u32,
     pub commits: u32,
+    /// Wishes that were written for a request.
+    pub wishes: u32,
     pub breaches: Vec<String>,
     /// Ordinals whose pods never start.
     pub broken: Vec<u32>,
@@ -152,6 +155,23 @@ impl World {
         cluster.metadata.resource_version = Some(rv);
     }
 
+    /// `jet-cluster-admin -o shutdown`; whether the members took it.
+    pub fn ask_members(&self) -> bool {
+        self.lock().request_stop()
+    }
+
+    /// What became of what was asked of the members; `None`: it waits, or nothing was asked.
+    pub fn answer(&self) -> Option<RequestAnswer> {
+        let state = self.lock();
+        state.machine.as_ref().and_then(|machine| machine.request.as_ref()?.answer.clone())
+    }
+
+    /// Value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<String> {
+        let state = self.lock();
+        state.cluster.as_ref().and_then(|cluster| cluster.metadata.annotations.as_ref()?.get(key).cloned())
+    }
+
     /// `kubectl delete`.
     pub fn delete_cluster(&self) {
         let mut state = self.lock();
@@ -182,6 +202,7 @@ impl World {
         }
         if let Some(machine) = &mut state.machine {
             (machine.recovering, machine.doors) = (true, false);
+            machine.end_request(false, "all members were started anew");
         }
     }
 

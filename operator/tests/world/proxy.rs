@@ -195,6 +195,7 @@ fn to_command(strike: Strike, door: &Door) -> CallError {
 fn deed(act: &Act) -> String {
     match act {
         Act::Finalizer(on) => format!("finalizer {}", if *on { "on" } else { "off" }),
+        Act::TakeUp(take) => format!("take up{}", if take.wish { ", with the wish" } else { "" }),
         Act::Remember(_) => "remember".into(),
         Act::Apply(object) => format!("apply {}", object.api.kind),
         Act::ApplySet(_) => "apply StatefulSet".into(),

@@ -18,6 +18,8 @@ pub enum Act {
     Finalizer(bool),
     /// Writes consumed requests into the status before anything depends on them.
     Remember(Remember),
+    /// Makes a wish of a stop that was asked of the members, with uid and resourceVersion of the resource.
+    TakeUp(TakeUp),
     /// Server-side apply of one object.
     Apply(Box<Object>),
     /// Server-side apply of the StatefulSet: its template, with replicas and stamps as they are to be.
@@ -49,6 +51,15 @@ pub struct Remember {
     pub founding_id: Option<String>,
     /// The accepted operation.
     pub operation: Option<OperationStamp>,
+}
+
+/// A stop that was asked of the members becomes a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeUp {
+    /// Its number, which stays on the resource.
+    pub number: String,
+    /// The wish is written too; else somebody wishes it already.
+    pub wish: bool,
 }
 
 /// A state-machine write on the StatefulSet.

@@ -3,12 +3,13 @@
 //! Law: one side effect; each step is recognised from facts, never from memory; what is not understood changes nothing.
 //! Must not know: clients, clocks.
 //!
-//! - [`act`]: what a pass may do · [`absentee`]: why a member is not there · [`request`]: what a person asks for · [`operation`]: which operation is open
+//! - [`act`]: what a pass may do · [`absentee`]: why a member is not there · [`request`]: what a person asks for · [`asked`]: what is asked of the members · [`operation`]: which operation is open
 //! - [`founding`]: blank members to a cluster · [`rest`]: running · [`stop`]: steps 1–9 · [`comeback`]: steps 10–15
 //! - [`release`]: deletion · [`drift`]: what others wrote · [`safety`]: why not
 
 pub mod absentee;
 pub mod act;
+pub mod asked;
 pub mod comeback;
 pub mod drift;
 pub mod founding;
@@ -60,6 +61,9 @@ pub fn plan(facts: &Facts) -> Plan {
             ));
         }
         return carry(comeback::plan(facts, &requests, seal, open.as_ref()));
+    }
+    if let Some(plan) = asked::plan(facts, &requests, open.as_ref()) {
+        return carry(plan);
     }
     if let Some(open) = &open {
         return carry(stop::plan(facts, &requests, &standing, open));

@@ -18,6 +18,7 @@ use crate::cluster::evidence::{Kept, roster, seals};
 use crate::cluster::facts::{ClaimFacts, KubeFacts, PodFacts, Seen, SetFacts};
 use crate::members::Command;
 
+mod asked;
 mod hands;
 
 const OPERATION: &str = "7-abcdef01";
@@ -76,6 +77,7 @@ fn machine(operation: Option<OperationView>) -> ClusterView {
             table_version: 1,
         },
         highest_operation: operation.as_ref().map_or(0, |_| 7),
+        stop_request: None,
         operation,
         jobs: vec![job(Guarantee::ExactlyOnce)],
         missing: Vec::new(),
