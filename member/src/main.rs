@@ -15,8 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 fn main() -> ExitCode {
     let launch = Launch::parse();
     telemetry::start(launch.log_format);
-    let ran = Settings::load(&launch).map_err(|e| e.to_string()).and_then(run);
-    match ran {
+    match run(&launch) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the member cannot go on");
@@ -25,15 +24,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: Settings) -> Result<(), String> {
+fn run(launch: &Launch) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads())
         .enable_all()
         .build()
         .map_err(|e| format!("no runtime: {e}"))?;
     let ended = runtime.block_on(async {
+        // Before anything else: as the first process of a container one that does not listen is never told, and its pod ends
+        // by SIGKILL when its time is over.
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("no signals: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("no signals: {e}"))?;
+        let settings = Settings::load(launch).map_err(|e| e.to_string())?;
         let member = Member::start(settings, MAKE).await.map_err(|e| e.to_string())?;
         let broken = tokio::select! {
             _ = terminate.recv() => false,
