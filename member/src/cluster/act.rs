@@ -24,7 +24,7 @@ use crate::store::SealOrder;
 const LOOK: Duration = Duration::from_millis(100);
 /// Pause before a failed action is begun again.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Pause before a command that had no outcome is proposed again.
+/// Pause before a command that had no outcome or was refused is proposed again, unless the cluster's state turns before.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 /// One thing at a time is done to the store.
 const STORE: &str = "store";
@@ -172,6 +172,7 @@ impl Agent {
             return;
         }
         let work = work(self.clone());
+        let begun_in = self.node.machine().state.clone();
         tokio::spawn(async move {
             let result = work.await;
             let pause = match result {
@@ -183,7 +184,11 @@ impl Agent {
                 Err(Setback::Refused(why)) => {
                     debug!(action = %name, %why, "agent: refused");
                     self.trouble_with(&name, why);
-                    AFTER_REFUSAL
+                    // In another state of the cluster the answer may be another one.
+                    let mut machines = self.node.machines();
+                    let turned = machines.wait_for(|machine| machine.state != begun_in);
+                    let _ = tokio::time::timeout(AFTER_REFUSAL, turned).await;
+                    Duration::ZERO
                 }
                 Err(Setback::Failed(why)) => {
                     self.hindered(&name, Some(&why));
