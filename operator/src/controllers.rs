@@ -33,8 +33,10 @@ use crate::runtime::telemetry::Telemetry;
 
 /// Passes at the same time, by kind.
 const CONCURRENCY: u16 = 16;
-/// Changes that come together make one pass.
-const DEBOUNCE: Duration = Duration::from_millis(50);
+/// Changes that come together make one pass. Every step of a stop and a return waits for it once.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+/// The same for jobs, which are woken by every write to their cluster's status.
+const JOB_DEBOUNCE: Duration = Duration::from_millis(50);
 /// Look again after a conflict.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
 
@@ -155,7 +157,7 @@ async fn jobs(context: Arc<Context>, scope: Option<&str>, stop: &Stop) {
             let on_it = |job: &Arc<JetJob>| job.spec.cluster == name && job.namespace() == namespace;
             known.state().into_iter().filter(on_it).map(|job| ObjectRef::from_obj(job.as_ref())).collect::<Vec<_>>()
         })
-        .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .with_config(Config::default().concurrency(CONCURRENCY).debounce(JOB_DEBOUNCE))
         .graceful_shutdown_on(stop.wait())
         .run(job_pass, on_error(JOBS), context.clone())
         .for_each(|outcome| async move { note(JOBS, outcome) })

@@ -20,13 +20,18 @@ use crate::cluster::{status, story};
 use crate::members::{Door, Members};
 
 /// After an act: look at once at what became of it.
-pub const AFTER_ACT: Duration = Duration::from_millis(50);
-/// While something moves.
+pub const AFTER_ACT: Duration = Duration::from_millis(5);
+/// While something moves and a condition has turned within [`LATELY_SECONDS`]: a stop that has little to save is not kept
+/// waiting by who watches it.
+pub const QUICK: Duration = Duration::from_millis(100);
+/// While something moves for longer than that: gigabytes are saved or loaded, and each look costs a score of requests.
 pub const MOVING: Duration = Duration::from_millis(500);
 /// While something waits for a person or for an absent member.
 pub const WAITING: Duration = Duration::from_secs(2);
 /// At rest.
 pub const RESTING: Duration = Duration::from_secs(10);
+/// See [`QUICK`].
+pub const LATELY_SECONDS: i64 = 10;
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +87,7 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
         return Ok(Passed { again: Some(AFTER_ACT), plan: Some(plan) });
     }
     let next = status::status(&facts, &plan, &outcome);
+    let again = pause(&facts, &plan, &outcome);
     if facts.cluster.status.as_ref() != Some(&next) {
         kube.write_status(&facts.cluster, &next).await?;
     }
@@ -89,14 +95,16 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
     if !lines.is_empty() {
         kube.tell(&facts.cluster, &lines).await;
     }
-    Ok(Passed { again: Some(pause(&plan, &outcome)), plan: Some(plan) })
+    Ok(Passed { again: Some(again), plan: Some(plan) })
 }
 
 async fn look(cluster: JetCluster, kube: KubeFacts, members: &dyn Members, now: i64, fresh: Uuid) -> Facts {
     let doors: Vec<Door> =
         kube.pods.iter().filter_map(|(ordinal, pod)| Some(Door { ordinal: *ordinal, host: pod.ip.clone()? })).collect();
+    let ends = |door: &Door| kube.pods.get(&door.ordinal).is_some_and(|pod| pod.deleting);
     let views = join_all(doors.iter().map(|door| async move {
-        match members.look(door).await {
+        let looked = if ends(door) { members.glance(door).await } else { members.look(door).await };
+        match looked {
             Ok(view) if view.ordinal == door.ordinal => (door.ordinal, Seen::View(Box::new(view))),
             Ok(view) => (door.ordinal, Seen::Silent(format!("member {} answers in its place", view.ordinal))),
             Err(error) => (door.ordinal, Seen::Silent(error.to_string())),
@@ -149,7 +157,7 @@ async fn carry_out(
     }
 }
 
-fn pause(plan: &Plan, outcome: &Outcome) -> Duration {
+fn pause(facts: &Facts, plan: &Plan, outcome: &Outcome) -> Duration {
     match (outcome, &plan.act) {
         (Outcome::Not(_), _) => MOVING,
         // Where an older CRD forgets that it was consumed, it is consumed again and again.
@@ -157,6 +165,35 @@ fn pause(plan: &Plan, outcome: &Outcome) -> Duration {
         (_, Some(_)) => AFTER_ACT,
         (_, None) if plan.stalled || plan.reason == Reason::MembersMissing && plan.step == Step::Running => WAITING,
         (_, None) if matches!(plan.step, Step::Running | Step::Stopped | Step::Held | Step::Releasing) => RESTING,
-        (_, None) => MOVING,
+        (_, None) => {
+            let conditions = facts.cluster.status.iter().flat_map(|old| &old.conditions);
+            let turned = conditions.map(|condition| condition.last_transition_time.as_str());
+            if turned_lately(turned, facts.now) { QUICK } else { MOVING }
+        }
+    }
+}
+
+/// Before this pass; what it turns itself is seen by the next one.
+fn turned_lately<'a>(turned: impl Iterator<Item = &'a str>, now: i64) -> bool {
+    let last = turned.filter_map(|at| at.parse::<jiff::Timestamp>().ok()).max();
+    last.is_some_and(|last| now - last.as_second() <= LATELY_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_turned_lately_is_looked_at_more_often_than_what_lasts() {
+        let now = "2030-01-01T00:00:20Z".parse::<jiff::Timestamp>().unwrap().as_second();
+        for (turned, lately) in [
+            (vec!["2030-01-01T00:00:11Z"], true),
+            (vec!["2029-01-01T00:00:00Z", "2030-01-01T00:00:20Z"], true),
+            (vec!["2030-01-01T00:00:09Z"], false),
+            (vec!["no time"], false),
+            (vec![], false),
+        ] {
+            assert_eq!(turned_lately(turned.iter().copied(), now), lately, "{turned:?}");
+        }
     }
 }

@@ -101,7 +101,7 @@ fn container(cluster: &JetCluster) -> Container {
             port(ADMIN, names::PORT_ADMIN),
             port(PROBES, names::PORT_PROBES),
         ]),
-        readiness_probe: Some(probe("/readyz", 2, 1)),
+        readiness_probe: Some(probe("/readyz", 1, 2)),
         liveness_probe: Some(probe("/livez", 10, 6)),
         resources: Some(ResourceRequirements {
             requests: quantities(&spec.resources.requests),
