@@ -45,14 +45,14 @@ impl World {
         }
         let file = self.dir.path().join("config/hazelcast.yaml");
         let mut text = std::fs::read_to_string(&file).unwrap();
-        for ports in &mut self.ports {
+        for (host, ports) in self.hosts.iter_mut().zip(&mut self.ports) {
             let free = ports::free(4);
             let new = [free[0], free[1], free[2], free[3]];
-            text = text.replace(&format!("{}:{}", self.bind, ports[0]), &format!("{bind}:{}", new[0]));
+            text = text.replace(&format!("{}:{}", host.address, ports[0]), &format!("{bind}:{}", new[0]));
             *ports = new;
+            host.address = bind.into();
         }
         std::fs::write(&file, text).unwrap();
-        self.bind = bind;
     }
 
     /// A second process of this member on the same directory. Its ports: member, admin, health, client.
@@ -60,7 +60,8 @@ impl World {
         let free = ports::free(4);
         let arguments = self.arguments(ordinal, [free[0], free[1], free[2], free[3]]);
         let log = self.dir.path().join(format!("member-{ordinal}-once-more.log"));
-        (Process::start(&arguments, &log), format!("{}:{}", self.bind, free[1]))
+        let host = &self.hosts[ordinal as usize];
+        (Process::start(&host.enter, &arguments, &log), format!("{}:{}", host.address, free[1]))
     }
 
     /// What a stop or a crash has left of the member's data, file by file; not its boots, owners and consensus.

@@ -38,6 +38,7 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub pki: Pki,
     pub size: u32,
+    hosts: Vec<Host>,
     ports: Vec<[u16; 4]>,
     pub members: BTreeMap<u32, Process>,
     pub partitions: u16,
@@ -45,12 +46,18 @@ pub struct World {
     pub permit_from: &'static str,
     /// File with the password of the REST, if it is on.
     rest: Option<PathBuf>,
-    /// Address of every port.
-    bind: &'static str,
     /// Where the members' directories lie.
     homes: PathBuf,
     /// Volumes are named to their members, as an operator does; else the file system's own id counts.
     pub named_volumes: bool,
+}
+
+/// Where one member runs.
+#[derive(Clone)]
+pub struct Host {
+    pub address: String,
+    /// What runs a program there and becomes it, or nothing.
+    pub enter: Vec<String>,
 }
 
 /// Password of the REST.
@@ -64,11 +71,17 @@ impl World {
 
     /// Nothing is started yet.
     pub fn new(size: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let here = Host { address: "127.0.0.1".into(), enter: Vec::new() };
+        Self::on(vec![here; size as usize], tempfile::tempdir().unwrap())
+    }
+
+    /// One member on each host, their stores below `dir`.
+    pub fn on(hosts: Vec<Host>, dir: tempfile::TempDir) -> Self {
+        let size = u32::try_from(hosts.len()).unwrap();
         let pki = Pki::new(CLUSTER);
         pki.write_members(&dir.path().join("tls"), size);
         let ports = ports::free(size as usize * 4).chunks(4).map(|c| [c[0], c[1], c[2], c[3]]).collect::<Vec<_>>();
-        let list: Vec<String> = ports.iter().map(|p| format!("'127.0.0.1:{}'", p[0])).collect();
+        let list: Vec<String> = hosts.iter().zip(&ports).map(|(h, p)| format!("'{}:{}'", h.address, p[0])).collect();
         let config = dir.path().join("config");
         let homes = dir.path().to_owned();
         std::fs::create_dir_all(&config).unwrap();
@@ -86,12 +99,12 @@ impl World {
             dir,
             pki,
             size,
+            hosts,
             ports,
             members: BTreeMap::new(),
             partitions: 31,
             permit_from: "operator",
             rest: None,
-            bind: "127.0.0.1",
             homes,
             named_volumes: true,
         }
@@ -118,8 +131,8 @@ impl World {
 
     pub fn start(&mut self, ordinal: u32) {
         let arguments = self.arguments(ordinal, self.ports[ordinal as usize]);
-        self.members
-            .insert(ordinal, Process::start(&arguments, &self.dir.path().join(format!("member-{ordinal}.log"))));
+        let (enter, log) = (&self.hosts[ordinal as usize].enter, self.dir.path().join(format!("member-{ordinal}.log")));
+        self.members.insert(ordinal, Process::start(enter, &arguments, &log));
     }
 
     fn arguments(&self, ordinal: u32, [member, admin, health, client]: [u16; 4]) -> Vec<String> {
@@ -132,7 +145,7 @@ impl World {
             ("--home", home.display().to_string()),
             ("--ordinal", ordinal.to_string()),
             ("--tls", self.tls_dir().display().to_string()),
-            ("--bind", self.bind.into()),
+            ("--bind", self.hosts[ordinal as usize].address.clone()),
             ("--member-port", member.to_string()),
             ("--admin-port", admin.to_string()),
             ("--health-port", health.to_string()),
@@ -152,6 +165,11 @@ impl World {
         for ordinal in 0..self.size {
             self.start(ordinal);
         }
+    }
+
+    /// The host was made anew: what enters it has changed.
+    pub fn moved(&mut self, ordinal: u32, enter: Vec<String>) {
+        self.hosts[ordinal as usize].enter = enter;
     }
 
     pub fn kill(&mut self, ordinal: u32) {
@@ -191,11 +209,11 @@ impl World {
     }
 
     pub fn admin_address(&self, ordinal: u32) -> String {
-        format!("{}:{}", self.bind, self.ports[ordinal as usize][1])
+        format!("{}:{}", self.hosts[ordinal as usize].address, self.ports[ordinal as usize][1])
     }
 
     pub fn health_address(&self, ordinal: u32) -> String {
-        format!("{}:{}", self.bind, self.ports[ordinal as usize][2])
+        format!("{}:{}", self.hosts[ordinal as usize].address, self.ports[ordinal as usize][2])
     }
 
     pub fn rest_port(&self, ordinal: u32) -> u16 {

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,9 +15,12 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(arguments: &[String], log: &Path) -> Self {
+    /// `enter`: what runs the program elsewhere and becomes it (`nsenter …`), or nothing.
+    pub fn start(enter: &[String], arguments: &[String], log: &Path) -> Self {
         let out = File::options().create(true).append(true).open(log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_jet-member"))
+        let words: Vec<&str> = enter.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_jet-member")]).collect();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .args(arguments)
             .env(
                 "JET_LOG",
@@ -56,9 +59,14 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// SIGTERM, and wait for the end.
     pub fn terminate(self, bound: Duration) -> Duration {
-        self.signal(Signal::TERM);
+        self.ask_to_end();
         self.ends(bound)
     }
 
@@ -90,6 +98,11 @@ impl Process {
             assert!(begun.elapsed() < bound, "the process is still there after {bound:?}: {}", tail(&self.log));
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     pub fn is_running(&mut self) -> bool {
