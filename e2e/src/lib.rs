@@ -8,7 +8,7 @@
 //! - [`forbidden`]: writes that are refused for a while · [`policies`]: the chart's, taken away for a while · [`pki`]: certificates made old
 //! - [`readme`]: the blocks that users copy · [`figure`]: what was measured · [`installation`]: the operator as people install it
 //! - [`told`]: what a person is told of a cluster · [`golden`]: the files that it is compared with
-//! - [`forward`]: a way to a pod's port
+//! - [`forward`]: a way to a pod's port · [`growth`]: what must not grow
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -17,6 +17,7 @@ pub mod figure;
 pub mod forbidden;
 pub mod forward;
 pub mod golden;
+pub mod growth;
 pub mod installation;
 pub mod jet;
 pub mod members;

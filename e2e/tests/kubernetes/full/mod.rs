@@ -7,9 +7,10 @@
 //! - [`hand`]: a colleague's kubectl · [`death`]: nodes, API server, operators, namespaces
 //! - [`job`]: jobs and clients · [`comeback`]: a return with a wrong image, old certificates
 //! - [`install`]: how the operator comes, is changed and goes · [`story`]: what a person reads over one stop and return
-//! - [`request`]: a stop asked of the members
+//! - [`request`]: a stop asked of the members · [`cycles`]: many stops and returns in a row
 
 mod comeback;
+mod cycles;
 mod death;
 mod hand;
 mod install;
