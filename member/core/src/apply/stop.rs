@@ -89,8 +89,12 @@ fn blank(id: OperationId, base_index: LogIndex, former: Settled) -> Operation {
     }
 }
 
+/// Of those before it only digests are asked for any more; the contents would weigh on every seal and snapshot.
 fn keep(machine: &mut Machine, operation: Operation) {
     machine.highest_operation = operation.id.seq;
+    for quiesced in machine.operations.values_mut().filter_map(|ended| ended.quiesced.as_mut()) {
+        quiesced.contents = Vec::new();
+    }
     machine.operations.insert(operation.id.seq, operation);
     while machine.operations.len() > KEPT_OPERATIONS {
         machine.operations.pop_first();
@@ -276,5 +280,36 @@ pub(super) fn abort(machine: &mut Machine, index: LogIndex, op: &OperationId, re
 pub(super) fn with(machine: &mut Machine, op: &OperationId, change: impl FnOnce(&mut Operation)) {
     if let Some(operation) = machine.operations.get_mut(&op.seq) {
         change(operation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{PartitionId, TableVersion, Version};
+
+    #[test]
+    fn a_new_operation_leaves_of_the_former_ones_their_digests() {
+        let id = |seq| OperationId { seq, random: "a".into() };
+        let content = PartitionContent {
+            partition: PartitionId(0),
+            version: Version::default(),
+            entries: 7,
+            digest: Digest("content".into()),
+        };
+        let quiesced = Quiesced {
+            index: 5,
+            table_version: TableVersion(1),
+            contents: vec![content],
+            content_digest: Digest("all".into()),
+            members: std::collections::BTreeMap::from([(MemberId::default(), Digest("one".into()))]),
+        };
+        let mut machine = Machine::default();
+        let ended = Operation { step: OperationStep::Opened, ..blank(id(1), 3, Settled::Active) };
+        keep(&mut machine, Operation { quiesced: Some(quiesced.clone()), ..ended });
+        assert_eq!(machine.operations[&1].quiesced.as_ref(), Some(&quiesced), "the last one is told in full");
+        keep(&mut machine, blank(id(2), 9, Settled::Active));
+        let former = Quiesced { contents: Vec::new(), ..quiesced };
+        assert_eq!(machine.operations[&1].quiesced.as_ref(), Some(&former));
     }
 }
