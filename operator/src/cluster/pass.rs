@@ -19,7 +19,8 @@ use crate::cluster::port::{Kubernetes, PortError};
 use crate::cluster::{status, story};
 use crate::members::{Door, Members};
 
-/// After an act: look at once at what became of it.
+/// After an act, while a condition has turned within [`LATELY_SECONDS`]: look at once at what became of it. Later as after
+/// [`QUICK`]: acts that follow each other for longer than that undo each other, or are undone by somebody.
 pub const AFTER_ACT: Duration = Duration::from_millis(5);
 /// While something moves and a condition has turned within [`LATELY_SECONDS`]: a stop that has little to save is not kept
 /// waiting by who watches it.
@@ -101,7 +102,9 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
 async fn look(cluster: JetCluster, kube: KubeFacts, members: &dyn Members, now: i64, fresh: Uuid) -> Facts {
     let doors: Vec<Door> =
         kube.pods.iter().filter_map(|(ordinal, pod)| Some(Door { ordinal: *ordinal, host: pod.ip.clone()? })).collect();
-    let ends = |door: &Door| kube.pods.get(&door.ordinal).is_some_and(|pod| pod.deleting);
+    // Only of a set that goes down: one that is drained on a busy node may still be needed for a commit.
+    let goes = kube.set.as_ref().is_some_and(|set| set.replicas == 0);
+    let ends = |door: &Door| goes && kube.pods.get(&door.ordinal).is_some_and(|pod| pod.deleting);
     let views = join_all(doors.iter().map(|door| async move {
         let looked = if ends(door) { members.glance(door).await } else { members.look(door).await };
         match looked {
@@ -162,15 +165,28 @@ fn pause(facts: &Facts, plan: &Plan, outcome: &Outcome) -> Duration {
         (Outcome::Not(_), _) => MOVING,
         // Where an older CRD forgets that it was consumed, it is consumed again and again.
         (_, Some(Act::Remember(_))) if plan.reason == Reason::NotApplicable => RESTING,
-        (_, Some(_)) => AFTER_ACT,
+        (_, Some(_)) => {
+            if lately(facts) {
+                AFTER_ACT
+            } else {
+                QUICK
+            }
+        }
         (_, None) if plan.stalled || plan.reason == Reason::MembersMissing && plan.step == Step::Running => WAITING,
         (_, None) if matches!(plan.step, Step::Running | Step::Stopped | Step::Held | Step::Releasing) => RESTING,
         (_, None) => {
-            let conditions = facts.cluster.status.iter().flat_map(|old| &old.conditions);
-            let turned = conditions.map(|condition| condition.last_transition_time.as_str());
-            if turned_lately(turned, facts.now) { QUICK } else { MOVING }
+            if lately(facts) {
+                QUICK
+            } else {
+                MOVING
+            }
         }
     }
+}
+
+fn lately(facts: &Facts) -> bool {
+    let conditions = facts.cluster.status.iter().flat_map(|old| &old.conditions);
+    turned_lately(conditions.map(|condition| condition.last_transition_time.as_str()), facts.now)
 }
 
 /// Before this pass; what it turns itself is seen by the next one.

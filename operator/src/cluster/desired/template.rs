@@ -170,7 +170,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
         }),
         period_seconds: Some(period),
         failure_threshold: Some(failures),
-        timeout_seconds: Some(period.min(5)),
+        timeout_seconds: Some(period.clamp(2, 5)),
         ..Probe::default()
     }
 }

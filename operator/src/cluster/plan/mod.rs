@@ -62,7 +62,9 @@ pub fn plan(facts: &Facts) -> Plan {
         }
         return carry(comeback::plan(facts, &requests, seal, open.as_ref()));
     }
-    if let Some(plan) = asked::plan(facts, &requests, open.as_ref()) {
+    // An abort is heard first: what is asked of the members may be refused again and again.
+    let aborts = open.as_ref().is_some_and(|open| requests.abort.as_ref() == Some(&open.id));
+    if let Some(plan) = (!aborts).then(|| asked::plan(facts, &requests, open.as_ref())).flatten() {
         return carry(plan);
     }
     if let Some(open) = &open {
