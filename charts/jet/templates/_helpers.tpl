@@ -87,3 +87,15 @@ capabilities:
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
+
+{{/* A policy binds where this operator works: elsewhere it would refuse another operator's writes. */}}
+{{- define "jet.watched" -}}
+{{- if .Values.watchNamespaces }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        - key: kubernetes.io/metadata.name
+          operator: In
+          values: {{ toJson .Values.watchNamespaces }}
+{{- end }}
+{{- end -}}
