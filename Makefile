@@ -44,7 +44,7 @@ build: ## Programs, one profile
 images: build ## Images of operator and member, without Docker or a registry (REPO=... also names them for one)
 	@dev/images
 
-dist: ## dist/install.yaml: the chart rendered, for people without Helm
+dist: ## dist/install.yaml and dist/definitions.yaml: the chart rendered, for people without Helm
 	cargo run --quiet --locked -p xtask -- dist
 
 kube: ## Start the local Kubernetes (or use that of KUBECONFIG)

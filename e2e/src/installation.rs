@@ -50,18 +50,27 @@ impl Installation {
         run(&at("e2e/kube/kube"), &["load", &format!("{out}/jet-operator.tar")]);
     }
 
-    /// `dist/install.yaml` as its header says, with the images of this machine.
+    /// The two files of `dist/` as the header says, with the images of this machine.
     pub fn apply_file(&self) -> Result<String, String> {
         let header = std::fs::read_to_string(root().join("dist/install.yaml")).expect("dist/install.yaml");
-        let said =
-            header.lines().find_map(|line| line.strip_prefix("#   sed ")).expect("the header says how to apply it");
+        // The namespace is there in these tests.
+        let said = header.lines().filter_map(|line| line.strip_prefix("#   ")).skip(1).collect::<Vec<_>>().join("\n");
         assert!(said.ends_with("kubectl apply --server-side --field-manager=helm -f -"), "{said}");
-        bash(&format!("cd {}\nsed {} 2>&1", root().display(), said.replace("registry.example/jet", "localhost")))
+        bash(&format!("cd {}\n{{ {}\n}} 2>&1", root().display(), said.replace("registry.example/jet", "localhost")))
     }
 
     /// What its header warns of.
     pub fn delete_file(&self) -> Result<String, String> {
-        bash(&format!("cd {}\nkubectl delete --timeout=120s -f dist/install.yaml 2>&1", root().display()))
+        self.delete("dist/install.yaml")
+    }
+
+    /// What nobody should.
+    pub fn delete_definitions(&self) -> Result<String, String> {
+        self.delete("dist/definitions.yaml")
+    }
+
+    fn delete(&self, file: &str) -> Result<String, String> {
+        bash(&format!("cd {}\nkubectl delete --timeout=120s --ignore-not-found -f {file} 2>&1", root().display()))
     }
 
     /// Waits until every operator pod is of `image` and Ready.

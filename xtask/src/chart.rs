@@ -1,30 +1,40 @@
-//! The chart as Helm renders it: `dist/install.yaml`, for people without Helm, and the refusal to render without an image.
+//! The chart as Helm renders it: two files in `dist/`, for people without Helm, and the refusal to render without an image.
 //!
-//! Law: the file is the chart and nothing else; whoever changes the chart renders it anew. Must not know: a cluster.
+//! Law: the files are the chart and nothing else; whoever changes the chart renders it anew. What deletes every JetCluster if
+//! it goes lies in a file of its own, so that nobody takes it away with the operator. Must not know: a cluster.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::tree;
 
-/// Where the rendered chart lies.
+/// The operator.
 pub const INSTALL: &str = "dist/install.yaml";
+/// The definitions of JetCluster and JetJob, and the policy that keeps them.
+pub const DEFINITIONS: &str = "dist/definitions.yaml";
 /// Stands for registry and path: no image can have this name, so that a pod says what was forgotten.
 const PLACEHOLDER: &str = "IMAGE_REPOSITORY";
-/// What is said above it.
+/// What is said above the definitions.
+const DEFINITIONS_HEADER: &str = "\
+# DO NOT EDIT: charts/jet rendered by `make dist`; a test compares the two.
+#
+# Definitions of JetCluster and JetJob, and the policy that keeps them; dist/install.yaml says how it is applied. Whoever takes
+# them away deletes every JetCluster of every namespace: there is no need to, ever, and uninstalling the operator does not.
+";
+/// What is said above the operator.
 const HEADER: &str = "\
 # DO NOT EDIT: charts/jet rendered by `make dist`; a test compares the two.
 #
 # The operator without Helm, in namespace jet-system. `make images REPO=...` says how the images get where you say:
 #
 #   kubectl create namespace jet-system
+#   kubectl apply --server-side --field-manager=helm -f dist/definitions.yaml
 #   sed 's,IMAGE_REPOSITORY,registry.example/jet,' dist/install.yaml | kubectl apply --server-side --field-manager=helm -f -
 #
 # To change to Helm later (for which it is Helm's name that is written with): helm install jet charts/jet --namespace jet-system
 # --take-ownership --set image.repository=...
 # To uninstall: delete the JetClusters first (each is stopped and sealed; its volumes stay), because without the operator
-# nobody stops or returns them; then kubectl delete -f. The definitions of JetCluster and JetJob stay: a policy refuses
-# their deletion.
+# nobody stops or returns them; then kubectl delete -f dist/install.yaml. The definitions of JetCluster and JetJob stay.
 ";
 
 /// Why the chart could not be rendered.
@@ -44,17 +54,37 @@ pub enum ChartError {
     NotWritten(String, std::io::Error),
 }
 
-/// What `dist/install.yaml` must be.
-pub fn rendered() -> Result<String, ChartError> {
+/// What the files must be.
+pub fn rendered() -> Result<[(&'static str, String); 2], ChartError> {
     let image = format!("image.repository={PLACEHOLDER}");
-    Ok(format!("{HEADER}{}", template(&["--no-hooks", "--set", &image])?))
+    let all = template(&["--no-hooks", "--set", &image])?;
+    let documents = all.split_inclusive("\n").fold(Vec::<String>::new(), |mut documents, line| {
+        if line == "---\n" || documents.is_empty() {
+            documents.push(String::new());
+        }
+        documents.last_mut().into_iter().for_each(|document| document.push_str(line));
+        documents
+    });
+    let (definitions, operator): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| is_definition(document));
+    Ok([
+        (INSTALL, format!("{HEADER}{}", operator.concat())),
+        (DEFINITIONS, format!("{DEFINITIONS_HEADER}{}", definitions.concat())),
+    ])
 }
 
-/// Writes it.
-pub fn write() -> Result<PathBuf, ChartError> {
-    let (path, text) = (tree::root().join(INSTALL), rendered()?);
-    std::fs::write(&path, text).map_err(|error| ChartError::NotWritten(path.display().to_string(), error))?;
-    Ok(path)
+fn is_definition(document: &str) -> bool {
+    document.contains("\nkind: CustomResourceDefinition\n")
+        || document.contains("\n  name: jet-system-jet-operator-definitions\n")
+}
+
+/// Writes them.
+pub fn write() -> Result<Vec<PathBuf>, ChartError> {
+    let write = |(path, text): (&str, String)| {
+        let path = tree::root().join(path);
+        std::fs::write(&path, text).map_err(|error| ChartError::NotWritten(path.display().to_string(), error))?;
+        Ok(path)
+    };
+    rendered()?.into_iter().map(write).collect()
 }
 
 fn template(options: &[&str]) -> Result<String, ChartError> {
@@ -102,13 +132,27 @@ mod tests {
     }
 
     #[test]
-    fn the_file_for_people_without_helm_is_the_chart() {
+    fn the_files_for_people_without_helm_are_the_chart() {
         if without_helm() {
             return;
         }
-        let (wanted, found) = (rendered().unwrap(), tree::text(INSTALL));
-        let differs = wanted.lines().zip(found.lines()).enumerate().find(|(_, (wanted, found))| wanted != found);
-        assert!(wanted == found, "{INSTALL} is not the chart rendered: run `make dist`. First difference: {differs:?}");
+        let files = rendered().unwrap();
+        for (file, wanted) in &files {
+            let found = tree::text(file);
+            let differs = wanted.lines().zip(found.lines()).enumerate().find(|(_, (wanted, found))| wanted != found);
+            assert!(
+                *wanted == found,
+                "{file} is not the chart rendered: run `make dist`. First difference: {differs:?}"
+            );
+        }
+        let [(_, operator), (_, definitions)] = files;
+        assert!(
+            !operator.contains("kind: CustomResourceDefinition"),
+            "whoever deletes that file deletes every JetCluster"
+        );
+        let kinds = |kind: &str| definitions.matches(&format!("\nkind: {kind}\n")).count();
+        assert_eq!((kinds("CustomResourceDefinition"), kinds("ValidatingAdmissionPolicy")), (2, 1));
+        assert_eq!(kinds("ValidatingAdmissionPolicyBinding"), 1);
     }
 
     #[test]

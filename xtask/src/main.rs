@@ -25,12 +25,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() != Some("dist") {
-        println!("xtask dist writes {}. The guards are tests: cargo test -p xtask", chart::INSTALL);
+        println!(
+            "xtask dist writes {} and {}. The guards are tests: cargo test -p xtask",
+            chart::INSTALL,
+            chart::DEFINITIONS
+        );
         return ExitCode::SUCCESS;
     }
     match chart::write() {
-        Ok(path) => {
-            println!("written: {}", path.display());
+        Ok(paths) => {
+            paths.iter().for_each(|path| println!("written: {}", path.display()));
             ExitCode::SUCCESS
         }
         Err(error) => {
