@@ -124,15 +124,16 @@ fn texts_are_bounded_at_a_character() {
 }
 
 #[test]
-fn one_that_nobody_takes_up_lapses_counted_anew_by_each_leader() {
+fn one_that_nobody_takes_up_lapses_and_a_leader_that_finds_one_declines_it() {
     let mut one = One::active();
     let (asked, _) = one.asks("a");
-    let looks = |one: &One, watch: &mut Watch, now: u64| {
+    // `led_before`: how long the leader had led when its clock began.
+    let looks = |one: &One, watch: &mut Watch, now: u64, led_before: u64| {
         let report = MemberReport { committed_at: one.machine.applied, ..MemberReport::default() };
         let observed = Observed { heard_ms_ago: 0, boot: Boot(1), volume_id: "v".into(), report };
         let observations = Observations {
             members: BTreeMap::from([(MemberId::default(), observed)]),
-            leader_for_ms: 60_000,
+            leader_for_ms: now + led_before,
             operation_for_ms: None,
             request_for_ms: watch.observe_request(&one.machine, now),
         };
@@ -141,17 +142,22 @@ fn one_that_nobody_takes_up_lapses_counted_anew_by_each_leader() {
     let lapses = |commands: &[Command]| commands.iter().any(|c| matches!(c, Command::AnswerRequest { .. }));
     let mut watch = Watch::default();
     for now in [5, TAKEN_UP_WITHIN_MS, TAKEN_UP_WITHIN_MS + 5] {
-        assert!(!lapses(&looks(&one, &mut watch, now)), "{now}");
+        assert!(!lapses(&looks(&one, &mut watch, now, 60_000)), "{now}");
     }
-    let late = looks(&one, &mut watch, TAKEN_UP_WITHIN_MS + 6);
-    assert!(!lapses(&looks(&one, &mut Watch::default(), TAKEN_UP_WITHIN_MS + 6)));
+    let late = looks(&one, &mut watch, TAKEN_UP_WITHIN_MS + 6, 60_000);
+    // However long nobody led: who finds it cannot know how old it is.
+    let found = looks(&one, &mut Watch::default(), 0, 0);
+    assert!(
+        matches!(found.as_slice(), [Command::AnswerRequest { answer, .. }] if answer.why.contains("leader changed")),
+        "{found:?}"
+    );
     let [lapse @ Command::AnswerRequest { asked: of, .. }] = late.as_slice() else { panic!("{late:?}") };
     assert_eq!(*of, asked);
     one.does(lapse.clone());
     assert!(one.answered().1.contains("600 s") && !one.answered().0, "{:?}", one.answered());
     // Another one is counted from its own beginning.
     one.asks("b");
-    assert!(!lapses(&looks(&one, &mut watch, TAKEN_UP_WITHIN_MS + 7)));
+    assert!(!lapses(&looks(&one, &mut watch, TAKEN_UP_WITHIN_MS + 7, 60_000)));
 }
 
 /// A log and a snapshot of before there was such a thing.

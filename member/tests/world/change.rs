@@ -13,6 +13,7 @@ impl World {
         self.pki.write_members(&self.tls_dir(), self.size + 1);
         let ports = ports::free(4);
         self.ports.push([ports[0], ports[1], ports[2], ports[3]]);
+        self.hosts.push(self.hosts[0].clone());
         self
     }
 

@@ -8,8 +8,8 @@ use crate::machine::Machine;
 use crate::report::Observations;
 use crate::request::{RequestAnswer, TAKEN_UP_WITHIN_MS};
 
-/// A request that is no younger than this beside the leader's own time was there before it.
-const FOUND_WITHIN_MS: u64 = 1_000;
+/// A leader applies what was there before it within this; what it sees later was asked of it.
+const FOUND_WITHIN_MS: u64 = 300;
 
 /// The end of one that waited too long, or for another leader.
 pub(super) fn lapse(machine: &Machine, observations: &Observations) -> Option<Command> {

@@ -81,7 +81,8 @@ fn set(facts: &Facts, replicas: u32) -> Option<Plan> {
 /// Roster record and claim stamps as the machine has them.
 pub fn records(facts: &Facts, seal: Option<&str>) -> Option<Plan> {
     let machine = facts.machine()?;
-    if roster::is_ahead(facts) {
+    // In generation 0 no store is open yet: the roster of 1, which follows at once, is the first that held anything.
+    if roster::is_ahead(facts) || machine.generation == 0 {
         return None;
     }
     if !roster::is_recorded(facts) {
