@@ -14,6 +14,9 @@ use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
 use world::rest::{admin, ask, ended, expect, get, health, hears, post, said, waiting};
 use world::{CLUSTER, PASSWORD, World};
 
+/// Longer than a leader takes what it sees for something that was there before it.
+const LED: std::time::Duration = std::time::Duration::from_secs(1);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_groups_answer_as_a_real_member_does_and_closed_ones_not_at_all() {
     let mut world = World::with_rest(1, &[]);
@@ -235,6 +238,10 @@ async fn under_an_operator_a_shutdown_is_remembered_for_it_and_it_is_told_what_b
     let nothing = r#"{"status":"fail","message":"there was no operation yet"}"#;
     assert_eq!(post(port, "operation", "orders&"), said(200, nothing));
 
+    // What a leader finds in its first moments is declined as asked of another: this law is one of time.
+    let led = std::time::Instant::now();
+    let has_led = || async { if led.elapsed() > LED { Ok(()) } else { Err("not yet".to_owned()) } };
+    world.until("the leader has led for longer than that", has_led).await;
     // Asked twice it is one wish, and nothing is begun by it.
     for _ in 0..2 {
         expect(port, "-o shutdown --strict", 0, "the operator stops the cluster (kubectl get jetcluster orders)").await;

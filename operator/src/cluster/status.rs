@@ -88,6 +88,8 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
         Step::Running | Step::RosterRecorded if at_rest => {
             if safety::absentees(facts).is_empty() {
                 "Running"
+            } else if is_forming(facts) {
+                "Founding"
             } else {
                 "Degraded"
             }
@@ -116,6 +118,12 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
 fn is_being_founded(facts: &Facts) -> bool {
     let phase = facts.cluster.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, None | Some("Creating" | "Founding"))
+}
+
+/// Its members were never all there: they are still on their way for the first time.
+fn is_forming(facts: &Facts) -> bool {
+    let phase = facts.cluster.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Creating" | "Founding"))
 }
 
 /// A held pass says where it stands, not that it stands.

@@ -47,7 +47,8 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         lines.push(line(jobs.status == "False", jobs.reason.clone(), jobs.message.clone()));
     }
     let standing = |s: Option<&JetClusterStatus>| s.and_then(|s| s.phase.clone()).unwrap_or_default();
-    if standing(old) != standing(Some(new)) && matches!(plan.step, Step::Stopped | Step::Running) {
+    let at_rest = matches!(plan.step, Step::Stopped | Step::Running) && standing(Some(new)) != "Founding";
+    if standing(old) != standing(Some(new)) && at_rest {
         lines.push(line(false, standing(Some(new)), rest(plan, new)));
     }
     if let Some(stalled) = news(old, new, ConditionType::Stalled) {
@@ -55,7 +56,7 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
     }
     let known = old.map(|s| s.blockers.as_slice()).unwrap_or_default();
     for blocker in new.blockers.iter().filter(|b| !known.iter().any(|k| k.object == b.object && k.reason == b.reason)) {
-        if !is_on_its_way(plan, blocker) {
+        if !is_on_its_way(plan, new, blocker) {
             let note = format!("{}: {}", blocker.object, blocker.message);
             lines.push(about(true, blocker.reason.clone(), format!("Await {}", blocker.object), note));
         }
@@ -76,14 +77,15 @@ fn condition(status: &JetClusterStatus, type_: ConditionType) -> Option<&Conditi
 }
 
 /// A member that is only on its way is no warning: the status names it meanwhile, and what keeps it away is told.
-fn is_on_its_way(plan: &Plan, blocker: &Blocker) -> bool {
+fn is_on_its_way(plan: &Plan, new: &JetClusterStatus, blocker: &Blocker) -> bool {
+    let forming = new.phase.as_deref() == Some("Founding");
     let starting =
         matches!(plan.step, Step::Creating | Step::Founding | Step::ScaledUp | Step::MembersComplete | Step::Activated);
     let moving = [Reason::MembersMissing, Reason::MembersRecovering].map(Reason::as_str);
     // A process that was just started does not listen yet.
-    let first = matches!(plan.step, Step::Creating | Step::Founding);
+    let first = forming || matches!(plan.step, Step::Creating | Step::Founding);
     let silent = first && blocker.reason == Reason::MemberUnreachable.as_str();
-    silent || starting && blocker.command.is_none() && moving.contains(&blocker.reason.as_str())
+    silent || (starting || forming) && blocker.command.is_none() && moving.contains(&blocker.reason.as_str())
 }
 
 /// What is true now that it rests.

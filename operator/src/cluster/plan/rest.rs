@@ -29,6 +29,9 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Plan
     if let Some(plan) = records(facts, None) {
         return plan;
     }
+    if facts.machine().is_some_and(|machine| machine.generation == 0) {
+        return Plan::waits(Step::Founding, Reason::Founding, "the members open their first generation");
+    }
     if let Some(plan) = prune(facts) {
         return plan;
     }
