@@ -1,23 +1,25 @@
 //! Who may depend on whom.
 //!
 //! Law: `admin-api`, `core` and `hotstore` know none of ours; `engine` knows none; `map` knows `core`; `member` is
-//! the only place where they meet; operator and CLI know only `admin-api`. Must not know: versions.
+//! the only place where they meet; operator and CLI know only `admin-api`. Tests that write a page know `pages`.
+//! Must not know: versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("admin-api", &[]),
-    ("cli", &["jet-admin-api"]),
+    ("cli", &["jet-admin-api", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
-    ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map"]),
+    ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages"]),
     ("member/core", &[]),
     ("member/engine", &[]),
     ("member/hotstore", &[]),
     ("member/map", &["jet-core"]),
-    ("operator", &["jet-admin-api"]),
+    ("operator", &["jet-admin-api", "jet-pages"]),
+    ("pages", &[]),
 ];
 
 #[test]

@@ -6,7 +6,7 @@
 use crate::tree;
 
 /// Heads of paths that are ours.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "admin-api/",
     "operator/",
     "member/",
@@ -15,6 +15,7 @@ const ROOMS: [&str; 15] = [
     "charts/",
     "crds/",
     "docs/",
+    "pages/",
     "xtask/",
     "dev/",
     "demo/",
