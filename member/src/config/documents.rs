@@ -72,30 +72,41 @@ impl Document {
         }
     }
 
-    /// A scalar as text.
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.leaves.get(key).and_then(|(_, v)| scalar(v))
+    /// A scalar as text that is not empty.
+    pub fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        let Some((path, value)) = self.leaves.get(key) else { return Ok(None) };
+        match scalar(value).filter(|text| !text.trim().is_empty()) {
+            Some(text) => Ok(Some(text)),
+            None => Err(refused(path, key, value, "one text that is not empty belongs there")),
+        }
     }
 
     /// A scalar read as `T`; `wanted` completes the sentence "'key' is …, but …".
     pub fn parsed<T: std::str::FromStr>(&self, key: &str, wanted: &str) -> Result<Option<T>, ConfigError> {
         let Some((path, value)) = self.leaves.get(key) else { return Ok(None) };
-        scalar(value).and_then(|v| v.trim().parse().ok()).map(Some).ok_or_else(|| ConfigError::Value {
-            path: path.clone(),
-            key: key.to_owned(),
-            found: text_of(value),
-            wanted: wanted.to_owned(),
-        })
+        scalar(value).and_then(|v| v.trim().parse().ok()).map(Some).ok_or_else(|| refused(path, key, value, wanted))
     }
 
     /// A list of texts; one text with commas is a list too, as in the original.
-    pub fn list(&self, key: &str) -> Vec<String> {
-        match self.leaves.get(key).map(|(_, v)| v) {
-            Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
-            Some(other) => scalar(other)
-                .map(|s| s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect())
-                .unwrap_or_default(),
-            None => Vec::new(),
+    pub fn list(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let Some((path, value)) = self.leaves.get(key) else { return Ok(Vec::new()) };
+        let found = match value {
+            Value::Null => Some(Vec::new()),
+            Value::Sequence(items) => items.iter().map(scalar).collect(),
+            other => {
+                scalar(other).map(|s| s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect())
+            }
+        };
+        found.ok_or_else(|| refused(path, key, value, "a list of texts belongs there"))
+    }
+
+    /// What `key` has is not what it must be; `wanted` completes the sentence.
+    pub fn wrong(&self, key: &str, found: &str, wanted: impl Into<String>) -> ConfigError {
+        ConfigError::Value {
+            path: self.source(key),
+            key: key.to_owned(),
+            found: found.to_owned(),
+            wanted: wanted.into(),
         }
     }
 
@@ -103,6 +114,10 @@ impl Document {
     pub fn source(&self, key: &str) -> PathBuf {
         self.leaves.get(key).map(|(p, _)| p.clone()).unwrap_or_default()
     }
+}
+
+fn refused(path: &Path, key: &str, value: &Value, wanted: &str) -> ConfigError {
+    ConfigError::Value { path: path.to_owned(), key: key.to_owned(), found: text_of(value), wanted: wanted.to_owned() }
 }
 
 fn scalar(value: &Value) -> Option<String> {

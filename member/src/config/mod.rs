@@ -23,13 +23,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum ConfigError {
-    #[error("cannot read {path}: {reason}")]
+    #[error(
+        "cannot read {path}: {reason}; --config (JET_CONFIG) names hazelcast-jet.yaml, and hazelcast.yaml lies beside it"
+    )]
     Read { path: PathBuf, reason: String },
-    #[error("{path} is no valid YAML: {reason}")]
+    #[error("{path} is no valid YAML: {reason}; correct that place")]
     Yaml { path: PathBuf, reason: String },
-    #[error("{path}: unknown key '{key}'{}", nearest.as_ref().map(|n| format!("; did you mean '{n}'?")).unwrap_or_default())]
+    #[error("{path}: unknown key '{key}'; {}", nearest.as_ref().map_or_else(|| "remove it".into(), |n| format!("did you mean '{n}'?")))]
     Unknown { path: PathBuf, key: String, nearest: Option<String> },
-    #[error("{path}: '{key}' is not offered: {reason}")]
+    #[error("{path}: '{key}' is not offered: {reason}; leave it out")]
     NotOffered { path: PathBuf, key: String, reason: &'static str },
     #[error("{path}: '{key}' is {found}, but {wanted}")]
     Value { path: PathBuf, key: String, found: String, wanted: String },

@@ -33,6 +33,7 @@ pub struct Rest {
 impl Rest {
     /// `None`: it is off.
     pub fn decide(launch: &Launch, document: &Document) -> Result<Option<Self>, ConfigError> {
+        let port = port(launch, document)?;
         if !document.parsed::<bool>(ENABLED, TRUE_OR_FALSE)?.unwrap_or(false) {
             return Ok(None);
         }
@@ -51,7 +52,7 @@ impl Rest {
                           --rest-password-file (JET_REST_PASSWORD_FILE), or leave both groups closed",
             });
         }
-        Ok(Some(Self { port: port(launch, document)?, groups, password }))
+        Ok(Some(Self { port, groups, password }))
     }
 }
 

@@ -119,11 +119,10 @@ impl Settings {
         Ok(Self {
             ordinal,
             namespace: launch.namespace.clone(),
-            cluster: launch
-                .cluster
-                .clone()
-                .or_else(|| document.text("hazelcast.cluster-name"))
-                .unwrap_or_else(|| "jet".into()),
+            cluster: match &launch.cluster {
+                Some(given) => given.clone(),
+                None => document.text("hazelcast.cluster-name")?.unwrap_or_else(|| "jet".into()),
+            },
             base_dir: base_dir(launch, document)?,
             volume_id: launch.volume_id.clone().filter(|v| !v.is_empty()),
             tls: launch.tls.clone(),
@@ -160,19 +159,23 @@ fn default_workers() -> u16 {
 fn base_dir(launch: &Launch, document: &Document) -> Result<PathBuf, ConfigError> {
     let on = document.parsed::<bool>("hazelcast.hot-restart-persistence.enabled", "it is true or false")?;
     let lossless = document.parsed::<bool>("hazelcast-jet.instance.lossless-restart-enabled", "it is true or false")?;
-    if on == Some(false) && lossless != Some(true) || on.is_none() && lossless == Some(false) {
+    let off = match (on, lossless) {
+        (Some(false), Some(false) | None) => Some("hazelcast.hot-restart-persistence.enabled"),
+        (None, Some(false)) => Some("hazelcast-jet.instance.lossless-restart-enabled"),
+        _ => None,
+    };
+    if let Some(key) = off {
         return Err(ConfigError::NotOffered {
-            path: document.source("hazelcast.hot-restart-persistence.enabled"),
-            key: "hazelcast.hot-restart-persistence.enabled: false".into(),
+            path: document.source(key),
+            key: format!("{key}: false"),
             reason: "consensus needs a disk: a member without a store does not exist in this version",
         });
     }
-    let home =
-        document.text("hazelcast-jet.properties.jet.home").map(PathBuf::from).unwrap_or_else(|| launch.home.clone());
-    Ok(document
-        .text("hazelcast.hot-restart-persistence.base-dir")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| home.join("recovery")))
+    if let Some(given) = document.text("hazelcast.hot-restart-persistence.base-dir")? {
+        return Ok(PathBuf::from(given));
+    }
+    let home = document.text("hazelcast-jet.properties.jet.home")?.map(PathBuf::from);
+    Ok(home.unwrap_or_else(|| launch.home.clone()).join("recovery"))
 }
 
 fn peers(launch: &Launch, document: &Document) -> Result<Vec<String>, ConfigError> {
@@ -181,9 +184,35 @@ fn peers(launch: &Launch, document: &Document) -> Result<Vec<String>, ConfigErro
     if !enabled {
         return Ok(Vec::new());
     }
-    let mut names = document.list("hazelcast.network.join.tcp-ip.member-list");
-    names.extend(document.list("hazelcast.network.join.tcp-ip.members"));
-    Ok(names.into_iter().map(|name| with_port(&name, launch.member_port)).collect())
+    let mut peers: Vec<String> = Vec::new();
+    for key in ["hazelcast.network.join.tcp-ip.member-list", "hazelcast.network.join.tcp-ip.members"] {
+        for name in document.list(key)? {
+            if !is_address(&name) {
+                return Err(document.wrong(
+                    key,
+                    &format!("'{name}'"),
+                    "it must be a host, or host:port with a port from 1 to 65535",
+                ));
+            }
+            let peer = with_port(&name, launch.member_port);
+            // As many members are founded as the list has entries.
+            if peers.contains(&peer) {
+                return Err(document.wrong(key, &format!("'{peer}' twice"), "each member must be named once"));
+            }
+            peers.push(peer);
+        }
+    }
+    Ok(peers)
+}
+
+fn is_address(name: &str) -> bool {
+    if name.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let (host, port) = name.rsplit_once(':').map_or((name, None), |(host, port)| (host, Some(port)));
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let good_host = !host.is_empty() && !host.contains(char::is_whitespace) && (bracketed || !host.contains(':'));
+    good_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// `host`, `host:port`, `[v6]:port` or a bare v6 address, with the member port when none is there.
@@ -204,9 +233,7 @@ where
     match document.parsed::<T>(key, &wanted)? {
         None => Ok(default),
         Some(v) if v >= least && v <= most => Ok(v),
-        Some(v) => {
-            Err(ConfigError::Value { path: document.source(key), key: key.to_owned(), found: v.to_string(), wanted })
-        }
+        Some(v) => Err(document.wrong(key, &format!("'{v}'"), wanted)),
     }
 }
 
@@ -265,6 +292,12 @@ mod tests {
             ("hazelcast:\n  network: 7\n", "a section with keys"),
             ("hazelcast:\n  properties: {hazelcast.partition.count: 0}\n", "from 1 to 8191"),
             ("hazelcast: {map: {m: {hot-restart: {fsync: true}}}}\n", "only 'false'"),
+            ("hazelcast: {cluster-name: [orders]}\n", "'hazelcast.cluster-name' is not a single value"),
+            ("hazelcast: {cluster-name: ''}\n", "one text that is not empty"),
+            ("hazelcast: {hot-restart-persistence: {base-dir: ''}}\n", "one text that is not empty"),
+            ("hazelcast: {network: {join: {tcp-ip: {member-list: [{a: 1}]}}}}\n", "a list of texts"),
+            ("hazelcast: {network: {join: {tcp-ip: {member-list: ['a:99999']}}}}\n", "from 1 to 65535"),
+            ("hazelcast: {network: {join: {tcp-ip: {member-list: [a, b, 'a:5702']}}}}\n", "'a:5702' twice"),
         ];
         for (text, expected) in cases {
             let said = decide(text, "").unwrap_err().to_string();
