@@ -11,6 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 
+use crate::identity::Identity;
 use crate::tls::{Material, TlsError};
 
 /// Key pair and CA out of a directory (a mounted Secret), with settings for both ends that follow it.
@@ -65,6 +66,11 @@ impl Renewable {
         Ok(Self { dir: dir.to_owned(), stem: stem.to_owned(), shown })
     }
 
+    /// The identity that is shown.
+    pub fn identity(&self) -> Result<Identity, TlsError> {
+        self.shown.material().identity()
+    }
+
     /// Settings of a listener.
     pub fn server(&self) -> Result<Arc<ServerConfig>, TlsError> {
         self.shown.material().server_with(self.shown.clone())
@@ -103,7 +109,7 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 
     use super::*;
-    use crate::identity::{Identity, Role};
+    use crate::identity::Role;
 
     fn authority() -> (String, Issuer<'static, KeyPair>) {
         let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());

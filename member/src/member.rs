@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::identity::{Identity, Role};
 use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::renewal::Renewable;
@@ -47,10 +48,16 @@ const OVERDUE_LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum StartError {
-    #[error(transparent)]
+    #[error("{0}; --tls (JET_TLS) names the directory with ca.crt, <ordinal>.crt and <ordinal>.key")]
     Tls(#[from] jet_admin_api::tls::TlsError),
-    #[error("cannot listen on {address} ({what}): {source}")]
-    Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error(
+        "the certificate is of {found}, this member is {own}: give it its own with --tls, or correct --ordinal, --cluster and --namespace"
+    )]
+    Certificate { found: String, own: String },
+    #[error(
+        "cannot listen on {address} ({what}): {source}; end what listens there, or choose another port with {flag}, another address with --bind"
+    )]
+    Listen { what: &'static str, flag: &'static str, address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Password(#[from] rest::password::PasswordError),
     #[error(transparent)]
@@ -96,6 +103,10 @@ impl Member {
     pub async fn start(settings: Settings, make: Make) -> Result<Arc<Self>, StartError> {
         let settings = Arc::new(settings);
         let tls = Arc::new(Renewable::read(&settings.tls, &settings.ordinal.to_string())?);
+        tls_is_ours(&tls, &settings)?;
+        if let Some(password) = settings.rest.as_ref().and_then(|rest| rest.password.as_ref()) {
+            rest::password::check(password).await?;
+        }
         tokio::spawn(renewal::run(tls.clone()));
         info!(base_dir = %settings.base_dir.display(), ordinal = settings.ordinal, cluster = %settings.cluster, "starting");
         let running = match open_store(&settings).await {
@@ -108,9 +119,9 @@ impl Member {
         let (leave, callers) = (CancellationToken::new(), rest::serve::Callers::default());
         let overdue = Mutex::new(Overdue::new(settings.join_alarm, settings.load_alarm));
         let member = Arc::new(Self { settings: settings.clone(), running, overdue, leave, callers });
-        let admin = listen("admin API", SocketAddr::new(settings.bind, settings.admin_port)).await?;
+        let admin = listen("admin API", "--admin-port", SocketAddr::new(settings.bind, settings.admin_port)).await?;
         tokio::spawn(serve::run(admin, tls.server()?, router::router(member.clone())));
-        let probes = listen("probes", SocketAddr::new(settings.bind, settings.health_port)).await?;
+        let probes = listen("probes", "--health-port", SocketAddr::new(settings.bind, settings.health_port)).await?;
         let vitals: Arc<dyn Vitals> = member.clone();
         tokio::spawn(async move {
             if let Err(error) = health::serve(probes, vitals).await {
@@ -129,10 +140,7 @@ impl Member {
 
     async fn serve_rest(self: Arc<Self>, tls: &Renewable) -> Result<(), StartError> {
         let Some(rest) = &self.settings.rest else { return Ok(()) };
-        if let Some(password) = &rest.password {
-            rest::password::check(password).await?;
-        }
-        let listener = listen("REST", SocketAddr::new(self.settings.bind, rest.port)).await?;
+        let listener = listen("REST", "--client-port", SocketAddr::new(self.settings.bind, rest.port)).await?;
         let door = Arc::new(rest::door::Door::new(self.clone(), rest));
         info!(port = rest.port, groups = ?rest.groups, "the REST is on");
         tokio::spawn(rest::serve::run(listener, tls.server()?, door));
@@ -446,7 +454,8 @@ async fn run(settings: &Arc<Settings>, tls: &Renewable, keeper: Keeper, make: Ma
     node.attach(maps.clone(), jobs.clone());
     net.serve(Lane::Control, Arc::new(Control(node.clone())));
     let address = SocketAddr::new(settings.bind, settings.member_port);
-    net.start(address).await.map_err(|source| StartError::Listen { what: "members", address, source })?;
+    let (what, flag) = ("members", "--member-port");
+    net.start(address).await.map_err(|source| StartError::Listen { what, flag, address, source })?;
     node.start().await?;
     let agent = Agent::new(node.clone(), maps.clone(), jobs.clone());
     tokio::spawn(agent.clone().run());
@@ -454,8 +463,20 @@ async fn run(settings: &Arc<Settings>, tls: &Renewable, keeper: Keeper, make: Ma
     Ok(Running { node, agent, maps, jobs })
 }
 
-async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { what, address, source })
+/// Before a store is made for it. With another's certificate every peer would refuse this member, one by one and for ever.
+fn tls_is_ours(tls: &Renewable, settings: &Settings) -> Result<(), StartError> {
+    let found = tls.identity()?;
+    let own = Identity::new(&settings.namespace, &settings.cluster, Role::Member(settings.ordinal));
+    if found != own {
+        return Err(StartError::Certificate { found: found.uri(), own: own.uri() });
+    }
+    tls.server()?;
+    tls.client()?;
+    Ok(())
+}
+
+async fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { what, flag, address, source })
 }
 
 impl Vitals for Member {

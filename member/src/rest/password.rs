@@ -14,7 +14,9 @@ const LONGEST: u64 = 4 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     /// The file cannot be read.
-    #[error("the password of the REST cannot be read from {path}: {reason}")]
+    #[error(
+        "the password of the REST cannot be read from {path}: {reason}; --rest-password-file (JET_REST_PASSWORD_FILE) names its file"
+    )]
     Read {
         /// Which file.
         path: PathBuf,
