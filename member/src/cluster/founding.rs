@@ -9,6 +9,8 @@ use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::Machine;
 use jet_hotstore::Founding;
 
+use crate::config::settings::{BACKUPS_MOST, PARTITIONS_MOST};
+
 /// Founding members at most.
 pub const MEMBERS_MOST: usize = 5;
 
@@ -46,8 +48,12 @@ pub fn judge(
     if ordinals.len() != permit.ordinals.len() || ordinals.is_empty() || ordinals.len() > MEMBERS_MOST {
         return wrong(format!("it must name 1 to {MEMBERS_MOST} different ordinals"));
     }
-    if permit.partition_count == 0 {
-        return wrong("it names no partitions".into());
+    // What the machine would refuse is not promised: the promise would stand for ever.
+    if !(1..=PARTITIONS_MOST).contains(&permit.partition_count) {
+        return wrong(format!("it names {} partitions; 1 to {PARTITIONS_MOST} are possible", permit.partition_count));
+    }
+    if permit.backup_count > BACKUPS_MOST {
+        return wrong(format!("it names {} backups; 0 to {BACKUPS_MOST} are possible", permit.backup_count));
     }
     if !ordinals.contains(&ordinal) {
         return wrong(format!("it does not name this member's ordinal {ordinal}"));
@@ -106,5 +112,9 @@ mod tests {
         assert_eq!(code(judge(&good, 3, None, false, &blank)), Code::BadRequest);
         assert_eq!(code(judge(&permit(&[0, 0]), 0, None, false, &blank)), Code::BadRequest);
         assert_eq!(code(judge(&permit(&[0, 1, 2, 3, 4, 5]), 0, None, false, &blank)), Code::BadRequest);
+        for (partition_count, backup_count) in [(0, 1), (8192, 1), (271, 7)] {
+            let never = FoundingPermit { partition_count, backup_count, ..good.clone() };
+            assert_eq!(code(judge(&never, 0, None, false, &blank)), Code::BadRequest, "{never:?}");
+        }
     }
 }
