@@ -25,6 +25,7 @@ use crate::map::{Entry, SqlQuery, SqlRows};
 use crate::member::MemberView;
 use crate::operation::{Abort, Activate, BeginOperation, Commit, Done, Freeze};
 use crate::refusal::Refusal;
+use crate::rest::form::encode;
 use crate::stop_request::RequestAnswer;
 
 /// Longest answer taken.
@@ -32,6 +33,9 @@ pub const ANSWER_LIMIT: usize = 64 << 20;
 
 /// Time for one call, connection included, unless the client is given another.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What to look at when nobody is there.
+const LISTENS: &str = "does a member listen there with its admin API?";
 
 /// Why a call has no answer to use.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +164,7 @@ impl MemberClient {
 
     /// `verb` is `cancel`, `suspend` or `resume`.
     pub async fn job(&self, name: &str, verb: &str) -> Result<Done, CallError> {
-        self.call(Method::POST, &format!("/v1/jobs/{name}/{verb}"), &()).await
+        self.call(Method::POST, &format!("/v1/jobs/{}/{verb}", encode(name)), &()).await
     }
 
     /// A bounded SELECT.
@@ -170,12 +174,12 @@ impl MemberClient {
 
     /// One entry of a map.
     pub async fn get(&self, map: &str, key: &str) -> Result<Entry, CallError> {
-        self.call(Method::GET, &format!("/v1/maps/{map}/entries/{key}"), &()).await
+        self.call(Method::GET, &format!("/v1/maps/{}/entries/{}", encode(map), encode(key)), &()).await
     }
 
     /// Writes (or, without a value, removes) one entry of a map.
     pub async fn put(&self, map: &str, key: &str, entry: &Entry) -> Result<Entry, CallError> {
-        self.call(Method::PUT, &format!("/v1/maps/{map}/entries/{key}"), entry).await
+        self.call(Method::PUT, &format!("/v1/maps/{}/entries/{}", encode(map), encode(key)), entry).await
     }
 
     async fn call<B: Serialize + Sync, A: DeserializeOwned>(
@@ -200,17 +204,17 @@ impl MemberClient {
             .body(Full::new(body))
             .map_err(|e| not_sent(e.to_string()))?;
         let connect = async {
-            let tcp = TcpStream::connect(&self.address).await.map_err(|e| e.to_string())?;
+            let tcp = TcpStream::connect(&self.address).await.map_err(|e| format!("{e}; {LISTENS}"))?;
             tcp.set_nodelay(true).map_err(|e| e.to_string())?;
             let tls = TlsConnector::from(self.tls.clone())
                 .connect(self.server_name.clone(), tcp)
                 .await
-                .map_err(|e| handshake::refused(&e, &self.tls).unwrap_or_else(|| e.to_string()))?;
+                .map_err(|e| handshake::refused(&e, &self.tls).unwrap_or_else(|| format!("{e}; {LISTENS}")))?;
             hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())
         };
         let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
             .await
-            .map_err(|_| not_sent(format!("not connected within {:?}", self.timeout)))?
+            .map_err(|_| not_sent(format!("not connected within {:?}; {LISTENS}", self.timeout)))?
             .map_err(not_sent)?;
         let mut driver = tokio::spawn(connection);
         let exchange = async {

@@ -41,7 +41,8 @@ pub fn write(parts: &[&str]) -> String {
     parts.iter().map(|part| encode(part)).collect::<Vec<_>>().join("&")
 }
 
-fn encode(part: &str) -> String {
+/// One part, and also one segment of a path.
+pub fn encode(part: &str) -> String {
     let mut out = String::new();
     for byte in part.bytes() {
         match byte {

@@ -64,7 +64,7 @@ pub enum Refused {
     FoundingDiffers { known: Digest },
     #[error("founding list is not usable: {why}")]
     BadFounding { why: String },
-    #[error("{command} is not permitted while the cluster is {state}")]
+    #[error("{command} is not permitted while the cluster is {state}; ask again in another state")]
     State { command: String, state: String },
     #[error("{command} is refused: operation {op} holds the cluster ({step:?}); wait for its end or abort it")]
     Held { command: String, op: OperationId, step: OperationStep },
@@ -80,9 +80,11 @@ pub enum Refused {
     Unsafe { command: String, op: OperationId, why: Vec<Reason> },
     #[error("recovery is not complete: {}", sentence(why))]
     NotRecovered { why: Vec<Reason> },
-    #[error("roster digest {given} is not the cluster's ({known}): the record is of another set of members")]
+    #[error(
+        "roster digest {given} is not the cluster's ({known}): the record is of another set of members; look at the cluster again"
+    )]
     RosterDiffers { given: Digest, known: Digest },
-    #[error("sealed generation {given} is not the one that is sealed ({known})")]
+    #[error("sealed generation {given} is not the one that is sealed ({known}); look at the seals again")]
     GenerationDiffers { given: Generation, known: Generation },
     #[error("member {member} is not in the roster")]
     UnknownMember { member: MemberId },

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use jet_admin_api::stop_request::RequestAnswer;
 use jet_core::outcome::RefusedKind;
 use jet_core::{Command, Digest, Generation, OperationId, Outcome, Wish};
 
-use super::router::Refused;
+use super::router::{BODY_LIMIT, Refused};
 use super::{stopping, views};
 use crate::cluster::ProposeError;
 use crate::member::Member;
@@ -42,8 +43,20 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         match Json::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Refused(Refusal::new(Code::BadRequest, rejection.body_text()))),
+            Err(rejection) => {
+                let refusal = Refusal::new(Code::BadRequest, rejection.body_text());
+                Err(Refused(refusal.hint(way_out(&rejection))))
+            }
         }
+    }
+}
+
+fn way_out(rejection: &JsonRejection) -> String {
+    match rejection {
+        JsonRejection::JsonDataError(_) => "correct the field that is named".into(),
+        JsonRejection::JsonSyntaxError(_) => "send one JSON object".into(),
+        JsonRejection::MissingJsonContentType(_) => "set that header".into(),
+        _ => format!("send at most {BODY_LIMIT} bytes"),
     }
 }
 
@@ -196,11 +209,24 @@ async fn propose(member: &Member, command: Command) -> Answer<Done> {
 pub async fn proposed(member: &Member, command: Command) -> Result<Done, Refusal> {
     match Cluster::propose(member.node()?.clone(), command).await {
         Ok(Outcome::Done { index, what }) => Ok(Done { index, what }),
-        Ok(Outcome::Refused(refused)) => Err(Refusal::new(code(refused.kind()), refused.to_string())),
+        Ok(Outcome::Refused(refused)) => {
+            let refusal = Refusal::new(code(refused.kind()), refused.to_string());
+            Err(Refusal { hint: hint(&refused), ..refusal })
+        }
         Err(ProposeError::NoLeader) => {
             Err(Refusal::new(Code::NoLeader, "there is no leader that could be reached; nothing was done"))
         }
         Err(error @ ProposeError::Unknown(_)) => Err(Refusal::new(Code::NoLeader, error.to_string())),
+    }
+}
+
+/// Where the name is found that should have been given.
+fn hint(refused: &jet_core::outcome::Refused) -> Option<String> {
+    use jet_core::outcome::Refused as Why;
+    match refused {
+        Why::UnknownJob { .. } => Some("GET /v1/jobs, or jet list-jobs, names them all".into()),
+        Why::UnknownOperation { .. } => Some("GET /v1/cluster, or jet cluster, names it".into()),
+        _ => None,
     }
 }
 

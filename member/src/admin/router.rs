@@ -2,6 +2,7 @@
 //!
 //! Law: no route without declared roles; a certificate of another cluster is nobody here. Must not know: bodies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -19,7 +20,7 @@ use super::handlers as h;
 use crate::member::Member;
 
 /// Longest body taken.
-const BODY_LIMIT: usize = 4 << 20;
+pub const BODY_LIMIT: usize = 4 << 20;
 
 /// A refusal as an HTTP answer.
 pub struct Refused(pub Refusal);
@@ -44,7 +45,8 @@ pub fn router(member: Arc<Member>) -> Router {
         let guard = from_fn_with_state((member.clone(), route), admit);
         router = router.route(route.path().1, handler(route).layer(guard));
     }
-    router.fallback(nothing).layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT)).with_state(member)
+    let router = router.fallback(nothing).method_not_allowed_fallback(nothing);
+    router.layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT)).with_state(member)
 }
 
 fn handler(route: Route) -> MethodRouter<Arc<Member>> {
@@ -107,7 +109,23 @@ pub fn nameless(why: &TlsError) -> Router {
 }
 
 async fn nothing(request: Request) -> Refused {
-    Refused(Refusal::new(Code::NotFound, format!("there is no {} {}", request.method(), request.uri().path())))
+    let path = request.uri().path();
+    Refused(Refusal::new(Code::NotFound, format!("there is no {} {path}", request.method())).hint(what_there_is(path)))
+}
+
+/// The routes that begin as `path` does; else all, by how they begin.
+fn what_there_is(path: &str) -> String {
+    let head = |path: &str| path.split('/').nth(2).unwrap_or_default().to_owned();
+    let routes = || Route::ALL.into_iter().map(Route::path);
+    let near: Vec<String> = routes()
+        .filter(|(_, known)| head(known) == head(path))
+        .map(|(method, known)| format!("{method} {known}"))
+        .collect();
+    if !near.is_empty() {
+        return format!("there is {}", near.join(", "));
+    }
+    let all: BTreeSet<String> = routes().map(|(_, known)| format!("/v1/{}", head(known))).collect();
+    format!("there is {}", all.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

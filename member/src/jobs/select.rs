@@ -57,13 +57,16 @@ fn read(script: &str, mut mappings: Vec<Mapping>) -> Result<(Vec<Mapping>, Strin
                 mappings.push(mapping);
             }
             Statement::Select(text) if select.is_none() => select = Some(text),
-            Statement::Select(_) => return Err(bad_sql("one SELECT at a time is run here")),
+            Statement::Select(_) => {
+                return Err(bad_sql("there is a second SELECT in it: one at a time is run here; ask twice"));
+            }
             Statement::CreateJob(_) => {
-                return Err(Refusal::new(Code::BadSql, "a job is not run here").hint("POST /v1/jobs"));
+                return Err(Refusal::new(Code::BadSql, "CREATE JOB is not run as a query")
+                    .hint("submit it: jet submit, or POST /v1/jobs"));
             }
         }
     }
-    let select = select.ok_or_else(|| bad_sql("there is no SELECT in it"))?;
+    let select = select.ok_or_else(|| bad_sql("there is no SELECT in it, and nothing else is run here; write one"))?;
     Ok((mappings, select))
 }
 

@@ -27,11 +27,9 @@ fn plan_now(job: &SubmitJob, machine: &Machine) -> Result<Command, Refusal> {
         .map_err(|refused| Refusal::new(Code::BadSql, refused.to_string()))?;
     // The request names the job; the name in its text serves where there is none.
     let name = if job.name.is_empty() { plan.name.clone() } else { job.name.clone() };
-    if name.len() > LONGEST_NAME {
-        return Err(Refusal::new(
-            Code::BadRequest,
-            format!("the name has {} bytes, {LONGEST_NAME} are allowed", name.len()),
-        ));
+    if let Some(why) = unusable(&name) {
+        return Err(Refusal::new(Code::BadRequest, why)
+            .hint(format!("choose one of letters, digits, '_', '-' and '.', at most {LONGEST_NAME} of them")));
     }
     let interval_ms = job.snapshot_interval_ms.unwrap_or(plan.options.snapshot_interval_ms);
     if !INTERVAL_MS.contains(&interval_ms) {
@@ -50,6 +48,17 @@ fn plan_now(job: &SubmitJob, machine: &Machine) -> Result<Command, Refusal> {
         plan: text,
         fingerprint,
     })
+}
+
+/// A name that could not stand in a path would be one of a job that nobody can cancel.
+fn unusable(name: &str) -> Option<String> {
+    let strange = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)));
+    match strange {
+        _ if name.is_empty() => Some("the job has no name".into()),
+        _ if name.len() > LONGEST_NAME => Some(format!("the job's name has {} bytes", name.len())),
+        Some(strange) => Some(format!("the job's name '{name}' has a {strange:?}")),
+        None => None,
+    }
 }
 
 /// Mappings that jobs brought with them; of one name the newest job's.

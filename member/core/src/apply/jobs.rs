@@ -92,7 +92,10 @@ fn by_person(machine: &mut Machine, name: &str, command: &str, to: JobStatus) ->
     let refused = Refused::JobIs {
         name: name.into(),
         status: format!("{:?}", job.status),
-        needs: format!("{command} is not possible"),
+        needs: match job.ended() {
+            true => format!("{command} is not possible any more; submit it again to begin anew"),
+            false => format!("{command} is not possible"),
+        },
     };
     let id = job.id;
     let runs_jobs = settled(machine, command)?.runs_jobs();
