@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub enum Refused {
     /// A small record or header fails its checksum or cannot be read as what it is.
     #[error(
-        "{file}: damaged at byte {offset} ({what}); it costs {costs}. Nothing was changed: restore this volume from a copy, or set the store aside by consent"
+        "{file}: damaged at byte {offset} ({what}); it costs {costs}. Nothing was changed: restore this volume from a copy"
     )]
     Damaged {
         /// The file.
@@ -25,9 +25,7 @@ pub enum Refused {
         costs: String,
     },
     /// A file that must be there is not.
-    #[error(
-        "{file} is missing: {why}. Nothing was changed: restore this volume from a copy, or set the store aside by consent"
-    )]
+    #[error("{file} is missing: {why}. Nothing was changed: restore this volume from a copy")]
     Missing {
         /// The file.
         file: PathBuf,
@@ -108,7 +106,7 @@ pub enum Refused {
     },
     /// The directory holds data but nobody's name.
     #[error(
-        "{dir} holds {found} but no identity record: whose data it is cannot be told. Restore the identity files, or empty the volume by consent"
+        "{dir} holds {found} but no identity record: whose data it is cannot be told. Nothing was changed: restore the identity files, or give an empty directory"
     )]
     NoIdentity {
         /// The directory.
@@ -118,7 +116,7 @@ pub enum Refused {
     },
     /// The same store on another volume than the recorded one.
     #[error(
-        "this store was written on volume {recorded} and is now on {found}: a copy may be running elsewhere. Give `adopt` if this is the only one"
+        "this store was written on volume {recorded} and is now on {found}: a copy may be running elsewhere. Attach {recorded}, or, if this is the only copy, give it that volume id"
     )]
     OtherVolume {
         /// Recorded volume id.

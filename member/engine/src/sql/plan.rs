@@ -114,10 +114,12 @@ pub fn plan_job(script: &str, known: &[Mapping], files: &dyn LookAtFiles) -> Res
             }
         }
     }
-    let job = job.ok_or_else(|| SqlError::Unknown {
-        kind: "job",
-        name: String::new(),
-        way_out: "the script has no CREATE JOB name AS INSERT INTO map SELECT …".into(),
+    let job = job.ok_or_else(|| {
+        SqlError::unsupported(
+            "a script without CREATE JOB",
+            "there is nothing in it to run",
+            "write CREATE JOB name AS INSERT INTO map SELECT …",
+        )
     })?;
     plan_one(script, job, &mappings, files)
 }
@@ -289,10 +291,14 @@ fn file_spec(source: &Mapping, ranges: u32, files: &dyn LookAtFiles) -> Result<F
         other => return Err(SqlError::option(&owner, "bad-values", other, "fail or null")),
     };
     let refused = |reason: String| SqlError::File { path: path.into(), reason };
-    let facts = files.look(path).map_err(refused)?;
+    let facts = files
+        .look(path)
+        .map_err(|reason| refused(format!("{reason}; put it where every member can read it under this path")))?;
     let first = facts.head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if first.len() == facts.head.len() && facts.head.len() as u64 != facts.length {
-        return Err(refused(format!("the first line is longer than {HEAD_BYTES} bytes")));
+        return Err(refused(format!(
+            "the first line is longer than {HEAD_BYTES} bytes; split it, or name another file"
+        )));
     }
     let header = flag("header", true)?;
     let text =
@@ -320,7 +326,7 @@ fn fields(source: &Mapping, path: &str, names: &[std::borrow::Cow<str>], header:
     if !header {
         if source.columns.len() != names.len() {
             let reason = format!(
-                "the first line has {} fields, {} has {} columns",
+                "the first line has {} fields, {} has {} columns; name one column for each field",
                 names.len(),
                 source.owner(),
                 source.columns.len()

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum SqlError {
     /// The text is not SQL of our dialect.
-    #[error("cannot read the statement: {reason}")]
+    #[error("cannot read the statement: {reason}; correct it there")]
     Syntax {
         /// What the parser said.
         reason: String,

@@ -59,9 +59,8 @@ pub fn parse(script: &str) -> Result<Vec<Statement>, SqlError> {
             return Ok(statements);
         }
         statements.push(statement(&mut parser)?);
-        let next = parser.peek_token();
-        if next.token != Token::SemiColon && next.token != Token::EOF {
-            return Err(SqlError::Syntax { reason: format!("expected ';' or the end, found {next}") });
+        if !matches!(parser.peek_token().token, Token::SemiColon | Token::EOF) {
+            return Err(SqlError::Syntax { reason: format!("expected ';' or the end, found {}", next(&parser)) });
         }
     }
 }
@@ -143,13 +142,20 @@ fn job(parser: &mut Parser) -> Result<CreateJob, SqlError> {
         demand(parser, "NOT")?;
         demand(parser, "EXISTS")?;
     }
+    let nameless =
+        matches!(&parser.peek_token().token, Token::Word(w) if w.quote_style.is_none() && w.keyword == Keyword::AS);
+    if nameless {
+        return Err(SqlError::unsupported(
+            "CREATE JOB without a name",
+            "a job must have one to be stopped and resumed",
+            "write CREATE JOB name AS INSERT INTO …",
+        ));
+    }
     let name = name(parser)?;
     let options = options(parser)?;
     demand(parser, "AS")?;
     if !(word(parser, "INSERT") || word(parser, "SINK")) {
-        return Err(SqlError::Syntax {
-            reason: format!("expected INSERT INTO or SINK INTO, found {}", parser.peek_token()),
-        });
+        return Err(SqlError::Syntax { reason: format!("expected INSERT INTO or SINK INTO, found {}", next(parser)) });
     }
     demand(parser, "INTO")?;
     let sink = self::name(parser)?;
@@ -184,9 +190,7 @@ fn options(parser: &mut Parser) -> Result<BTreeMap<String, String>, SqlError> {
             return Err(SqlError::Syntax { reason: format!("option '{key}' is given twice") });
         }
         if !parser.consume_token(&Token::Comma) && parser.peek_token().token != Token::RParen {
-            return Err(SqlError::Syntax {
-                reason: format!("expected ',' or ')' in OPTIONS, found {}", parser.peek_token()),
-            });
+            return Err(SqlError::Syntax { reason: format!("expected ',' or ')' in OPTIONS, found {}", next(parser)) });
         }
     }
     Ok(found)
@@ -242,11 +246,17 @@ fn word(parser: &mut Parser, wanted: &str) -> bool {
     found
 }
 
+/// The next word, and where it stands.
+fn next(parser: &Parser) -> String {
+    let next = parser.peek_token();
+    format!("{next}{}", next.span.start)
+}
+
 fn demand(parser: &mut Parser, wanted: &str) -> Result<(), SqlError> {
     if word(parser, wanted) {
         return Ok(());
     }
-    Err(SqlError::Syntax { reason: format!("expected {wanted}, found {}", parser.peek_token()) })
+    Err(SqlError::Syntax { reason: format!("expected {wanted}, found {}", next(parser)) })
 }
 
 fn syntax(error: ParserError) -> SqlError {

@@ -408,7 +408,8 @@ fn settle_identity(
     if identity.volume != volume {
         // Names given from outside are compared; the file system's own may change by a remount and is only recorded.
         if identity.volume.starts_with("named:") && volume.starts_with("named:") && !adopt {
-            return Err(Refused::OtherVolume { recorded: identity.volume, found: volume }.into());
+            let told = |volume: String| volume.trim_start_matches("named:").to_owned();
+            return Err(Refused::OtherVolume { recorded: told(identity.volume), found: told(volume) }.into());
         }
         if volume.starts_with("named:") || !identity.volume.starts_with("named:") {
             identity.volume = volume;
