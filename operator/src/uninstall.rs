@@ -30,6 +30,8 @@ pub enum WhyNot {
     Unseen(#[from] Box<kube::Error>),
 }
 
+const NOT_FOUND: u16 = 404;
+
 /// `Ok`: none exists (or the CRD does not).
 pub async fn check(client: &Client, namespaces: &[String]) -> Result<(), WhyNot> {
     let apis: Vec<Api<JetCluster>> = match namespaces {
@@ -44,7 +46,8 @@ pub async fn check(client: &Client, namespaces: &[String]) -> Result<(), WhyNot>
                     .iter()
                     .map(|found| format!("{}/{}", found.namespace().unwrap_or_default(), found.name_any())),
             ),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            // By its code: where the kind is not known the answer is a page and has no reason.
+            Err(kube::Error::Api(status)) if status.code == NOT_FOUND => {}
             Err(error) => return Err(Box::new(error).into()),
         }
     }

@@ -43,7 +43,8 @@ pub const MAX_NAME: usize = 52;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 52").message("the name is longer than 52 characters: Kubernetes appends to it in pod labels; choose a shorter one"),
     validation = Rule::new("!has(self.status) || !has(self.status.operation) || oldSelf.spec.size == self.spec.size").message("size is frozen while an operation is under way (status.operation): wait for its end, or abort it with the annotation jet.lossless.dev/abort=<operation id>"),
-    validation = Rule::new("!has(self.status) || !has(self.status.operation) || oldSelf.spec.backupCount == self.spec.backupCount").message("backupCount is frozen while an operation is under way (status.operation)")
+    validation = Rule::new("!has(self.status) || !has(self.status.operation) || oldSelf.spec.backupCount == self.spec.backupCount").message("backupCount is frozen while an operation is under way (status.operation): wait for its end, or abort it with the annotation jet.lossless.dev/abort=<operation id>"),
+    validation = Rule::new("self.spec.backupCount < self.spec.size || self.spec.backupCount <= 1").message("backupCount must be smaller than size: each member holds at most one copy of a partition; lower backupCount or raise size")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct JetClusterSpec {
@@ -52,14 +53,17 @@ pub struct JetClusterSpec {
     #[x_kube(validation = Rule::new("self <= 5").message("size must be at most 5: every member of this version votes"))]
     pub size: i32,
     /// Version of the member program.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]+[.][0-9]+[.][0-9]+([-+][0-9A-Za-z.+-]+)?$')").message("version must be MAJOR.MINOR.PATCH of the member program, for example 0.1.0; an image's tag belongs into image"))]
     pub version: String,
     /// Image of the member.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[^ \\t\\n]+$')").message("image must name the members' image without blanks, for example registry.example/jet-member:0.1.0"))]
     pub image: String,
     /// Pull policy; absent: as Kubernetes defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self in ['Always', 'IfNotPresent', 'Never']").message("imagePullPolicy must be Always, IfNotPresent or Never; leave it out for Kubernetes' default"))]
     pub image_pull_policy: Option<String>,
     /// Secrets to pull the image with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -114,12 +118,15 @@ pub enum DesiredState {
 }
 
 /// The volume of each member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("storageClassName is fixed once the claims are made; make a new cluster and copy the data"))]
 pub struct StorageSpec {
-    /// Size of each claim.
+    /// Size of each claim, for ever.
     #[serde(default = "defaults::storage_size")]
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))").message("storage.size must be a quantity of Kubernetes above 0, for example 10Gi"))]
+    #[x_kube(validation = Rule::new("!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) == 0").message("storage.size is fixed once the claims are made: this version neither shrinks nor grows volumes; set it back, and to have more room enlarge the claims themselves if their storage class allows it"))]
     pub size: String,
     /// Storage class; absent: the default class. Keep its reclaim policy on Retain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,14 +135,18 @@ pub struct StorageSpec {
 }
 
 /// Resources of the member container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourcesSpec {
     /// Requests.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities")]
+    #[x_kube(validation = Rule::new("self.all(name, isQuantity(self[name]))").message("resources.requests must be quantities of Kubernetes, for example cpu: 500m, memory: 2Gi"))]
     pub requests: BTreeMap<String, String>,
     /// Limits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities")]
+    #[x_kube(validation = Rule::new("self.all(name, isQuantity(self[name]))").message("resources.limits must be quantities of Kubernetes, for example cpu: 500m, memory: 2Gi"))]
     pub limits: BTreeMap<String, String>,
 }
 
@@ -266,6 +277,13 @@ mod defaults {
     pub fn ten_minutes() -> i32 {
         600
     }
+}
+
+/// Bounded, so that the API server can tell what its rule costs.
+fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object", "maxProperties": 16, "additionalProperties": { "type": "string", "maxLength": 32 }
+    })
 }
 
 fn free_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

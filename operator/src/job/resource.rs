@@ -29,7 +29,7 @@ use crate::api::condition::Condition;
     printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("self.metadata.name.size() <= 63").message("the name is longer than 63 characters; it is the job's name")
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name is longer than 63 characters, and it is the job's name: choose a shorter one")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct JetJobSpec {
@@ -43,8 +43,8 @@ pub struct JetJobSpec {
     pub sql: String,
     /// Milliseconds between snapshots; absent: as the SQL's options say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 10, max = 86_400_000))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("the snapshot interval is fixed at submission"))]
+    #[schemars(range(min = 50, max = 3_600_000))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("the snapshot interval is fixed at submission; make another JetJob under another name"))]
     pub snapshot_interval_millis: Option<i32>,
     /// Running or Suspended.
     #[serde(default)]

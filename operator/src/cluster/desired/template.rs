@@ -101,6 +101,8 @@ fn container(cluster: &JetCluster) -> Container {
             port(ADMIN, names::PORT_ADMIN),
             port(PROBES, names::PORT_PROBES),
         ]),
+        // A member that does not start says why in its last line: `kubectl describe pod` shows it.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         readiness_probe: Some(probe("/readyz", 1, 2)),
         liveness_probe: Some(probe("/livez", 10, 6)),
         resources: Some(ResourceRequirements {
