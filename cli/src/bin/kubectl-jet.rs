@@ -36,9 +36,21 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("cannot use the Kubernetes context: {0}")]
-    Context(#[from] kube::Error),
-    #[error("cannot watch the JetCluster: {0}")]
+    #[error(
+        "cannot use the Kubernetes context: {0}; KUBECONFIG or ~/.kube/config must name one (kubectl config get-contexts)"
+    )]
+    Context(#[source] kube::Error),
+    #[error("there is no JetCluster '{name}' in {place}; kubectl get jetclusters -A lists them")]
+    Absent { name: String, place: String },
+    #[error(
+        "this Kubernetes knows no JetClusters; install the chart, or choose another context (kubectl config use-context)"
+    )]
+    Unknown,
+    #[error(
+        "cannot read the JetCluster '{name}': {reason}; is this the right context (kubectl config current-context)?"
+    )]
+    Read { name: String, reason: String },
+    #[error("cannot watch the JetCluster: {0}; run it again")]
     Watch(#[from] watcher::Error),
 }
 
@@ -55,9 +67,39 @@ async fn main() -> ExitCode {
     }
 }
 
+const NOT_FOUND: u16 = 404;
+
+fn unread(error: kube::Error, name: &str, place: String) -> Failure {
+    match error {
+        // By its code: of a kind that is not known the server answers with a page, and says no name.
+        kube::Error::Api(status) if status.code == NOT_FOUND => {
+            let named = status.details.as_ref().is_some_and(|details| details.name == name);
+            if named { Failure::Absent { name: name.into(), place } } else { Failure::Unknown }
+        }
+        kube::Error::Api(status) => Failure::Read { name: name.into(), reason: status.message.clone() },
+        other => Failure::Read { name: name.into(), reason: whole(&other) },
+    }
+}
+
+/// An error with what it comes from: the outer ones say little.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text += &format!(": {words}");
+        }
+        next = inner.source();
+    }
+    text
+}
+
 async fn show(namespace: Option<&str>, name: &str, once: bool) -> Result<(), Failure> {
-    let api = status::jetclusters(Client::try_default().await?, namespace);
-    let object = api.get(name).await?;
+    let client = Client::try_default().await.map_err(Failure::Context)?;
+    let place = format!("namespace '{}'", namespace.unwrap_or(client.default_namespace()));
+    let api = status::jetclusters(client, namespace);
+    let object = api.get(name).await.map_err(|error| unread(error, name, place))?;
     print!("{}", status::describe(&object));
     if once || !status::busy(&object) {
         return Ok(());

@@ -113,6 +113,9 @@ impl Operation {
     }
 }
 
+/// What the files of `--https` are.
+pub const PEM_FILES: &str = "--cacert, --cert and --key name PEM files that the cluster has issued";
+
 /// States that a person may choose.
 pub const STATES: [&str; 4] = ["active", "no_migration", "frozen", "passive"];
 
@@ -163,7 +166,9 @@ impl Options {
                     .into(),
             );
         }
-        let read = |path: &PathBuf| std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|e| format!("cannot read {}: {e}; {PEM_FILES}", path.display()))
+        };
         match (self.https, &self.cacert, &self.cert, &self.key) {
             (false, None, None, None) => Ok(None),
             (false, ..) => Err("--cacert, --cert and --key are for --https".into()),

@@ -12,7 +12,7 @@ use jet_admin_api::rest::reply::Reply;
 use tokio::time::Instant;
 
 use super::end::End;
-use super::options::{Operation, Options};
+use super::options::{Operation, Options, PEM_FILES};
 use super::words;
 
 /// Time for one call; a member keeps the question how a shutdown ends for twenty seconds.
@@ -53,7 +53,7 @@ pub async fn run(options: &Options, out: &mut impl Write) -> End {
     let client = match material.map_or(Ok(client.clone()), |material| client.with_tls(&material)) {
         Ok(client) => client,
         Err(why) => {
-            print(&why.to_string());
+            print(&format!("{why}; {PEM_FILES}"));
             return End::Usage;
         }
     };

@@ -96,7 +96,7 @@ fn failure(operation: Operation, reply: &Reply) -> (String, End) {
             (format!("Cluster is already in the '{state}' state."), End::Done)
         }
         (_, _, Some(UNAUTHENTICATED)) => {
-            ("The member does not take this cluster name and password.".into(), End::NotPermitted)
+            ("The member does not take this cluster name and password; give its own with -c and -P (JET_CLUSTER_PASSWORD).".into(), End::NotPermitted)
         }
         (_, _, Some(message)) => (format!("Operation {} failed: {message}", operation.name()), End::Failed),
         (_, _, None) => (format!("Operation {} failed; the member's log says why.", operation.name()), End::Failed),
