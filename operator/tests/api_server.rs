@@ -6,6 +6,7 @@
 // Helpers of a test stand outside of its function; what they cannot do ends the test with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod refused;
 mod server;
 
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,9 @@ async fn against_a_real_api_server() {
     let Some(bin) = server::programs_or_left_out() else { return };
     let server = Server::start(bin);
     let client = server.client();
+    let without_the_chart = refused::plugin(&server, &["status", "orders"]);
+    // Where nothing was installed, nothing stands against an uninstallation.
+    jet_operator::uninstall::check(&client, &[]).await.unwrap();
     prepare(&server);
     for (name, verdict) in [
         ("rules refuse with the way out", rules(&server)),
@@ -42,6 +46,7 @@ async fn against_a_real_api_server() {
     ] {
         println!("{name}: {verdict} checks");
     }
+    println!("{} refusals are as docs/bad-input.md says", refused::all(&server, &client, without_the_chart).await);
     custody(&client).await;
     println!("key pairs: issued once, brought back, never replaced under running members");
     election(&client).await;

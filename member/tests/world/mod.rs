@@ -44,10 +44,12 @@ pub struct World {
     pub partitions: u16,
     /// Who gives the founding permit: `operator` or `configuration`.
     pub permit_from: &'static str,
+    /// Volume ids begin so.
+    pub volume: String,
     /// File with the password of the REST, if it is on.
     rest: Option<PathBuf>,
     /// Where the members' directories lie.
-    homes: PathBuf,
+    pub homes: PathBuf,
     /// Volumes are named to their members, as an operator does; else the file system's own id counts.
     pub named_volumes: bool,
 }
@@ -104,6 +106,7 @@ impl World {
             members: BTreeMap::new(),
             partitions: 31,
             permit_from: "operator",
+            volume: "volume".into(),
             rest: None,
             homes,
             named_volumes: true,
@@ -135,6 +138,11 @@ impl World {
         self.members.insert(ordinal, Process::start(enter, &arguments, &log));
     }
 
+    /// With what its process is started.
+    pub fn told(&self, ordinal: u32) -> Vec<String> {
+        self.arguments(ordinal, self.ports[ordinal as usize])
+    }
+
     fn arguments(&self, ordinal: u32, [member, admin, health, client]: [u16; 4]) -> Vec<String> {
         let home = self.home(ordinal);
         std::fs::create_dir_all(&home).unwrap();
@@ -152,7 +160,7 @@ impl World {
             ("--founding", self.permit_from.into()),
         ];
         if self.named_volumes {
-            arguments.push(("--volume-id", format!("volume-{ordinal}")));
+            arguments.push(("--volume-id", format!("{}-{ordinal}", self.volume)));
         }
         if let Some(password) = &self.rest {
             arguments.push(("--client-port", client.to_string()));

@@ -39,7 +39,10 @@ impl Pki {
     }
 
     fn of(&self, role: Role) -> CertificateParams {
-        let identity = Identity::new(NAMESPACE, &self.cluster, role);
+        Self::named_as(Identity::new(NAMESPACE, &self.cluster, role))
+    }
+
+    fn named_as(identity: Identity) -> CertificateParams {
         let mut params = CertificateParams::new(identity.dns_names()).unwrap();
         params.subject_alt_names.push(SanType::URI(identity.uri().as_str().try_into().unwrap()));
         params.extended_key_usages = match identity.role {
@@ -61,6 +64,11 @@ impl Pki {
 
     pub fn issue(&self, role: Role) -> Material {
         self.sign(&self.of(role))
+    }
+
+    /// Of this authority, for another cluster.
+    pub fn issue_for(&self, cluster: &str, role: Role) -> Material {
+        self.sign(&Self::named_as(Identity::new(NAMESPACE, cluster, role)))
     }
 
     /// Valid from the first day of the first to the first day of the last of these years.

@@ -159,18 +159,28 @@ impl Server {
 
     /// Runs kubectl with `input`; whether it succeeded, and what it said.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> (bool, String) {
-        let config = self.dir.path().join("kubeconfig");
+        let (code, said) = self.kubectl_ends(arguments, input);
+        (code == 0, said)
+    }
+
+    /// The same with the exit code.
+    pub fn kubectl_ends(&self, arguments: &[&str], input: &str) -> (i32, String) {
+        let config = self.kubeconfig();
         run(Command::new(self.bin.join("kubectl")).arg("--kubeconfig").arg(config).args(arguments), input)
+    }
+
+    /// Names this server, with all rights.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
     }
 
     /// The chart as rendered into namespace `jet-system`.
     pub fn chart(&self, arguments: &[&str]) -> (bool, String) {
         let chart = room().join("../charts/jet");
         let mut helm = Command::new(self.bin.join("helm"));
-        run(
-            helm.args(["template", "jet"]).arg(chart).args(["--namespace", "jet-system", "--no-hooks"]).args(arguments),
-            "",
-        )
+        helm.args(["template", "jet"]).arg(chart).args(["--namespace", "jet-system", "--no-hooks"]).args(arguments);
+        let (code, said) = run(&mut helm, "");
+        (code == 0, said)
     }
 }
 
@@ -183,7 +193,7 @@ impl Drop for Server {
     }
 }
 
-fn run(command: &mut Command, input: &str) -> (bool, String) {
+pub fn run(command: &mut Command, input: &str) -> (i32, String) {
     use std::io::Write;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -193,7 +203,7 @@ fn run(command: &mut Command, input: &str) -> (bool, String) {
     // A program that failed early does not read its input; its exit code tells.
     let _ = feed.join().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    (out.status.success(), said)
+    (out.status.code().unwrap_or(-1), said)
 }
 
 /// Below those that the kernel gives to outgoing connections, which would be faster than the servers.
