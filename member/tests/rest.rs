@@ -226,6 +226,13 @@ async fn request(world: &World, fits: impl Fn(&StopRequestView) -> bool) -> Stop
         .await
 }
 
+/// What a leader finds in its first moments is declined as asked of another: this law is one of time.
+async fn has_led(world: &World) {
+    let begun = std::time::Instant::now();
+    let over = || async { if begun.elapsed() > LED { Ok(()) } else { Err("not yet".to_owned()) } };
+    world.until("the leader has led for longer than that", over).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_an_operator_a_shutdown_is_remembered_for_it_and_it_is_told_what_becomes_of_it() {
     let mut world = World::with_rest(1, &["CLUSTER_WRITE"]);
@@ -238,10 +245,7 @@ async fn under_an_operator_a_shutdown_is_remembered_for_it_and_it_is_told_what_b
     let nothing = r#"{"status":"fail","message":"there was no operation yet"}"#;
     assert_eq!(post(port, "operation", "orders&"), said(200, nothing));
 
-    // What a leader finds in its first moments is declined as asked of another: this law is one of time.
-    let led = std::time::Instant::now();
-    let has_led = || async { if led.elapsed() > LED { Ok(()) } else { Err("not yet".to_owned()) } };
-    world.until("the leader has led for longer than that", has_led).await;
+    has_led(&world).await;
     // Asked twice it is one wish, and nothing is begun by it.
     for _ in 0..2 {
         expect(port, "-o shutdown --strict", 0, "the operator stops the cluster (kubectl get jetcluster orders)").await;
@@ -279,6 +283,7 @@ async fn under_an_operator_a_shutdown_is_remembered_for_it_and_it_is_told_what_b
     assert_eq!((done.taken_up, done.why.as_str()), (true, "operation 1-a began"));
 
     // It dies with the cluster that it was asked of.
+    has_led(&world).await;
     expect(port, "-o shutdown --strict", 0, "Cluster shutdown completed.").await;
     request(&world, |request| request.answer.is_none()).await;
     world.kill(0);

@@ -74,14 +74,14 @@ fn without(mut files: Files, part: &str) -> Files {
 }
 
 /// A record as a newer version would write it.
-fn newer(record: &mut Vec<u8>) {
+fn newer(record: &mut [u8]) {
     record[8..12].copy_from_slice(&2_u32.to_le_bytes());
     let mut head = record[..32].to_vec();
     head[28..].fill(0);
     record[32..36].copy_from_slice(&crc32c::crc32c(&head).to_le_bytes());
 }
 
-fn flip_the_last(record: &mut Vec<u8>) {
+fn flip_the_last(record: &mut [u8]) {
     *record.last_mut().unwrap() ^= 1;
 }
 
@@ -126,7 +126,7 @@ pub async fn held() -> Table {
     for (given, files, part, must) in [
         (
             "both identity files damaged",
-            change(whole.clone(), "identity", flip_the_last),
+            change(whole.clone(), "identity", |record| flip_the_last(record)),
             "identity",
             ["identity", copy],
         ),
@@ -138,11 +138,11 @@ pub async fn held() -> Table {
         ),
         (
             "files of a newer version",
-            change(whole.clone(), "identity", newer),
+            change(whole.clone(), "identity", |record| newer(record)),
             "format",
             ["identity", "start a newer version"],
         ),
-        ("a log file damaged", change(whole.clone(), "log-", flip_the_last), ".jl", [".jl", copy]),
+        ("a log file damaged", change(whole.clone(), "log-", |record| flip_the_last(record)), ".jl", [".jl", copy]),
         ("a log file missing", without(whole.clone(), "log-"), ".jl", [".jl", copy]),
         ("a file of another cluster's member", foreign, "opened-1", ["opened-1", "Attach the right volume"]),
     ] {

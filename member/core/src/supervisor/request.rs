@@ -18,14 +18,15 @@ pub(super) fn lapse(machine: &Machine, observations: &Observations) -> Option<Co
     if asked != request.asked {
         return None;
     }
-    if waited + FOUND_WITHIN_MS >= observations.leader_for_ms {
-        let why = "the members' leader changed before anybody took it up; ask again".into();
-        return Some(Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: false, why } });
-    }
-    let over = waited > TAKEN_UP_WITHIN_MS;
-    let why = format!(
-        "nobody took it up within {} s: the operator is paused, or cannot reach this cluster; ask again when it can",
-        TAKEN_UP_WITHIN_MS / 1_000
-    );
-    over.then(|| Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: false, why } })
+    let why = if waited + FOUND_WITHIN_MS >= observations.leader_for_ms {
+        "the members' leader changed before anybody took it up; ask again".into()
+    } else if waited > TAKEN_UP_WITHIN_MS {
+        format!(
+            "nobody took it up within {} s: the operator is paused, or cannot reach this cluster; ask again when it can",
+            TAKEN_UP_WITHIN_MS / 1_000
+        )
+    } else {
+        return None;
+    };
+    Some(Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: false, why } })
 }
