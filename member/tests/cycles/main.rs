@@ -202,7 +202,8 @@ impl Site {
     async fn cycle(&self, seed: u64, cycle: u64) -> Measured {
         let (harms, begun) = (Harms::draw(seed, cycle), Instant::now());
         self.harmed.lock().unwrap().clear();
-        let (counted, written) = (*self.counted.lock().unwrap(), self.writer.acknowledged().await);
+        let counted = *self.counted.lock().unwrap();
+        let written = self.writer.acknowledged().await;
         self.hand().during(&harms.load, self.load(counted, written)).await;
         let memory = self.memory();
         let rolled_back = self.hand().during(&harms.stop, self.stop()).await;

@@ -52,7 +52,7 @@ impl Plant {
         let lan = Lan::new(SIZE);
         let dir = tempfile::Builder::new().prefix("cycles-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let system = rustix::fs::statfs(dir.path()).unwrap();
-        assert_ne!(i64::try_from(system.f_type).unwrap(), TMPFS, "{}: stores belong on a disk", dir.path().display());
+        assert_ne!(system.f_type, TMPFS, "{}: stores belong on a disk", dir.path().display());
         let hosts = (0..SIZE).map(|node| Host { address: Lan::address(node), enter: lan.enter(node) }).collect();
         let mut world = World::on(hosts, dir);
         world.start_all();
@@ -114,7 +114,9 @@ impl Plant {
     pub fn crash(&self, ordinal: u32) {
         let mut state = self.state();
         state.lan.cut(ordinal);
-        state.world.members.remove(&ordinal).map(super::world::Process::kill);
+        if let Some(process) = state.world.members.remove(&ordinal) {
+            process.kill();
+        }
         state.lan.switch_off(ordinal);
         let node = &mut state.nodes[ordinal as usize];
         (node.link, node.asked_to_end) = (Link::Off, false);
