@@ -17,6 +17,7 @@
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`member`] | one member, wired |
 //! | [`overdue`] | how long a return has lasted, against the configured bounds |
+//! | [`renewal`] | the member's certificate, renewed while it runs |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
 pub mod admin;

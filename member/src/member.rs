@@ -512,7 +512,7 @@ impl Vitals for Member {
             ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
             ("jet_partitions_absent", u64::from(figures.absent)),
             ("jet_return_overdue", u64::from(self.overdue().alarm().is_some())),
-            ("jet_store_lagging", u64::from(running.node.keeper().lagging().is_some())),
+            ("jet_store_lagging", u64::from(running.node.lagging().is_some())),
             ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
         ];
         let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();

@@ -218,6 +218,10 @@ impl Agent {
         let mut state = self.state();
         let State { trouble, running, .. } = &mut *state;
         trouble.retain(|name, _| wanted.contains(name) || running.contains(name) || name == STORE);
+        // A stop that was taken back asks nothing of the store any more: what hindered it then says nothing of it now.
+        if !wanted.contains(STORE) && !running.contains(STORE) {
+            self.node.store_is_hindered(None);
+        }
     }
 
     /// The leader names it where a stop waits for this store.

@@ -84,7 +84,7 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
         Step::Releasing => "Deleting",
         Step::Stopped => "Stopped",
         // Not before its records are written, so that what is told of it has an order.
-        Step::Running | Step::RosterRecorded if at_rest && plan.act.is_some() && is_being_founded(facts) => "Founding",
+        Step::Running | Step::RosterRecorded if at_rest && plan.act.is_some() && is_forming(facts) => "Founding",
         Step::Running | Step::RosterRecorded if at_rest => {
             if safety::absentees(facts).is_empty() {
                 "Running"
@@ -115,15 +115,12 @@ fn phase(facts: &Facts, plan: &Plan) -> &'static str {
     }
 }
 
-fn is_being_founded(facts: &Facts) -> bool {
-    let phase = facts.cluster.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, None | Some("Creating" | "Founding"))
-}
-
-/// Its members were never all there: they are still on their way for the first time.
+/// Its members were never all there: they are still on their way for the first time. A status alone does not tell: it may
+/// have been erased.
 fn is_forming(facts: &Facts) -> bool {
+    let first = facts.kube.evidence.seals.is_empty() && facts.machine().is_none_or(|machine| machine.generation <= 1);
     let phase = facts.cluster.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Creating" | "Founding"))
+    first && matches!(phase, None | Some("Creating" | "Founding"))
 }
 
 /// A held pass says where it stands, not that it stands.

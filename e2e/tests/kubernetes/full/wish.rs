@@ -94,6 +94,10 @@ fn rolled_back_stop_does_not_loop() {
     assert!(why.contains("member 1") && why.contains("not permitted"), "the culprit and its reason: {why}");
     let counted = jet.counted_beyond(counted + 1_000);
     drop(fault);
+    wait_for("nothing hinders that volume any more", OPERATION, || match jet.members().view(1)?.store.lagging {
+        None => Ok(()),
+        Some(why) => Err(why),
+    });
     holds_for("rolled back once, and not tried again by itself", A_WHILE, || still_runs(&jet));
     let history = jet.object().pointer("/status/history").cloned().unwrap_or_default();
     assert_eq!(history.as_array().map(Vec::len), Some(1), "one try is in the history: {history}");

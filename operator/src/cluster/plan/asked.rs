@@ -44,20 +44,19 @@ pub fn plan(facts: &Facts, requests: &Requests, open: Option<&OperationStamp>) -
         true => format!("a stop that {} asked of the members is asked for already", asked.requested_by),
         false => format!("{} asked the members for a stop: {MEMBERS_MANAGER} writes the wish", asked.requested_by),
     };
-    acts(message, Act::TakeUp(TakeUp { number: number(machine, asked.asked), wish: !wished }))
+    acts(message, Act::TakeUp(TakeUp { number: format!("{}/{}", log(machine), asked.asked), wish: !wished }))
 }
 
 /// Numbers of one log rise; those of another cluster, or of one founded anew, tell nothing.
-fn number(machine: &ClusterView, asked: u64) -> String {
-    format!("{}.{}/{asked}", machine.founding_id, machine.incarnation)
+fn log(machine: &ClusterView) -> String {
+    format!("{}.{}", machine.founding_id, machine.incarnation)
 }
 
 fn is_taken(facts: &Facts, machine: &ClusterView, asked: &StopRequestView) -> bool {
-    let Some((log, taken)) = facts.annotation(keys::MEMBERS_REQUEST).and_then(|number| number.rsplit_once('/')) else {
+    let Some((of, taken)) = facts.annotation(keys::MEMBERS_REQUEST).and_then(|number| number.rsplit_once('/')) else {
         return false;
     };
-    let same_log = number(machine, 0).strip_suffix("/0") == Some(log);
-    same_log && taken.parse::<u64>().is_ok_and(|taken| taken >= asked.asked)
+    *of == log(machine) && taken.parse::<u64>().is_ok_and(|taken| taken >= asked.asked)
 }
 
 fn answer(facts: &Facts, requests: &Requests, open: Option<&OperationStamp>) -> RequestAnswer {
