@@ -437,6 +437,40 @@ fn growth_is_bounded_when_partitions_are_rewritten_as_asked() {
 }
 
 #[test]
+fn files_do_not_grow_with_the_number_of_stops() {
+    let disk = SimulatedDisk::new();
+    let contents: Vec<u16> = vec![4, 5, 6];
+    let mut most = 0;
+    for generation in 1..=40u64 {
+        let (store, _) = open(&disk).unwrap();
+        if generation == 1 {
+            store.join_cluster(CLUSTER).unwrap();
+        }
+        let (_, entries) = load(&store).unwrap();
+        assert_eq!(entries.len() as u64, if generation == 1 { 0 } else { 3 });
+        store.open_generation(generation).unwrap();
+        let entry =
+            |partition| Record::put(1, partition, Version::new(1, generation), "key", vec![generation as u8; 100]);
+        for partition in &contents {
+            assert!(store.append(entry(*partition)).ticket().is_some());
+        }
+        store.flush().unwrap();
+        for partition in store.partitions_to_rewrite() {
+            let version = Version::new(1, generation);
+            assert!(
+                store.rewrite_partition(partition, version, Base::Continues, [entry(partition)]).ticket().is_some()
+            );
+        }
+        store.flush().unwrap();
+        let held: Vec<_> = contents.iter().map(|partition| (*partition, generation)).collect();
+        store.seal(request(&store, &held)).unwrap();
+        store.close().unwrap();
+        most = most.max(disk.files().len());
+    }
+    assert!(most <= 24, "{most} files of forty generations");
+}
+
+#[test]
 fn half_a_copy_of_what_is_not_sealed_does_not_hold_a_seal() {
     let disk = SimulatedDisk::new();
     let store = written(&disk);

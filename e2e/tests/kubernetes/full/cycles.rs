@@ -27,10 +27,9 @@ const KINDS: [Kind; 6] = [
     Kind { name: "ConfigMaps", bound: 60, slack: 1 },
     Kind { name: "Secrets", bound: 30, slack: 0 },
     Kind { name: "Events of the operator in a cycle", bound: 120, slack: 15 },
-    // A store keeps the chunks of former generations until a partition has 1 MiB of garbage or all of them 192 MiB; with so
-    // little data that is not reached here. What is held against it: no more than two files and 512 KiB by each cycle.
-    Kind { name: "files on a volume", bound: 200, slack: 2 * CYCLES },
-    Kind { name: "KiB on a volume", bound: 64 << 10, slack: CYCLES << 9 },
+    // A store writes its partitions anew once it needs more than four chunks that hold little: files come and go by that.
+    Kind { name: "files on a volume", bound: 60, slack: 6 },
+    Kind { name: "KiB on a volume", bound: 32 << 10, slack: 2 << 10 },
     Kind { name: "MiB of the operator", bound: 64, slack: 4 },
 ];
 

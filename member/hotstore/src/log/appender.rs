@@ -5,7 +5,7 @@
 //! Must not know: queues, callers, why records come.
 
 use super::chunk::{self, ChunkHeader, ChunkId, Previous};
-use super::plan::{Head, Place, Plan};
+use super::plan::{Chain, Head, Place, Plan};
 use super::record::{self, Record, Space};
 use crate::disk::{Disk, DiskFile};
 use crate::failure::{On, StoreError};
@@ -128,6 +128,17 @@ impl Appender {
         let mut chain = self.chain.clone();
         chain.extend(self.open.as_ref().map(|open| (open.id, open.durable)));
         chain
+    }
+
+    /// How long the chain is.
+    pub fn chain_length(&self) -> Chain {
+        let chain = self.chain();
+        let floor = self.plan.floor();
+        Chain {
+            bytes: chain.iter().map(|(_, length)| length).sum(),
+            needed: chain.iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor)).count() as u64,
+            chunk_bytes: self.limits.chunk_bytes,
+        }
     }
 
     /// Bytes of the chain.

@@ -153,6 +153,27 @@ pub const GARBAGE_FLOOR: u64 = 1 << 20;
 pub const CHAIN_FACTOR: u64 = 3;
 /// … plus this many bytes, before partitions that pin the oldest chunk are rewritten too.
 pub const CHAIN_FLOOR: u64 = 192 << 20;
+/// So many chunks more than the live bases fill may be needed before the same is done: each start and each stop begins one,
+/// however little it holds.
+pub const CHAIN_CHUNKS: u64 = 4;
+
+/// How long the chain is that the log still needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain {
+    /// Bytes of all chunks, the dead ones too that no later header has dropped yet.
+    pub bytes: u64,
+    /// Chunks from the floor to the newest.
+    pub needed: u64,
+    /// A chunk is closed at this length.
+    pub chunk_bytes: u64,
+}
+
+impl Chain {
+    fn is_long(self, live: u64) -> bool {
+        let room = CHAIN_FACTOR * live;
+        self.bytes > room + CHAIN_FLOOR || self.needed > room / self.chunk_bytes.max(1) + CHAIN_CHUNKS
+    }
+}
 
 /// The plan of the whole log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -195,10 +216,10 @@ impl Plan {
     }
 
     /// Partitions that should be written anew, worst first: too much garbage, or pinning the oldest chunk of a long chain.
-    pub fn to_rewrite(&self, chain_bytes: u64) -> Vec<u16> {
+    pub fn to_rewrite(&self, chain: Chain) -> Vec<u16> {
         let mut due: Vec<(u64, u16)> = Vec::new();
         let live: u64 = self.tracks.values().map(|t| t.base_bytes).sum();
-        let long = chain_bytes > CHAIN_FACTOR * live + CHAIN_FLOOR;
+        let long = chain.is_long(live);
         let floor = self.floor();
         for (partition, track) in self.tracks().filter(|(_, t)| t.held && t.rewrite.is_none()) {
             let garbage = track.bytes.saturating_sub(track.base_bytes);

@@ -72,7 +72,7 @@ impl Store {
         let mut due = self.queue.health().lagging;
         if let Some(appender) = locked(&self.appender).as_ref() {
             due.extend(appender.plan().stuck());
-            due.extend(appender.plan().to_rewrite(appender.chain_bytes()));
+            due.extend(appender.plan().to_rewrite(appender.chain_length()));
         }
         let mut seen = std::collections::BTreeSet::new();
         due.retain(|partition| seen.insert(*partition));
