@@ -64,6 +64,13 @@ pub struct SnapshotRecord {
     pub table_version: TableVersion,
 }
 
+impl SnapshotRecord {
+    /// Whether both say the same of what was written; the tables under which they were acknowledged may differ.
+    pub fn is_of_one_content(&self, other: &Self) -> bool {
+        (self.bytes, self.rows_read, &self.digest) == (other.bytes, other.rows_read, &other.digest)
+    }
+}
+
 /// A snapshot that can be gone on from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotRef {

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use jet_core::agent::{self, Access, Action, Doors, LocalFacts, OwnSeal};
+use jet_core::operation::SealRecord;
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
-    Boot, ClusterState, Command, Digest, FoundingId, Generation, Machine, MemberId, PartitionEntry, PartitionId,
-    Refused, StoreReport, TableVersion, Version, apply,
+    Boot, ClusterState, Command, Digest, FoundingId, Generation, Machine, MemberId, OperationId, PartitionContent,
+    PartitionEntry, PartitionId, Refused, StoreReport, TableVersion, Version, apply,
 };
 
 fn member(n: u8) -> MemberId {
@@ -186,5 +188,65 @@ fn the_first_choice_of_a_recovery_goes_by_what_everybody_tells() -> Result<(), R
     }
     act(&mut machine, Command::RecoverTable {})?;
     assert_eq!(copies(&machine).0, [(member(0), Boot(2), true), (member(1), Boot(1), false)]);
+    Ok(())
+}
+
+/// The log is read again after a start: on its way it comes by a stop that was rolled back before the one that counts.
+#[test]
+fn an_old_stop_seals_nothing_over_a_later_one() -> Result<(), Refused> {
+    let op = OperationId { seq: 3, random: "x".into() };
+    let mut machine = running("named:a")?;
+    let begin = Command::Begin { op: op.clone(), requested_by: "t".into(), accepted: vec![], transient: false };
+    act(&mut machine, begin)?;
+    act(&mut machine, Command::Freeze { op: op.clone(), commit_within_ms: 1_000 })?;
+    let content = PartitionContent {
+        partition: PartitionId(0),
+        version: Version { installed: TableVersion(1), seq: 9 },
+        entries: 1,
+        digest: Digest::default(),
+    };
+    act(&mut machine, Command::Quiesced { op: op.clone(), attempt: 1, contents: vec![content] })?;
+    let quiesced = machine.operation(&op).and_then(|op| op.quiesced.clone()).unwrap_or_else(|| panic!("not quiesced"));
+    let sealed = |seq, attempt| OwnSeal {
+        op: OperationId { seq, random: "x".into() },
+        attempt,
+        record: SealRecord {
+            boot: Boot(1),
+            volume_id: "named:a".into(),
+            generation: Generation(1),
+            digest: Digest("d".into()),
+            content_digest: quiesced.members[&member(0)].clone(),
+            quiesced_index: quiesced.index,
+            entries: 1,
+            bytes: 1,
+        },
+    };
+    // What the store is sealed for, what is opened there; whether it is sealed now.
+    let cases = [
+        (None, 1, true),
+        (Some(sealed(2, 7)), 1, true),
+        (Some(sealed(3, 1)), 1, false),
+        (Some(sealed(3, 2)), 1, false),
+        (Some(sealed(4, 1)), 1, false),
+        (None, 2, false),
+    ];
+    for (sealed, opened, expected) in cases {
+        let facts = LocalFacts {
+            boot: Boot(2),
+            volume_id: "named:a".into(),
+            holds: None,
+            access: Access::Read,
+            loaded: Some(quiesced.members[&member(0)].clone()),
+            doors: Doors::ClosedForAll,
+            reports_contents: None,
+            sealed: sealed.clone(),
+            opened: Generation(opened),
+            runtime: None,
+            copies: BTreeMap::new(),
+        };
+        let actions = agent::plan(&machine, member(0), &facts);
+        let seals = actions.iter().any(|action| matches!(action, Action::Seal { .. }));
+        assert_eq!(seals, expected, "{sealed:?} {opened}: {actions:?}");
+    }
     Ok(())
 }

@@ -258,6 +258,39 @@ fn durable(execution: u64, epoch: u64) -> Command {
     Command::Durable { job: JobId(1), execution: ExecutionId(execution), epoch: Epoch(epoch), record: record() }
 }
 
+fn terminal(op: &OperationId, epoch: u64, record: SnapshotRecord) -> Command {
+    Command::Terminal { op: op.clone(), job: JobId(1), execution: ExecutionId(1), epoch: Epoch(epoch), record }
+}
+
+/// The disks are faster than the counting again: the stop waited for a terminal snapshot that could not come any more.
+#[test]
+fn a_snapshot_is_durable_and_terminal_in_either_order() {
+    let facts = |durable_first: bool| {
+        let mut world = World::with_durable_56();
+        let op = world.freezes();
+        let terminal = terminal(&op, 57, record());
+        let commands = if durable_first { [durable(1, 57), terminal] } else { [terminal, durable(1, 57)] };
+        commands.into_iter().for_each(|command| world.does(command));
+        assert!(world.job().has_terminal(&op), "{:?}", world.job());
+        let mut job = world.job().clone();
+        for snapshot in [&mut job.snapshot, &mut job.durable] {
+            snapshot.as_mut().unwrap().index = 0;
+        }
+        job
+    };
+    assert_eq!(facts(true), facts(false));
+}
+
+#[test]
+fn what_is_durable_becomes_terminal_only_with_the_content_that_it_has() {
+    let mut world = World::with_durable_56();
+    let op = world.freezes();
+    world.does(durable(1, 57));
+    world.refuses(terminal(&op, 57, SnapshotRecord { digest: Digest("other".into()), ..record() }));
+    world.refuses(terminal(&op, 56, record()));
+    assert!(!world.job().has_terminal(&op));
+}
+
 #[test]
 fn an_epoch_that_a_crash_left_half_is_not_gone_on_from_after_the_first_engine_fell() {
     let mut world = World::with_durable_56();

@@ -2,7 +2,7 @@
 //!
 //! Law: close before anything else, open after everything else. Must not know: how an action is done.
 
-use super::{Access, Action, Copying, Doors, LocalFacts};
+use super::{Access, Action, Copying, Doors, LocalFacts, OwnSeal};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::command::Command;
 use crate::ids::{Boot, MemberId, PartitionId};
@@ -153,6 +153,9 @@ impl Own<'_> {
     fn seal(&self, operation: &Operation, actions: &mut Vec<Action>) {
         let Some(quiesced) = &operation.quiesced else { return };
         let Some(expected) = quiesced.members.get(&self.me) else { return };
+        if self.knows_later(operation) {
+            return;
+        }
         let current =
             self.facts.sealed.as_ref().filter(|seal| seal.op == operation.id && seal.attempt == operation.attempt);
         if let Some(seal) = current {
@@ -179,6 +182,13 @@ impl Own<'_> {
         } else if self.facts.loaded.is_none() {
             actions.push(Action::LoadStore);
         }
+    }
+
+    /// The store tells of later decisions than the log, which is still read again after a start: what is old here by now
+    /// seals nothing over them.
+    fn knows_later(&self, operation: &Operation) -> bool {
+        let later = |seal: &OwnSeal| (seal.op.seq, seal.attempt) > (operation.id.seq, operation.attempt);
+        self.facts.opened > self.machine.generation || self.facts.sealed.as_ref().is_some_and(later)
     }
 
     fn recover(&self, actions: &mut Vec<Action>) {

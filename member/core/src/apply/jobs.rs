@@ -213,15 +213,16 @@ pub(super) fn terminal(machine: &mut Machine, index: LogIndex, op: &OperationId,
             taken.record.table_version, machine.table.version
         ));
     }
-    if let Some(known) = job.snapshot.as_ref().filter(|known| known.position() >= (taken.execution, taken.epoch)) {
-        let same = known.terminal.as_ref() == Some(op)
-            && known.position() == (taken.execution, taken.epoch)
-            && known.record == taken.record;
-        return if same {
-            already()
-        } else {
-            refuse(format!("epoch {} is not later than {}", taken.epoch, known.epoch))
-        };
+    let position = (taken.execution, taken.epoch);
+    if let Some(known) = job.snapshot.as_ref().filter(|known| known.position() >= position) {
+        let is_it = known.position() == position;
+        if is_it && known.terminal.as_ref() == Some(op) && known.record == taken.record {
+            return already();
+        }
+        // Every disk may have it before anybody has said what it is for: two facts about one snapshot, in either order.
+        if !(is_it && known.terminal.is_none() && known.record.is_of_one_content(&taken.record)) {
+            return refuse(format!("epoch {} is not later than {}", taken.epoch, known.epoch));
+        }
     }
     if job.has_terminal(op) {
         return refuse("it has its terminal snapshot".into());
@@ -236,6 +237,9 @@ pub(super) fn terminal(machine: &mut Machine, index: LogIndex, op: &OperationId,
     };
     if let Some(job) = machine.jobs.get_mut(&id) {
         job.failures = 0;
+        if let Some(durable) = job.durable.as_mut().filter(|durable| durable.position() == position) {
+            durable.terminal = Some(op.clone());
+        }
         job.snapshot = Some(snapshot);
     }
     Ok(format!("terminal snapshot of job {id} is recorded"))

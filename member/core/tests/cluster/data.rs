@@ -208,6 +208,9 @@ impl World {
         self.next_write += 1;
         if self.write(i, partition, write) {
             self.truth_of_run.acknowledge(partition, write);
+            if self.nodes[i].disk.seal.is_some() {
+                self.truth_of_run.in_ram_only.insert(write);
+            }
         }
     }
 
@@ -344,7 +347,10 @@ impl World {
                 run.terminal = terminal.is_some().then_some(epoch);
             }
         }
-        if let (Some(op), Some(taken)) = (terminal, run.terminal.clone()) {
+        // It is counted again before it is told: meanwhile every disk may have it.
+        if let (Some(op), Some(taken)) = (terminal, run.terminal.clone())
+            && self.dice.percent(50)
+        {
             let EpochReport { job, execution, epoch, record } = taken;
             self.proposals.push(Command::Terminal { op, job, execution, epoch, record });
         }

@@ -28,11 +28,19 @@ fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
     world.run().map(|()| world)
 }
 
+/// `JET_SEEDS=FROM..TO`: others than those of each run.
+fn seeds() -> Option<Vec<u64>> {
+    let asked = std::env::var("JET_SEEDS").ok()?;
+    let range = asked.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    Some(range.unwrap_or_else(|| panic!("JET_SEEDS={asked}: FROM..TO is expected")).collect())
+}
+
 #[test]
 fn every_law_holds_by_any_seed() {
     let (mut stops, mut crashes, mut again, mut acked) = (0, 0, 0, 0);
-    // The last one loses who led in the middle of a recovery, with a disk that is behind its RAM.
-    for seed in (0..400).chain([3600]) {
+    // 3600 loses who led in the middle of a recovery, with a disk that is behind its RAM; in 4679 a member that reads its
+    // log again comes by an older stop than the one that it is sealed for.
+    for seed in seeds().unwrap_or_else(|| (0..400).chain([3600, 4679]).collect()) {
         match run(seed, None) {
             Ok(world) => {
                 stops += world.truth_of_run.returns;
@@ -42,6 +50,9 @@ fn every_law_holds_by_any_seed() {
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
+    }
+    if seeds().is_some() {
+        return;
     }
     // The worlds must have met what they are there to prove.
     assert!(

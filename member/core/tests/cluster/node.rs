@@ -309,11 +309,14 @@ impl Node {
             })
         };
         let in_step = self.counts() && self.machine.table.entries().filter_map(leads).all(|confirmed| confirmed);
-        let committed = if self.counts() {
-            self.ram.values().flat_map(|copy| &copy.data).filter_map(|write| epoch_of.get(write).cloned()).collect()
-        } else {
-            Vec::new()
+        // Of what it leads only: a copy that was left behind may have what nobody else was given.
+        let led = |partition: &PartitionId| {
+            let entry = self.machine.table.entry(*partition);
+            entry.and_then(|entry| entry.primary()).is_some_and(|primary| primary.member == self.id)
         };
+        let copies = self.ram.iter().filter(|(partition, _)| self.counts() && led(partition));
+        let writes = copies.flat_map(|(_, copy)| &copy.data);
+        let committed = writes.filter_map(|write| epoch_of.get(write).cloned()).collect();
         let flushed = self.disk.epochs.iter().map(|(held, record)| EpochReport {
             job: held.job,
             execution: held.execution,

@@ -19,6 +19,8 @@ pub struct Truth {
     /// Copies that lived when newest copies were chosen once more.
     pub chosen_again: usize,
     acked: BTreeMap<PartitionId, BTreeSet<u64>>,
+    /// Acknowledged after a stop was rolled back and before the store was unsealed: until then no disk takes them.
+    pub in_ram_only: BTreeSet<u64>,
     published: BTreeMap<JobId, u64>,
     /// Jobs whose snapshots in RAM a crash took, until they are started again.
     crashed: BTreeSet<JobId>,
@@ -182,12 +184,10 @@ impl World {
                 self.truth_of_run.acked.entry(partition).or_default().retain(|write| left.contains(write));
             } else {
                 // Snapshots are not in the log on disk: what a crash costs of them is told by the job's verdict.
-                let epochs = &self.epoch_of;
-                self.truth_of_run
-                    .acked
-                    .entry(partition)
-                    .or_default()
-                    .retain(|write| left.contains(write) || !epochs.contains_key(write));
+                let (epochs, in_ram_only) = (&self.epoch_of, &self.truth_of_run.in_ram_only);
+                let may_be_gone = |write: &u64| epochs.contains_key(write) || in_ram_only.contains(write);
+                let acked = self.truth_of_run.acked.entry(partition).or_default();
+                acked.retain(|write| left.contains(write) || !may_be_gone(write));
             }
         }
     }

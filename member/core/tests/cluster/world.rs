@@ -462,10 +462,12 @@ impl World {
             && machine.waiting_request().is_none()
             && runs
             && jet_core::safety::under_backed(machine).is_none()
-            && self
-                .nodes
-                .iter()
-                .all(|node| node.up && node.machine.applied == machine.applied && node.doors == agent::Doors::Open)
+            && self.nodes.iter().all(|node| {
+                // An engine that fell a moment ago, and was not told yet, disturbs what is asked for now.
+                let engine =
+                    node.runtime == machine.runtime.as_ref().map(|runtime| runtime.number) && !node.runtime_lost;
+                node.up && node.machine.applied == machine.applied && node.doors == agent::Doors::Open && engine
+            })
     }
 
     pub fn submit(&mut self) {
