@@ -16,12 +16,11 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::node::Node;
+use super::presence::pace;
 use super::supervise::kind;
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::SealOrder;
 
-/// Pause between two looks when nothing happened meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
 /// Pause before a failed action is begun again.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Pause before a command that had no outcome or was refused is proposed again, unless the cluster's state turns before.
@@ -84,8 +83,9 @@ impl Agent {
     pub async fn run(self: Arc<Self>) {
         let mut machines = self.node.machines();
         loop {
+            let pause = pace(&machines.borrow());
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.looked.notified() => {}
                 _ = machines.changed() => {}
             }

@@ -19,7 +19,7 @@ use super::consensus::wire::Letter;
 use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::Judgement;
-use super::presence::{BEAT, Beat, BeatAnswer, Grant, Presence};
+use super::presence::{Beat, BeatAnswer, Grant, Presence, pace};
 use super::supervise;
 use crate::clock::Moment;
 use crate::config::Founding as PermitSource;
@@ -306,25 +306,28 @@ impl Node {
     }
 
     async fn beat_for_ever(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(BEAT);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
-            let Some(standing) = self.standing() else { continue };
-            let (now, voters, table) = (Moment::now(), self.voters(), self.table());
-            let report = self.report();
-            {
-                let mut presence = self.presence();
-                presence.lead(standing.leading, now);
-                presence.grant_self(self.me, standing.term, &voters, table, now);
-                presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
-            }
-            for peer in self.net.peers(Lane::Control) {
-                let to_leader = standing.leader == Some(MemberId(peer.member));
-                let beat =
-                    Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
-                tokio::spawn(self.clone().beat_to(peer, beat));
-            }
+            self.beat_all();
+            let pause = pace(&self.machine.borrow());
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn beat_all(self: &Arc<Self>) {
+        let Some(standing) = self.standing() else { return };
+        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
+        let report = self.report();
+        {
+            let mut presence = self.presence();
+            presence.lead(standing.leading, now);
+            presence.grant_self(self.me, standing.term, &voters, table, now);
+            presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
+        }
+        for peer in self.net.peers(Lane::Control) {
+            let to_leader = standing.leader == Some(MemberId(peer.member));
+            let beat =
+                Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
+            tokio::spawn(self.clone().beat_to(peer, beat));
         }
     }
 

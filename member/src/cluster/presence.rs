@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jet_core::report::{DRIFT_MS, LEASE_MS, MemberReport, Observed};
-use jet_core::{Boot, MemberId, TableVersion};
+use jet_core::{Boot, ClusterState, Machine, MemberId, TableVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 
-/// Pause between two beats.
-pub const BEAT: Duration = Duration::from_millis(100);
+/// Pause between two beats, and between two looks at what is to be done.
+const BEAT: Duration = Duration::from_millis(100);
+/// The same while the cluster turns from one state into another: every step on the way waits for a beat and for two looks.
+const BEAT_IN_TURN: Duration = Duration::from_millis(20);
 const LEASE: Duration = Duration::from_millis(LEASE_MS);
 
 /// What a member says to each other one, over and over.
@@ -46,6 +48,14 @@ pub struct Grant {
     pub ms: u64,
     /// The leader's table: who has not applied it may have been deposed by it.
     pub table: TableVersion,
+}
+
+/// Pause between two beats, and between two looks, as the machine stands.
+pub fn pace(machine: &Machine) -> Duration {
+    match machine.state {
+        ClusterState::InTransition { .. } | ClusterState::Activating { .. } => BEAT_IN_TURN,
+        _ => BEAT,
+    }
 }
 
 struct Heard {

@@ -13,11 +13,9 @@ use jet_core::{Command, Machine, MemberId, Outcome};
 use tracing::{debug, info, warn};
 
 use super::node::Node;
-use super::presence::Presence;
+use super::presence::{Presence, pace};
 use crate::clock::Moment;
 
-/// Pause between two looks when nothing was applied meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(2);
 
@@ -27,13 +25,14 @@ pub async fn run(node: Arc<Node>) {
     let mut watch: Option<(u64, Watch)> = None;
     let mut said = BTreeMap::new();
     loop {
+        let pause = pace(&machines.borrow());
         let applied = async {
             // A burst of entries is one look.
             let _ = machines.changed().await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
             () = applied => {}
         }
         let Some(term) = node.standing().and_then(|s| s.leading) else {

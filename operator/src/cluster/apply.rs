@@ -60,17 +60,17 @@ impl Kubernetes for Kube {
                 } });
                 self.merge::<PersistentVolumeClaim>(&names::claim(&self.name, *ordinal), &patch).await
             }
-            Act::Remember(_) | Act::Command { .. } => Ok(()),
+            Act::Remember(_) | Act::Command { .. } | Act::Row(_) => Ok(()),
         }
     }
 
-    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError> {
+    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<JetCluster, PortError> {
         let api: Api<JetCluster> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut object = cluster.clone();
         object.metadata.managed_fields = None;
         object.status = Some(status.clone());
         let written = api.replace_status(&self.name, &params(), &object).await;
-        answer(written.map(drop), "the status of JetCluster", &self.name)
+        answer(written, "the status of JetCluster", &self.name)
     }
 
     async fn tell(&self, cluster: &JetCluster, lines: &[Line]) {
@@ -192,10 +192,10 @@ fn gone(written: Result<(), kube::Error>, kind: &str, name: &str) -> Result<(), 
 }
 
 /// What the API server's answer to a write means.
-pub fn answer(written: Result<(), kube::Error>, kind: &str, name: &str) -> Result<(), PortError> {
+pub fn answer<T>(written: Result<T, kube::Error>, kind: &str, name: &str) -> Result<T, PortError> {
     let what = format!("{kind} {name}");
     match written {
-        Ok(()) => Ok(()),
+        Ok(written) => Ok(written),
         // 404 of a patch with a uid: it was deleted in between.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Err(PortError::Conflict { what }),
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 405 | 422) => {

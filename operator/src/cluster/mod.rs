@@ -1,7 +1,7 @@
 //! One pass over a JetCluster: observe, validate, plan one step, carry it out, write the status.
 //!
-//! Law: at most one side effect a pass beside the status; every step is recognised from facts, so a pass may be
-//! killed between any two writes and its status erased. Must not know: how members keep their state.
+//! Law: a pass says a little to members, and then writes at most one thing beside the status; every step is recognised from
+//! facts, so a pass may be killed between any two writes and its status erased. Must not know: how members keep their state.
 //!
 //! - [`port`]: what a pass needs of Kubernetes · [`observe`] and [`apply`]: that port, real
 //! - [`facts`]: what was seen · [`evidence`]: what outlives a status · [`validate`]: what is wrong with a spec

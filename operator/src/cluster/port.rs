@@ -42,10 +42,10 @@ pub enum PortError {
 pub trait Kubernetes: Send + Sync {
     /// The resource and everything under its name; `None`: the resource is gone.
     async fn read(&self) -> Result<Option<(JetCluster, KubeFacts)>, PortError>;
-    /// Carries out one act (commands to members and [`Act::Remember`] are not for this port).
+    /// Carries out one act (commands to members, [`Act::Remember`] and rows are not for this port).
     async fn write(&self, facts: &Facts, act: &Act) -> Result<(), PortError>;
-    /// Replaces the status of the resource as it was read.
-    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError>;
+    /// Replaces the status of the resource as it was read; gives the resource as it is then.
+    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<JetCluster, PortError>;
     /// Events; never fails a pass.
     async fn tell(&self, cluster: &JetCluster, lines: &[Line]);
 }

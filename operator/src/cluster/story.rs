@@ -35,6 +35,10 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         note: format!("{note}{tail}"),
     };
     let line = |warning, reason, note| about(warning, reason, format!("{:?}", plan.step), note);
+    // What became of jobs is known before what is done on it.
+    if let Some(jobs) = news(old, new, ConditionType::JobsPreserved).filter(|jobs| jobs.status != "Unknown") {
+        lines.push(line(jobs.status == "False", jobs.reason.clone(), jobs.message.clone()));
+    }
     match outcome {
         Outcome::Done(_) | Outcome::Nothing if tells(plan) => {
             let warning = plan.spent.is_some() || plan.reason == Reason::NotApplicable || is_declined(plan);
@@ -42,9 +46,6 @@ pub fn lines(old: Option<&JetClusterStatus>, new: &JetClusterStatus, plan: &Plan
         }
         Outcome::Not(why) if !was_said(old, why) => lines.push(line(true, "NotDone".into(), why.clone())),
         _ => {}
-    }
-    if let Some(jobs) = news(old, new, ConditionType::JobsPreserved).filter(|jobs| jobs.status != "Unknown") {
-        lines.push(line(jobs.status == "False", jobs.reason.clone(), jobs.message.clone()));
     }
     let standing = |s: Option<&JetClusterStatus>| s.and_then(|s| s.phase.clone()).unwrap_or_default();
     let at_rest = matches!(plan.step, Step::Stopped | Step::Running) && standing(Some(new)) != "Founding";
@@ -118,15 +119,19 @@ fn is_declined(plan: &Plan) -> bool {
 }
 
 fn tells(plan: &Plan) -> bool {
-    match &plan.act {
+    plan.act.as_ref().is_some_and(|act| is_told(plan, act))
+}
+
+fn is_told(plan: &Plan, act: &Act) -> bool {
+    match act {
         // That it is taken up was told when it was.
-        Some(Act::Command { command: Command::AnswerRequest { .. }, .. }) => is_declined(plan),
-        Some(Act::Remember(_)) => plan.reason == Reason::NotApplicable,
-        Some(Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. }) => false,
+        Act::Command { command: Command::AnswerRequest { .. }, .. } => is_declined(plan),
+        Act::Remember(_) => plan.reason == Reason::NotApplicable,
+        Act::Apply(_) | Act::StampClaim { .. } | Act::PruneRecord { .. } => false,
         // The permit was told when it was recorded; to whom it goes is in the log.
-        Some(Act::Command { command: Command::Found(_), .. }) => false,
-        Some(_) => true,
-        None => false,
+        Act::Command { command: Command::Found(_), .. } => false,
+        Act::Row(acts) => acts.iter().any(|act| is_told(plan, act)),
+        _ => true,
     }
 }
 

@@ -20,7 +20,7 @@ use jet_admin_api::client::CallError;
 use jet_admin_api::member::MemberView;
 use jet_admin_api::operation::OperationStep;
 
-use super::{ClaimObject, Map, Set, State, World};
+use super::{ClaimObject, Effect, Map, Set, State, World};
 
 fn conflict(what: &str) -> PortError {
     PortError::Conflict { what: what.into() }
@@ -208,6 +208,7 @@ impl Kubernetes for World {
     async fn write(&self, facts: &Facts, act: &Act) -> Result<(), PortError> {
         let mut state = self.lock();
         state.effects += 1;
+        state.in_pass.push(Effect::Written(act.clone()));
         match act {
             Act::Finalizer(on) => {
                 let rv = state.bump().to_string();
@@ -263,18 +264,18 @@ impl Kubernetes for World {
                 }
                 Ok(())
             }
-            Act::Remember(_) | Act::Command { .. } => Ok(()),
+            Act::Remember(_) | Act::Command { .. } | Act::Row(_) => Ok(()),
         }
     }
 
-    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError> {
+    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<JetCluster, PortError> {
         let mut state = self.lock();
         let rv = state.bump().to_string();
         match &mut state.cluster {
             Some(live) if live.metadata.resource_version == cluster.metadata.resource_version => {
                 live.status = Some(status.clone());
                 live.metadata.resource_version = Some(rv);
-                Ok(())
+                Ok(live.clone())
             }
             _ => Err(conflict("status")),
         }
@@ -296,6 +297,7 @@ impl Members for World {
     async fn command(&self, door: &Door, command: &Command) -> Result<String, CallError> {
         let mut state = self.lock();
         state.effects += 1;
+        state.in_pass.push(Effect::Told(door.ordinal, command.clone()));
         state.command(door.ordinal, command).map_err(CallError::from)
     }
 

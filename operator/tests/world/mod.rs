@@ -22,7 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jet_admin_api::stop_request::RequestAnswer;
 use jet_operator::api::JetCluster;
 use jet_operator::api::annotations as keys;
+use jet_operator::cluster::plan::Act;
 use jet_operator::cluster::story::Line;
+use jet_operator::members::Command;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -108,8 +110,17 @@ pub struct State {
     /// No terminal snapshot is ever taken.
     pub job_stuck: bool,
     pub effects: u32,
+    /// The same in this pass.
+    pub in_pass: Vec<Effect>,
     /// The status was lost at least once.
     pub erased: bool,
+}
+
+/// What an operator did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Written(Act),
+    Told(u32, Command),
 }
 
 /// The shared world.

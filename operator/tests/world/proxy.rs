@@ -177,7 +177,7 @@ fn to_write(strike: Strike, what: &str) -> PortError {
         None => kube::Error::Service(strike.fault.name().into()),
     };
     let unknown = || PortError::Unknown { what: what.into(), reason: strike.fault.name().into() };
-    apply::answer(Err(error), what, "orders").err().unwrap_or_else(unknown)
+    apply::answer::<()>(Err(error), what, "orders").err().unwrap_or_else(unknown)
 }
 
 /// A member that has done it may still say that nothing is known of the outcome.
@@ -213,6 +213,7 @@ fn deed(act: &Act) -> String {
         Act::PruneRecord { .. } => "prune a record".into(),
         Act::StampClaim { .. } => "stamp a claim".into(),
         Act::ReplacePod { .. } => "replace a pod".into(),
+        Act::Row(acts) => acts.iter().map(deed).collect::<Vec<_>>().join(", "),
         Act::Command { command, .. } => format!("command {}", command.name()),
     }
 }
@@ -252,7 +253,7 @@ impl Kubernetes for Proxy {
         self.effect(Call::Write, self.kube.write(facts, act), |strike| to_write(strike, &deed)).await
     }
 
-    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError> {
+    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<JetCluster, PortError> {
         let write = self.kube.write_status(cluster, status);
         self.effect(Call::Status, write, |strike| to_write(strike, "the status")).await
     }

@@ -80,7 +80,7 @@ impl Kubernetes for Spoilt {
         }
     }
 
-    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<(), PortError> {
+    async fn write_status(&self, cluster: &JetCluster, status: &JetClusterStatus) -> Result<JetCluster, PortError> {
         self.proxy.write_status(cluster, status).await
     }
 

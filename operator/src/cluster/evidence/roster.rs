@@ -54,16 +54,17 @@ pub fn is_ahead(facts: &Facts) -> bool {
     behind && !facts.views().any(|(_, view)| Some(view.uuid) == machine.leader)
 }
 
-/// A claim whose stamp is not what it should be, with the stamp that it should have. `seal`: digest of the live seal.
+/// Claims whose stamps are not what they should be, with the stamps that they should have. `seal`: digest of the live seal.
 pub fn unstamped(
     facts: &Facts,
     roster: &[(u32, uuid::Uuid)],
     founding_id: uuid::Uuid,
     seal: Option<&str>,
-) -> Option<(u32, ClaimStamp)> {
-    roster.iter().find_map(|(ordinal, member)| {
+) -> Vec<(u32, ClaimStamp)> {
+    let stamps = roster.iter().filter_map(|(ordinal, member)| {
         let claim = facts.kube.claims.get(ordinal)?;
         let wanted = ClaimStamp { member: *member, founding_id, seal: seal.map(str::to_owned) };
         (claim.stamp.as_ref() != Some(&wanted)).then_some((*ordinal, wanted))
-    })
+    });
+    stamps.collect()
 }

@@ -38,8 +38,17 @@ pub enum Act {
     StampClaim { ordinal: u32, stamp: ClaimStamp },
     /// Deletes a pod (by uid) whose store is blank or sealed, so that it comes back with the newest template.
     ReplacePod { ordinal: u32, uid: String },
+    /// Several writes of one step, none of which rests on what the others come to, in this order.
+    Row(Vec<Act>),
     /// One command to one member.
     Command { ordinal: u32, command: Command },
+}
+
+impl Act {
+    /// These in their order; `None`: there is none.
+    pub fn row(mut acts: Vec<Act>) -> Option<Act> {
+        if acts.len() > 1 { Some(Act::Row(acts)) } else { acts.pop() }
+    }
 }
 
 /// What the status must hold before the next step.
@@ -137,7 +146,7 @@ impl Step {
 /// What a pass does and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The one side effect.
+    /// What it does.
     pub act: Option<Act>,
     /// Step that it works on.
     pub step: Step,

@@ -60,11 +60,9 @@ fn down(facts: &Facts, seal: &Kept<SealRecord>, set: &SetFacts, open: &Operation
         return plan;
     }
     let members: Vec<_> = seal.record.members.iter().map(|m| (m.ordinal, m.uuid)).collect();
-    if let Some((ordinal, stamp)) =
-        roster::unstamped(facts, &members, seal.record.founding_id, Some(&seal.record.digest))
-    {
-        let message = format!("claim {ordinal} is stamped with the seal");
-        return Plan::acts(Step::Committed, Reason::Stopping, message, Act::StampClaim { ordinal, stamp });
+    let unstamped = roster::unstamped(facts, &members, seal.record.founding_id, Some(&seal.record.digest));
+    if let Some((message, act)) = objects::stamps(unstamped, "the seal") {
+        return Plan::acts(Step::Committed, Reason::Stopping, message, act);
     }
     let against = safety::why_not_scale_down(facts, &seal.record);
     if !against.is_empty() {

@@ -1,6 +1,6 @@
 //! Facts → at most one step. Pure and total.
 //!
-//! Law: one side effect; each step is recognised from facts, never from memory; what is not understood changes nothing.
+//! Law: one act; each step is recognised from facts, never from memory; what is not understood changes nothing.
 //! Must not know: clients, clocks.
 //!
 //! - [`act`]: what a pass may do · [`absentee`]: why a member is not there · [`request`]: what a person asks for · [`asked`]: what is asked of the members · [`operation`]: which operation is open

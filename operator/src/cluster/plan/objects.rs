@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::annotations as keys;
+use crate::api::records::ClaimStamp;
 use crate::api::{Reason, names};
 use crate::cluster::desired::{self, Budget, DesiredError, Object};
 use crate::cluster::facts::{Facts, SetFacts};
@@ -70,6 +71,14 @@ pub fn apply_set(facts: &Facts, step: Step, replicas: u32, extra: &[(&str, Strin
         Ok(object) => Plan::acts(step, Reason::Reconciled, message, Act::ApplySet(Box::new(object))),
         Err(error) => wrong_spec(step, &error),
     }
+}
+
+/// Stamps claims with what they should carry.
+pub fn stamps(unstamped: Vec<(u32, ClaimStamp)>, with: &str) -> Option<(String, Act)> {
+    let ordinals: Vec<_> = unstamped.iter().map(|(ordinal, _)| ordinal.to_string()).collect();
+    let acts = unstamped.into_iter().map(|(ordinal, stamp)| Act::StampClaim { ordinal, stamp }).collect();
+    let noun = if ordinals.len() == 1 { "claim" } else { "claims" };
+    Some((format!("{noun} {} stamped with {with}", ordinals.join(", ")), Act::row(acts)?))
 }
 
 /// Stamps as they are.

@@ -94,9 +94,9 @@ pub fn records(facts: &Facts, seal: Option<&str>) -> Option<Plan> {
         return Some(Plan::acts(Step::RosterRecorded, Reason::Reconciled, message, Act::CreateRoster(record)));
     }
     let members: Vec<_> = machine.roster.iter().map(|m| (m.ordinal, m.uuid)).collect();
-    let (ordinal, stamp) = roster::unstamped(facts, &members, machine.founding_id, seal)?;
-    let message = format!("claim {ordinal} is stamped with its member");
-    Some(Plan::acts(Step::RosterRecorded, Reason::Reconciled, message, Act::StampClaim { ordinal, stamp }))
+    let unstamped = roster::unstamped(facts, &members, machine.founding_id, seal);
+    let (message, act) = objects::stamps(unstamped, "its member")?;
+    Some(Plan::acts(Step::RosterRecorded, Reason::Reconciled, message, act))
 }
 
 /// Evictions are let through only while nothing would be lost by one.

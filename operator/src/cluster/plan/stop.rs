@@ -73,13 +73,14 @@ fn before_begin(facts: &Facts, standing: &Standing<'_>, open: &OperationStamp, s
     if !against.is_empty() {
         return refused(facts, open, against);
     }
+    let budget = objects::budget(facts, Step::Fenced, Budget::Closed);
     if !stamped {
-        return stamp(
-            open,
-            &format!("the {} is accepted, asked for by {}", operation::noun(&open.wish), open.requested_by),
-        );
+        let message = format!("the {} is accepted, asked for by {}", operation::noun(&open.wish), open.requested_by);
+        let mut plan = stamp(open, &message);
+        plan.act = Act::row(plan.act.into_iter().chain(budget.and_then(|budget| budget.act)).collect());
+        return plan;
     }
-    if let Some(plan) = objects::budget(facts, Step::Fenced, Budget::Closed) {
+    if let Some(plan) = budget {
         return plan;
     }
     let Some(ordinal) = facts.speaker() else {

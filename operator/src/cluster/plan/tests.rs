@@ -297,6 +297,7 @@ fn word(act: &Option<Act>) -> String {
         }
         Some(Act::ApplySet(o)) => format!("set {}", o.body["spec"]["replicas"]),
         Some(Act::Apply(o)) => format!("apply {}", o.api.kind),
+        Some(Act::Row(acts)) => acts.iter().map(|act| word(&Some(act.clone()))).collect::<Vec<_>>().join(", "),
         Some(other) => format!("{other:?}").split(['(', ' ']).next().unwrap().to_owned(),
     }
 }
@@ -338,7 +339,7 @@ fn each_step_of_the_stop_is_known_from_facts() {
             ..Default::default()
         });
     };
-    assert_eq!(next(open, running(None)), "Fenced/mark = +operation -spent");
+    assert_eq!(next(open, running(None)), "Fenced/mark = +operation -spent, apply PodDisruptionBudget");
     let stamped = |f: &mut Facts| {
         wish(f);
         f.kube.set.as_mut().unwrap().operation = running(Some(Begun)).kube.set.unwrap().operation;
@@ -436,7 +437,7 @@ fn at_the_seal_the_wish_decides_the_direction() {
             },
             sealed_up()
         ),
-        "Committed/StampClaim",
+        "Committed/StampClaim, StampClaim, StampClaim",
         "claims carry the seal before a pod ends"
     );
     assert_eq!(
