@@ -266,6 +266,10 @@ async fn settle(
         return Ok(again);
     }
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    // To find the members' addresses costs more than to see that nothing is to be said to them.
+    if !job::pass::is_anything_kept(&context.client, &namespace, &name).await? {
+        return Ok(again);
+    }
     let door = context.dialling.door(object).await?;
     let more = job::pass::settle(&context.client, &namespace, &name, &door).await?;
     Ok(if more { Some(job::pass::MOVING) } else { again })

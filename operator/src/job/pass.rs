@@ -256,6 +256,11 @@ async fn write_status(client: &Client, facts: &Facts, status: &JetJobStatus) -> 
     written.map(drop).map_err(api("write the status of", format!("JetJob {}", facts.name)))
 }
 
+/// Something is kept for a cluster's jobs.
+pub async fn is_anything_kept(client: &Client, namespace: &str, cluster: &str) -> Result<bool, JobError> {
+    Ok(wishes::read(client, namespace, cluster).await?.record != Default::default())
+}
+
 /// Carries out what was kept but came too late for the activation, then removes the record. One command a call;
 /// `true`: look again soon.
 pub async fn settle(client: &Client, namespace: &str, cluster: &str, door: &dyn Door) -> Result<bool, JobError> {
