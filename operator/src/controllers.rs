@@ -35,8 +35,8 @@ use crate::runtime::telemetry::Telemetry;
 const CONCURRENCY: u16 = 16;
 /// Changes that come together make one pass. Every step of a stop and a return waits for it once.
 const DEBOUNCE: Duration = Duration::from_millis(10);
-/// The same for jobs, which are woken by every write to their cluster's status.
-const JOB_DEBOUNCE: Duration = Duration::from_millis(50);
+/// The same for jobs, which are woken by every write to their cluster's status: a stop or a return writes a dozen.
+const JOB_DEBOUNCE: Duration = Duration::from_millis(250);
 /// Look again after a conflict.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
 

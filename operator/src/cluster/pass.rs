@@ -25,7 +25,7 @@ use crate::members::{Door, Members};
 pub const AFTER_ACT: Duration = Duration::from_millis(5);
 /// While something moves and a condition has turned within [`LATELY_SECONDS`]: a stop that has little to save is not kept
 /// waiting by who watches it.
-pub const QUICK: Duration = Duration::from_millis(100);
+pub const QUICK: Duration = Duration::from_millis(50);
 /// While something moves for longer than that: gigabytes are saved or loaded, and each look costs a score of requests.
 pub const MOVING: Duration = Duration::from_millis(500);
 /// While something waits for a person or for an absent member.

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jet_core::{ExecutionId, Job, JobId, JobStatus, Machine, MemberId, RuntimeNumber};
+use jet_core::{ClusterState, ExecutionId, Job, JobId, JobStatus, Machine, MemberId, RuntimeNumber};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -33,6 +33,8 @@ use crate::net::Lane;
 
 /// Pause between two looks when nothing happened.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same while a stop waits for terminal snapshots: each takes a few looks, one after the other.
+const LOOK_IN_TURN: Duration = Duration::from_millis(10);
 /// Least pause between two looks.
 const LEAST: Duration = Duration::from_millis(5);
 /// A member answers a look within this time, or it has not said anything.
@@ -72,7 +74,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut conductors: BTreeMap<Life, Aborts> = BTreeMap::new();
     let mut left: BTreeMap<JobId, Aborts> = BTreeMap::new();
     loop {
-        let _ = tokio::time::timeout(LOOK, shared.news.notified()).await;
+        let turns = matches!(shared.cluster.machine().state, ClusterState::InTransition { .. });
+        let pause = if turns { LOOK_IN_TURN } else { LOOK };
+        let _ = tokio::time::timeout(pause, shared.news.notified()).await;
         if shared.cluster.leader() != Some(shared.cluster.me()) {
             conductors.clear();
             left.clear();
