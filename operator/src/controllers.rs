@@ -267,11 +267,11 @@ async fn settle(
     }
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     // To find the members' addresses costs more than to see that nothing is to be said to them.
-    if !job::pass::is_anything_kept(&context.client, &namespace, &name).await? {
+    if !job::settle::is_anything_kept(&context.client, &namespace, &name).await? {
         return Ok(again);
     }
     let door = context.dialling.door(object).await?;
-    let more = job::pass::settle(&context.client, &namespace, &name, &door).await?;
+    let more = job::settle::settle(&context.client, &namespace, &name, &door).await?;
     Ok(if more { Some(job::pass::MOVING) } else { again })
 }
 
@@ -285,7 +285,7 @@ async fn pass_over_job(object: &Arc<JetJob>, context: &Context) -> Result<Option
     })?;
     let door = match &cluster {
         Some(cluster) if cluster.metadata.deletion_timestamp.is_none() => context.dialling.door(cluster).await?,
-        _ => door::Members { clients: Vec::new() },
+        _ => door::Members { members: Vec::new(), asked: 0 },
     };
     let again = job::pass::pass(&context.client, object.clone(), cluster.as_ref(), &door, Timestamp::now()).await?;
     Ok(Some(again))

@@ -26,7 +26,7 @@ use crate::members::{Command, Dialled, Door, Members};
 use crate::pki::custody::{self, CustodyError, Subject};
 use crate::pki::{self, Badge, Wallet};
 
-/// Members that a job's pass asks at most, ready ones first.
+/// Members that a job's pass asks at most for who leads, ready ones first.
 const ASKED: usize = 5;
 
 /// Putting key pairs in place takes at most this long, so that one hung call holds up no other cluster.
@@ -92,7 +92,7 @@ impl Dialling {
     }
 
     /// Clients of the members that have an address, ready ones first.
-    pub async fn door(&self, cluster: &JetCluster) -> Result<door::Members, DiallingError> {
+    pub async fn door(&self, cluster: &JetCluster) -> Result<door::Members<door::Dialled>, DiallingError> {
         let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
         let tls = self.badge(cluster, false).await?.tls()?;
         let mut found: Vec<_> =
@@ -101,9 +101,11 @@ impl Dialling {
         let client = |(_, ordinal, host): (bool, u32, String)| {
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             let address = format!("{host}:{}", names::PORT_ADMIN);
-            MemberClient::new(address, &member_server_name(&namespace, &name, ordinal), tls.clone()).ok()
+            let server = member_server_name(&namespace, &name, ordinal);
+            let client = MemberClient::new(address, &server, tls.clone()).ok()?;
+            Some(door::Dialled { ordinal, client })
         };
-        Ok(door::Members { clients: found.into_iter().take(ASKED).filter_map(client).collect() })
+        Ok(door::Members { members: found.into_iter().filter_map(client).collect(), asked: ASKED })
     }
 
     /// Forgets a cluster that is gone.

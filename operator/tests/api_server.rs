@@ -18,6 +18,7 @@ use jet_admin_api::job::{Guarantee, JobStatus, JobView, SubmitJob};
 use jet_admin_api::member::MemberView;
 use jet_admin_api::operation::{Done, JobWish};
 use jet_operator::api::JetCluster;
+use jet_operator::api::records::KeptWish;
 use jet_operator::job::door::{Door, Shut};
 use jet_operator::job::{self, JetJob, wishes};
 use jet_operator::pki::custody::{CustodyError, Subject};
@@ -383,18 +384,22 @@ async fn jobs(client: &Client) {
     let kept = wishes::read(client, "prod", "orders").await.unwrap();
     assert_eq!(
         (kept.record.operation.as_str(), &kept.record.wishes[..]),
-        ("4-ab", &[JobWish::Cancel { job: "flights".into() }][..])
+        ("4-ab", &[KeptWish { wish: JobWish::Cancel { job: "flights".into() }, number: Some(1) }][..])
     );
     make("flights").await;
     passes(client, "flights", &door, phase("Pending")).await;
 
     // Open again: what came too late for the activation is settled first, then the new one is submitted.
     *door.shut.lock().unwrap() = false;
-    assert!(job::pass::settle(client, "prod", "orders", &door).await.unwrap());
-    assert!(!job::pass::settle(client, "prod", "orders", &door).await.unwrap());
+    assert!(job::settle::settle(client, "prod", "orders", &door).await.unwrap());
+    assert!(!job::settle::settle(client, "prod", "orders", &door).await.unwrap());
     passes(client, "flights", &door, phase("Running")).await;
     assert_eq!(*door.log.lock().unwrap(), ["submit flights", "cancel flights", "submit flights"]);
+
+    // Its status is lost: what was asked for it is written on it.
+    api.patch_status("flights", &PatchParams::default(), &Patch::Merge(&json!({ "status": null }))).await.unwrap();
+    assert_eq!(api.get("flights").await.unwrap().status, None);
     api.delete("flights", &DeleteParams::default()).await.unwrap();
     passes(client, "flights", &door, |job| job.is_none()).await;
-    assert_eq!(door.log.lock().unwrap().last().map(String::as_str), Some("cancel flights"));
+    assert_eq!(door.log.lock().unwrap()[3..], ["cancel flights"]);
 }

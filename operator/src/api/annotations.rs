@@ -43,5 +43,7 @@ pub const STAMPS: [&str; 4] = [STAMP_OPERATION, STAMP_SEAL, STAMP_ACTIVATING, ST
 
 /// On a claim: whose store lies on it ([`crate::api::records::ClaimStamp`], JSON).
 pub const CLAIM_STAMP: &str = "jet.lossless.dev/store";
+/// On a JetJob: what was asked of the members for it ([`crate::job::evidence::Asked`], JSON), written before it is asked.
+pub const JOB_ASKED: &str = "jet.lossless.dev/asked";
 /// On each applied object: digest of what was applied.
 pub const APPLIED: &str = "jet.lossless.dev/applied";

@@ -195,8 +195,38 @@ pub struct ClaimStamp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WishesRecord {
-    /// `status.seal.operation` when the wishes were made; wishes of another seal are void.
+    /// `status.seal.operation` when the wishes were made. Those of another seal are void, except that what was to be
+    /// cancelled still is.
     pub operation: String,
     /// In order.
-    pub wishes: Vec<JobWish>,
+    pub wishes: Vec<KeptWish>,
+}
+
+/// One wish, and which job of that name it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptWish {
+    /// By name, as the members take it.
+    #[serde(flatten)]
+    pub wish: JobWish,
+    /// The job's number; `None`: not known, the newest of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_wishes_without_numbers_is_still_read() {
+        let old = r#"{"operation":"4-ab","wishes":[{"Cancel":{"job":"flights"}},{"Resume":{"job":"idle"}}]}"#;
+        let record: WishesRecord = serde_json::from_str(old).unwrap();
+        let wishes = [JobWish::Cancel { job: "flights".into() }, JobWish::Resume { job: "idle".into() }];
+        assert_eq!(record.wishes, wishes.map(|wish| KeptWish { wish, number: None }));
+        assert_eq!(serde_json::to_string(&record).unwrap(), old);
+        let numbered = KeptWish { wish: JobWish::Cancel { job: "flights".into() }, number: Some(4) };
+        let text = serde_json::to_string(&numbered).unwrap();
+        assert_eq!(text, r#"{"Cancel":{"job":"flights"},"number":4}"#);
+        assert_eq!(serde_json::from_str::<KeptWish>(&text).unwrap(), numbered);
+    }
 }

@@ -1,13 +1,13 @@
 //! One pass over a JetJob: observe, plan, carry out one step, write the status if it changed.
 //!
-//! Law: the status that a step rests on is written before the step's effect; writes carry resourceVersions. Must
-//! not know: how a cluster stops or returns.
+//! Law: what a step rests on is written down before the step's effect; writes carry resourceVersions, and what members are
+//! told is told only while the object is the one that was looked at. Must not know: how a cluster stops or returns.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jet_admin_api::client::CallError;
-use jet_admin_api::job::SnapshotView;
+use jet_admin_api::refusal::Code;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -16,11 +16,13 @@ use serde_json::json;
 
 use super::FINALIZER;
 use super::door::{Door, Shut};
+use super::evidence::Asked;
 use super::plan::{ClusterFacts, Facts, Step, plan};
 use super::report::report;
 use super::resource::{JetJob, JetJobStatus};
 use super::wishes::{self, WishesError};
-use crate::api::records::SealRecord;
+use crate::api::annotations::JOB_ASKED;
+use crate::api::records::{LedgerJob, SealRecord};
 use crate::api::{FIELD_MANAGER, JetCluster};
 use crate::cluster::observe;
 
@@ -44,6 +46,12 @@ pub enum JobError {
         /// The client's words.
         source: Box<kube::Error>,
     },
+    /// Somebody wrote since it was looked at.
+    #[error("JetJob {job} is not the one any more that was looked at: nothing was asked of the members")]
+    Outdated {
+        /// Which.
+        job: String,
+    },
     /// Wishes.
     #[error(transparent)]
     Wishes(#[from] WishesError),
@@ -64,6 +72,7 @@ impl JobError {
     pub fn kind(&self) -> &'static str {
         match self {
             JobError::Api { source, .. } if is_conflict(source) => "conflict",
+            JobError::Outdated { .. } => "conflict",
             JobError::Api { .. } => "api",
             JobError::Wishes(WishesError::Api { source, .. }) if is_conflict(source) => "conflict",
             JobError::Wishes(_) => "wishes",
@@ -89,16 +98,14 @@ pub async fn pass(
     let facts = observe(client, &job, cluster, door).await?;
     let step = plan(&facts);
     let refusal = carry_out(client, &facts, &step, door).await?;
-    if matches!(step, Step::Release | Step::AddFinalizer | Step::RecordSubmission { .. }) {
+    if matches!(step, Step::Release | Step::AddFinalizer | Step::Record(_)) {
         return Ok(Duration::ZERO);
     }
-    let mut status = report(&facts, refusal.as_deref(), &now.to_string());
-    if matches!(step, Step::Suspend) {
-        status.suspended_by_wish = true;
-    }
+    let status = report(&facts, refusal.as_deref(), &now.to_string());
     write_status(client, &facts, &status).await?;
     // A refused submission is tried again, but no faster than a person can change anything about it.
-    let settled = refusal.is_some() || matches!(step, Step::Rest) && status.phase.as_deref() != Some("Starting");
+    let moves = status.phase.as_deref() == Some("Starting") || matches!(facts.cluster, ClusterFacts::Behind { .. });
+    let settled = refusal.is_some() || matches!(step, Step::Rest) && !moves;
     Ok(if settled { RESTING } else { MOVING })
 }
 
@@ -110,8 +117,8 @@ async fn observe(
 ) -> Result<Facts, JobError> {
     let namespace = job.namespace().unwrap_or_default();
     let kept = wishes::read(client, &namespace, &job.spec.cluster).await?;
-    let sealed = match cluster.filter(|cluster| sealed_by(cluster).is_some()) {
-        Some(cluster) => sealed_snapshot(client, &namespace, cluster, job).await?,
+    let ledger = match cluster.filter(|cluster| sealed_by(cluster).is_some()) {
+        Some(cluster) => ledger(client, &namespace, cluster).await?,
         None => None,
     };
     let deleting = job.metadata.deletion_timestamp.is_some();
@@ -121,8 +128,8 @@ async fn observe(
         finalizer: job.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
         namespace_terminating: deleting && is_terminating(client, &namespace).await,
         cluster: look(cluster, door).await,
-        kept: kept.record.wishes,
-        sealed,
+        kept: kept.record,
+        ledger,
         object: job.clone(),
     })
 }
@@ -151,6 +158,7 @@ async fn look(cluster: Option<&JetCluster>, door: &dyn Door) -> ClusterFacts {
             let phase = status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "not yet there".to_owned());
             let sealed_by = sealed_by(cluster);
             match shut {
+                Shut::Behind(why) => ClusterFacts::Behind { why },
                 Shut::Silent(why) if sealed_by.is_none() => ClusterFacts::Silent { why },
                 Shut::Closed(why) => ClusterFacts::Closed { why, sealed_by },
                 Shut::Silent(_) => {
@@ -169,24 +177,13 @@ fn sealed_by(cluster: &JetCluster) -> Option<String> {
     asleep.then(|| seal.operation.clone())
 }
 
-/// What the live seal keeps for this job. A record that cannot be read is the cluster's to tell.
-async fn sealed_snapshot(
-    client: &Client,
-    namespace: &str,
-    cluster: &JetCluster,
-    job: &JetJob,
-) -> Result<Option<SnapshotView>, JobError> {
-    let seal = cluster.status.as_ref().and_then(|status| status.seal.as_ref());
-    let number = job.status.as_ref().and_then(|status| status.job_id).and_then(|id| u64::try_from(id).ok());
-    let (Some(seal), Some(number)) = (seal, number) else { return Ok(None) };
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let record = api.get_opt(&seal.record).await.map_err(|source| JobError::Api {
-        verb: "read",
-        object: format!("ConfigMap {}", seal.record),
-        source: Box::new(source),
-    })?;
+/// The jobs in the live seal. A record that cannot be read is the cluster's to tell.
+async fn ledger(client: &Client, namespace: &str, cluster: &JetCluster) -> Result<Option<Vec<LedgerJob>>, JobError> {
+    let Some(seal) = cluster.status.as_ref().and_then(|status| status.seal.as_ref()) else { return Ok(None) };
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let record = maps.get_opt(&seal.record).await.map_err(api("read", format!("ConfigMap {}", seal.record)))?;
     let record: Option<SealRecord> = record.as_ref().and_then(observe::held);
-    Ok(record.and_then(|record| record.jobs.into_iter().find(|job| job.id == number)?.snapshot))
+    Ok(record.map(|record| record.jobs))
 }
 
 /// Carries out one step; `Some`: the members' refusal of a submission, which is an answer and not a failure.
@@ -197,34 +194,64 @@ async fn carry_out(client: &Client, facts: &Facts, step: &Step, door: &dyn Door)
         Step::Rest => {}
         Step::AddFinalizer => set_finalizer(client, facts, true).await?,
         Step::Release => set_finalizer(client, facts, false).await?,
-        Step::KeepWishes { operation, wishes: mine } => {
+        Step::Keep { operation, number, wish } => {
+            confirm(client, facts).await?;
             let kept = wishes::read(client, &namespace, cluster).await?;
-            let record = wishes::with(&kept.record, operation, &facts.name, mine);
+            let record = wishes::with(&kept.record, operation, &facts.name, *number, wish.as_ref());
             wishes::write(client, &namespace, cluster, &kept, &record).await?;
         }
-        Step::RecordSubmission { founding_id, after } => {
-            let mut status = facts.object.status.clone().unwrap_or_default();
-            status.founding_id = Some(founding_id.clone());
-            status.submitted_after = i64::try_from(*after).ok();
-            write_status(client, facts, &status).await?;
+        Step::Record(asked) => record(client, facts, asked).await?,
+        Step::Submit(job) => {
+            confirm(client, facts).await?;
+            match door.submit(job).await {
+                Ok(done) => tracing::info!(job = facts.name, cluster, index = done.index, "submitted"),
+                Err(CallError::Refused(refusal)) if is_answer(refusal.code) => return Ok(Some(refusal.to_string())),
+                Err(source) => return Err(JobError::Member { verb: "submit", job: facts.name.clone(), source }),
+            }
         }
-        Step::Submit(job) => match door.submit(job).await {
-            Ok(done) => tracing::info!(job = facts.name, cluster, index = done.index, "submitted"),
-            Err(CallError::Refused(refusal)) => return Ok(Some(refusal.to_string())),
-            Err(source) => return Err(JobError::Member { verb: "submit", job: facts.name.clone(), source }),
-        },
-        Step::Cancel => command(door, facts, "cancel").await?,
-        Step::Suspend => command(door, facts, "suspend").await?,
-        Step::Resume => command(door, facts, "resume").await?,
+        Step::Cancel => command(client, door, facts, "cancel").await?,
+        Step::Suspend => command(client, door, facts, "suspend").await?,
+        Step::Resume => command(client, door, facts, "resume").await?,
     }
     Ok(None)
 }
 
-async fn command(door: &dyn Door, facts: &Facts, verb: &'static str) -> Result<(), JobError> {
+/// With the others nothing is known of the outcome.
+fn is_answer(code: Code) -> bool {
+    !matches!(code, Code::NoLeader | Code::Internal)
+}
+
+/// The object was read some time ago, perhaps from a cache; members take no precondition on it, and the record of wishes is
+/// another object.
+async fn confirm(client: &Client, facts: &Facts) -> Result<(), JobError> {
+    let now = jobs(client, facts).get_opt(&facts.name).await;
+    let now = now.map_err(api("read", format!("JetJob {}", facts.name)))?;
+    let version = |job: &JetJob| (job.uid(), job.resource_version());
+    if now.as_ref().map(version) == Some(version(&facts.object)) {
+        return Ok(());
+    }
+    Err(JobError::Outdated { job: facts.name.clone() })
+}
+
+async fn command(client: &Client, door: &dyn Door, facts: &Facts, verb: &'static str) -> Result<(), JobError> {
+    confirm(client, facts).await?;
     let done = door.job(&facts.name, verb).await;
     let done = done.map_err(|source| JobError::Member { verb, job: facts.name.clone(), source })?;
     tracing::info!(job = facts.name, cluster = facts.object.spec.cluster, index = done.index, verb, "done");
     Ok(())
+}
+
+/// The resourceVersion makes it lose against whoever changed the object meanwhile.
+async fn record(client: &Client, facts: &Facts, asked: &Asked) -> Result<(), JobError> {
+    let text = serde_json::to_string(asked).map_err(|error| {
+        api("write", format!("what is asked for JetJob {}", facts.name))(kube::Error::SerdeError(error))
+    })?;
+    let patch = json!({ "metadata": {
+        "annotations": { JOB_ASKED: text },
+        "resourceVersion": facts.object.metadata.resource_version, "uid": facts.object.metadata.uid,
+    } });
+    let written = jobs(client, facts).patch(&facts.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+    written.map(drop).map_err(api("patch", format!("JetJob {}", facts.name)))
 }
 
 async fn set_finalizer(client: &Client, facts: &Facts, on: bool) -> Result<(), JobError> {
@@ -254,37 +281,6 @@ async fn write_status(client: &Client, facts: &Facts, status: &JetJobStatus) -> 
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let written = jobs(client, facts).replace_status(&facts.name, &params, &object).await;
     written.map(drop).map_err(api("write the status of", format!("JetJob {}", facts.name)))
-}
-
-/// Something is kept for a cluster's jobs.
-pub async fn is_anything_kept(client: &Client, namespace: &str, cluster: &str) -> Result<bool, JobError> {
-    Ok(wishes::read(client, namespace, cluster).await?.record != Default::default())
-}
-
-/// Carries out what was kept but came too late for the activation, then removes the record. One command a call;
-/// `true`: look again soon.
-pub async fn settle(client: &Client, namespace: &str, cluster: &str, door: &dyn Door) -> Result<bool, JobError> {
-    let kept = wishes::read(client, namespace, cluster).await?;
-    if kept.record == Default::default() {
-        return Ok(false);
-    }
-    let Ok(view) = door.serving().await else {
-        return Ok(false);
-    };
-    let jobs = view.cluster.map(|machine| machine.jobs).unwrap_or_default();
-    let Some((job, verb)) = wishes::outstanding(&kept.record.wishes, &jobs) else {
-        wishes::remove(client, namespace, cluster, &kept).await?;
-        return Ok(false);
-    };
-    tracing::info!(
-        cluster,
-        job,
-        verb,
-        "a wish made while the cluster was stopped came after its activation; carried out now"
-    );
-    let done = door.job(job, verb).await;
-    done.map_err(|source| JobError::Member { verb, job: job.to_owned(), source })?;
-    Ok(true)
 }
 
 fn jobs(client: &Client, facts: &Facts) -> Api<JetJob> {

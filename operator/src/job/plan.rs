@@ -1,13 +1,16 @@
 //! One JetJob: facts → one step.
 //!
-//! Law: pure and total; at most one side effect a pass; what is not known (no member answers) changes nothing.
-//! A submitted job that is not found is lost and stays so: submitting it again would start it from nothing.
-//! Must not know: how anything is carried out.
+//! Law: pure and total; at most one side effect a pass, and what is asked is written down before; what is not known (no
+//! leader answers) changes nothing. A submitted job that is not found is lost and stays so: submitting it again would
+//! start it from nothing. Must not know: how anything is carried out.
 
-use jet_admin_api::job::{JobStatus, JobView, SnapshotView, SubmitJob};
+use jet_admin_api::job::{JobStatus, JobView, SubmitJob};
 use jet_admin_api::operation::JobWish;
 
+use super::evidence::{self, Asked};
 use super::resource::{JetJob, JobState};
+use super::wishes;
+use crate::api::records::{KeptWish, LedgerJob, WishesRecord};
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,11 @@ pub enum ClusterFacts {
     },
     /// Nobody answers, though it should serve.
     Silent {
+        /// Why, in words.
+        why: String,
+    },
+    /// It serves, and its leader does not answer.
+    Behind {
         /// Why, in words.
         why: String,
     },
@@ -50,10 +58,10 @@ pub struct Facts {
     pub namespace_terminating: bool,
     /// The cluster.
     pub cluster: ClusterFacts,
-    /// Wishes that are kept for the activation of that seal.
-    pub kept: Vec<JobWish>,
-    /// The snapshot in the seal that the job will go on from, while its cluster is stopped.
-    pub sealed: Option<SnapshotView>,
+    /// Wishes that are kept for an activation.
+    pub kept: WishesRecord,
+    /// The jobs in the live seal; `None`: there is none, or it cannot be read.
+    pub ledger: Option<Vec<LedgerJob>>,
 }
 
 /// One step.
@@ -65,20 +73,17 @@ pub enum Step {
     AddFinalizer,
     /// Take the finalizer off.
     Release,
-    /// Keep exactly these wishes for this job, for the activation of that seal.
-    KeepWishes {
+    /// Keep exactly this wish for this job, for the activation of that seal.
+    Keep {
         /// The seal's operation.
         operation: String,
-        /// Of this job; empty: none.
-        wishes: Vec<JobWish>,
+        /// The job's number, as far as it is known.
+        number: Option<u64>,
+        /// `None`: none.
+        wish: Option<KeptWish>,
     },
-    /// Remember that a submission to this cluster is under way, before it is sent.
-    RecordSubmission {
-        /// Permanent id of the cluster.
-        founding_id: String,
-        /// Highest number among its jobs now; ours will be above.
-        after: u64,
-    },
+    /// Write down what will be asked, or what was learned of the job, before anything rests on it.
+    Record(Asked),
     /// Submit.
     Submit(SubmitJob),
     /// Cancel.
@@ -98,27 +103,33 @@ pub fn plan(facts: &Facts) -> Step {
         return Step::AddFinalizer;
     }
     match &facts.cluster {
-        ClusterFacts::Absent | ClusterFacts::Silent { .. } => Step::Rest,
+        ClusterFacts::Absent | ClusterFacts::Silent { .. } | ClusterFacts::Behind { .. } => Step::Rest,
         ClusterFacts::Closed { sealed_by: None, .. } => Step::Rest,
-        // Wishes under this name that an object without a job finds are those of a deleted one: not ours to change.
-        ClusterFacts::Closed { .. } if number(facts).is_none() => Step::Rest,
-        ClusterFacts::Closed { sealed_by: Some(operation), .. } => keep(facts, operation, wish_of(facts)),
-        ClusterFacts::Serving { .. } if facts.kept.iter().any(|wish| job_of(wish) == facts.name) => Step::Rest,
+        ClusterFacts::Closed { sealed_by: Some(operation), .. } => asleep(facts, operation),
+        // Also those of a deleted JetJob of this name: its job is not ours to adopt.
+        ClusterFacts::Serving { .. } if facts.kept.wishes.iter().any(|kept| job_of(&kept.wish) == facts.name) => {
+            Step::Rest
+        }
         ClusterFacts::Serving { founding_id, jobs } => match ours(facts, jobs) {
-            Some(job) => steer(facts, job),
+            Some(job) => steer(facts, founding_id, job),
             None => submit(facts, founding_id, jobs),
         },
     }
 }
 
+/// What was asked of the members for this object.
+pub fn asked(facts: &Facts) -> Option<Asked> {
+    evidence::known(&facts.object)
+}
+
 /// The job that this object speaks of. By number once that is known; before, by name: one that is newer than our
 /// submission, or (never submitted from here) one that lives and has the same SQL.
 pub fn ours<'a>(facts: &Facts, jobs: &'a [JobView]) -> Option<&'a JobView> {
-    let after = facts.object.status.as_ref().and_then(|status| status.submitted_after);
-    let is_ours = |job: &&JobView| match (number(facts), after) {
-        (Some(number), _) => job.id == number,
-        (None, Some(after)) => i64::try_from(job.id).is_ok_and(|id| id > after) && job.sql == facts.object.spec.sql,
-        (None, None) => job.sql == facts.object.spec.sql && !ended(job.status),
+    let asked = asked(facts);
+    let is_ours = |job: &&JobView| match &asked {
+        Some(Asked { number: Some(number), .. }) => job.id == *number,
+        Some(asked) => job.id > asked.after && job.sql == facts.object.spec.sql,
+        None => job.sql == facts.object.spec.sql && !ended(job.status),
     };
     jobs.iter().filter(|job| job.name == facts.name).filter(is_ours).max_by_key(|job| job.id)
 }
@@ -129,9 +140,14 @@ pub fn namesake<'a>(facts: &Facts, jobs: &'a [JobView]) -> Option<&'a JobView> {
     jobs.iter().find(|job| job.name == facts.name && Some(job.id) != ours && !ended(job.status))
 }
 
-/// The job's number, once it is known.
-pub fn number(facts: &Facts) -> Option<u64> {
-    facts.object.status.as_ref().and_then(|status| status.job_id).and_then(|id| u64::try_from(id).ok())
+/// Our job as the live seal has it.
+pub fn sleeper(facts: &Facts) -> Option<&LedgerJob> {
+    let asked = asked(facts)?;
+    let is_ours = |job: &&LedgerJob| match asked.number {
+        Some(number) => job.id == number,
+        None => job.id > asked.after && job.name == facts.name,
+    };
+    facts.ledger.iter().flatten().filter(is_ours).max_by_key(|job| job.id)
 }
 
 /// Over and done: nothing of it runs or will run.
@@ -140,20 +156,23 @@ pub fn ended(status: JobStatus) -> bool {
 }
 
 fn leave(facts: &Facts) -> Step {
-    let submitted = facts.object.status.as_ref().is_some_and(|status| status.founding_id.is_some());
-    if facts.namespace_terminating || !submitted {
+    if facts.namespace_terminating || asked(facts).is_none() {
         return Step::Release;
     }
     match &facts.cluster {
         ClusterFacts::Absent => Step::Release,
         ClusterFacts::Closed { sealed_by: Some(operation), .. } => {
-            let cancel = JobWish::Cancel { job: facts.name.clone() };
-            match keep(facts, operation, Some(cancel)) {
+            let sleeper = sleeper(facts);
+            let nothing = facts.ledger.is_some() && sleeper.is_none_or(|job| ended(job.status));
+            let cancel = (!nothing).then(|| JobWish::Cancel { job: facts.name.clone() });
+            match keep(facts, operation, cancel) {
                 Step::Rest => Step::Release,
                 step => step,
             }
         }
-        ClusterFacts::Closed { sealed_by: None, .. } | ClusterFacts::Silent { .. } => Step::Rest,
+        ClusterFacts::Closed { sealed_by: None, .. } | ClusterFacts::Silent { .. } | ClusterFacts::Behind { .. } => {
+            Step::Rest
+        }
         ClusterFacts::Serving { jobs, .. } => match ours(facts, jobs) {
             Some(job) if !ended(job.status) => Step::Cancel,
             _ => Step::Release,
@@ -161,57 +180,104 @@ fn leave(facts: &Facts) -> Step {
     }
 }
 
-fn steer(facts: &Facts, job: &JobView) -> Step {
-    let by_wish = facts.object.status.as_ref().is_some_and(|status| status.suspended_by_wish);
-    match (facts.object.spec.state, job.status) {
-        (JobState::Suspended, JobStatus::Starting | JobStatus::Running) => Step::Suspend,
+fn steer(facts: &Facts, founding_id: &str, job: &JobView) -> Step {
+    let adopted = || Asked::submission(&facts.object, founding_id, job.id.saturating_sub(1));
+    let mut asked = asked(facts).unwrap_or_else(adopted);
+    asked.number = Some(job.id);
+    let suspended = facts.object.spec.state == JobState::Suspended;
+    if suspended && !ended(job.status) {
+        asked.suspended = Some(job.execution);
+    }
+    if evidence::written(&facts.object).as_ref() != Some(&asked) {
+        return Step::Record(asked);
+    }
+    match job.status {
+        JobStatus::Starting | JobStatus::Running if suspended => Step::Suspend,
         // One that suspended itself after failures is a person's to look at: resuming it here would loop.
-        (JobState::Running, JobStatus::Suspended) if by_wish => Step::Resume,
+        JobStatus::Suspended if !suspended && asked.suspended_in(job.execution) => Step::Resume,
         _ => Step::Rest,
     }
 }
 
 fn submit(facts: &Facts, founding_id: &str, jobs: &[JobView]) -> Step {
     // It was there and is gone, or was on a cluster of this name that is no more: never again from nothing.
-    if number(facts).is_some() || namesake(facts, jobs).is_some() {
+    let asked = asked(facts);
+    if asked.as_ref().is_some_and(|asked| asked.number.is_some()) || namesake(facts, jobs).is_some() {
         return Step::Rest;
     }
-    let status = facts.object.status.as_ref();
-    match status.and_then(|status| status.founding_id.as_deref()) {
-        None => Step::RecordSubmission {
-            founding_id: founding_id.to_owned(),
-            after: jobs.iter().map(|job| job.id).max().unwrap_or(0),
-        },
-        Some(known) if known == founding_id => {
-            let spec = &facts.object.spec;
-            Step::Submit(SubmitJob {
-                name: facts.name.clone(),
-                sql: spec.sql.clone(),
-                snapshot_interval_ms: spec.snapshot_interval_millis.and_then(|millis| u64::try_from(millis).ok()),
-            })
-        }
-        Some(_) => Step::Rest,
+    let Some(asked) = asked else {
+        let after = jobs.iter().map(|job| job.id).max().unwrap_or(0);
+        return Step::Record(Asked::submission(&facts.object, founding_id, after));
+    };
+    if asked.founding_id != founding_id {
+        return Step::Rest;
     }
+    if evidence::written(&facts.object).as_ref() != Some(&asked) {
+        return Step::Record(asked);
+    }
+    let spec = &facts.object.spec;
+    Step::Submit(SubmitJob {
+        name: facts.name.clone(),
+        sql: spec.sql.clone(),
+        snapshot_interval_ms: spec.snapshot_interval_millis.and_then(|millis| u64::try_from(millis).ok()),
+    })
 }
 
-/// What this object wishes of a job that sleeps with its cluster; `None`: nothing but what it was.
-fn wish_of(facts: &Facts) -> Option<JobWish> {
-    let status = facts.object.status.as_ref()?;
-    let job = facts.name.clone();
-    match (facts.object.spec.state, status.suspended_by_wish) {
-        (JobState::Suspended, false) => Some(JobWish::Suspend { job }),
-        (JobState::Running, true) => Some(JobWish::Resume { job }),
+/// Wishes for a job that sleeps with its cluster.
+fn asleep(facts: &Facts, operation: &str) -> Step {
+    // Wishes under this name that an object without a job finds are those of a deleted one: not ours to change.
+    let Some(asked) = asked(facts) else { return Step::Rest };
+    let sleeper = sleeper(facts);
+    if sleeper.is_none() && (facts.ledger.is_some() || asked.number.is_none()) {
+        return Step::Rest;
+    }
+    let wish = wish_of(facts, &asked, sleeper);
+    if matches!(wish, Some(JobWish::Suspend { .. })) {
+        let execution = last_execution(facts, sleeper);
+        let asked = Asked { number: asked.number.or(sleeper.map(|job| job.id)), suspended: Some(execution), ..asked };
+        if evidence::written(&facts.object).as_ref() != Some(&asked) {
+            return Step::Record(asked);
+        }
+    }
+    keep(facts, operation, wish)
+}
+
+/// What this object wishes of its job; `None`: nothing but what it was.
+fn wish_of(facts: &Facts, asked: &Asked, sleeper: Option<&LedgerJob>) -> Option<JobWish> {
+    let (job, status) = (facts.name.clone(), sleeper.map(|job| job.status));
+    if status.is_some_and(ended) {
+        return None;
+    }
+    let sleeps_suspended = status.is_none_or(|status| status == JobStatus::Suspended);
+    match facts.object.spec.state {
+        JobState::Suspended if status != Some(JobStatus::Suspended) => Some(JobWish::Suspend { job }),
+        JobState::Running if sleeps_suspended && asked.suspended_in(last_execution(facts, sleeper)) => {
+            Some(JobWish::Resume { job })
+        }
         _ => None,
     }
 }
 
+/// The execution that the job was in when its cluster stopped. Its terminal snapshot tells; of one that did not run, who
+/// saw it last.
+fn last_execution(facts: &Facts, sleeper: Option<&LedgerJob>) -> u64 {
+    let snapshot = sleeper.and_then(|job| job.snapshot.as_ref());
+    let seen = facts.object.status.as_ref().and_then(|status| status.execution);
+    let terminal = snapshot.filter(|snapshot| snapshot.terminal).map(|snapshot| snapshot.execution);
+    let seen = seen.and_then(|seen| u64::try_from(seen).ok());
+    terminal.max(seen).or(snapshot.map(|snapshot| snapshot.execution)).unwrap_or(0)
+}
+
 fn keep(facts: &Facts, operation: &str, wish: Option<JobWish>) -> Step {
-    let wished: Vec<_> = wish.into_iter().collect();
-    let kept: Vec<_> = facts.kept.iter().filter(|kept| job_of(kept) == facts.name).cloned().collect();
-    if kept == wished {
+    let number = asked(facts).and_then(|asked| asked.number).or(sleeper(facts).map(|job| job.id));
+    let wished = wish.map(|wish| KeptWish { wish, number });
+    // A record of another seal keeps nothing for the activation of this one.
+    let of_this = facts.kept.wishes.iter().filter(|_| facts.kept.operation == operation);
+    let mut kept = of_this.filter(|kept| wishes::is_about(kept, &facts.name, number));
+    if kept.next() == wished.as_ref() && kept.next().is_none() {
         return Step::Rest;
     }
-    Step::KeepWishes { operation: operation.to_owned(), wishes: wished }
+    Step::Keep { operation: operation.to_owned(), number, wish: wished }
 }
 
 /// The job that a wish is about.
@@ -222,163 +288,4 @@ pub fn job_of(wish: &JobWish) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::resource::{JetJobSpec, JetJobStatus};
-    use jet_admin_api::job::Guarantee;
-
-    const SQL: &str = "CREATE JOB flights AS INSERT INTO counts SELECT 1";
-
-    fn view(id: u64, status: JobStatus) -> JobView {
-        JobView {
-            id,
-            name: "flights".into(),
-            sql: SQL.into(),
-            guarantee: Guarantee::ExactlyOnce,
-            status,
-            execution: 1,
-            failures: 0,
-            cause: None,
-            snapshot: None,
-            started_from: None,
-            verdict: None,
-        }
-    }
-
-    fn facts(cluster: ClusterFacts) -> Facts {
-        let spec = JetJobSpec {
-            cluster: "orders".into(),
-            sql: SQL.into(),
-            snapshot_interval_millis: None,
-            state: JobState::Running,
-        };
-        Facts {
-            object: JetJob::new("flights", spec),
-            name: "flights".into(),
-            deleting: false,
-            finalizer: true,
-            namespace_terminating: false,
-            cluster,
-            kept: Vec::new(),
-            sealed: None,
-        }
-    }
-
-    fn serving(jobs: Vec<JobView>) -> ClusterFacts {
-        ClusterFacts::Serving { founding_id: "f".into(), jobs }
-    }
-
-    fn stopped() -> ClusterFacts {
-        ClusterFacts::Closed { why: "stopped".into(), sealed_by: Some("4-ab".into()) }
-    }
-
-    fn submitted(mut facts: Facts, job_id: Option<i64>) -> Facts {
-        facts.object.status = Some(JetJobStatus {
-            founding_id: Some("f".into()),
-            submitted_after: Some(3),
-            job_id,
-            ..JetJobStatus::default()
-        });
-        facts
-    }
-
-    fn cancel() -> JobWish {
-        JobWish::Cancel { job: "flights".into() }
-    }
-
-    #[test]
-    fn a_new_job_is_recorded_then_submitted_then_left_alone() {
-        let mut new = facts(serving(vec![view(3, JobStatus::Cancelled)]));
-        new.finalizer = false;
-        assert_eq!(plan(&new), Step::AddFinalizer);
-        new.finalizer = true;
-        assert_eq!(plan(&new), Step::RecordSubmission { founding_id: "f".into(), after: 3 });
-        let recorded = submitted(new, None);
-        assert!(matches!(plan(&recorded), Step::Submit(job) if job.name == "flights" && job.sql == SQL));
-        let there = submitted(facts(serving(vec![view(3, JobStatus::Cancelled), view(4, JobStatus::Running)])), None);
-        assert_eq!(plan(&there), Step::Rest);
-        assert_eq!(
-            ours(&there, &[view(3, JobStatus::Cancelled), view(4, JobStatus::Running)]).map(|job| job.id),
-            Some(4)
-        );
-    }
-
-    #[test]
-    fn a_job_that_was_there_and_is_gone_is_never_submitted_again() {
-        assert_eq!(plan(&submitted(facts(serving(vec![])), Some(4))), Step::Rest);
-        let mut elsewhere = submitted(facts(serving(vec![])), None);
-        elsewhere.object.status.as_mut().unwrap().founding_id = Some("another".into());
-        assert_eq!(plan(&elsewhere), Step::Rest);
-    }
-
-    #[test]
-    fn a_namesake_is_not_ours() {
-        let mut other = view(7, JobStatus::Running);
-        other.sql = "CREATE JOB flights AS INSERT INTO x SELECT 2".into();
-        assert_eq!(plan(&facts(serving(vec![other.clone()]))), Step::Rest);
-        assert_eq!(
-            ours(&submitted(facts(serving(vec![])), None), std::slice::from_ref(&other)),
-            None,
-            "newer, but other SQL"
-        );
-        let mut leaving = submitted(facts(serving(vec![other])), Some(4));
-        leaving.deleting = true;
-        assert_eq!(plan(&leaving), Step::Release, "another one's job is not cancelled");
-        assert_eq!(plan(&facts(serving(vec![view(9, JobStatus::Running)]))), Step::Rest, "one made by SQL is adopted");
-    }
-
-    #[test]
-    fn suspension_is_taken_back_only_if_it_was_asked_for_here() {
-        let mut running = submitted(facts(serving(vec![view(4, JobStatus::Running)])), Some(4));
-        running.object.spec.state = JobState::Suspended;
-        assert_eq!(plan(&running), Step::Suspend);
-        let mut suspended = submitted(facts(serving(vec![view(4, JobStatus::Suspended)])), Some(4));
-        assert_eq!(plan(&suspended), Step::Rest, "it suspended itself");
-        suspended.object.status.as_mut().unwrap().suspended_by_wish = true;
-        assert_eq!(plan(&suspended), Step::Resume);
-    }
-
-    #[test]
-    fn deletion_cancels_or_keeps_the_cancellation() {
-        let gone = |cluster, job_id| {
-            let mut facts = submitted(facts(cluster), job_id);
-            facts.deleting = true;
-            facts
-        };
-        assert_eq!(plan(&gone(serving(vec![view(4, JobStatus::Running)]), Some(4))), Step::Cancel);
-        assert_eq!(plan(&gone(serving(vec![view(4, JobStatus::Cancelled)]), Some(4))), Step::Release);
-        assert_eq!(plan(&gone(ClusterFacts::Absent, Some(4))), Step::Release);
-        assert_eq!(plan(&gone(ClusterFacts::Silent { why: String::new() }, Some(4))), Step::Rest);
-        let mut stopped_one = gone(stopped(), Some(4));
-        assert_eq!(plan(&stopped_one), Step::KeepWishes { operation: "4-ab".into(), wishes: vec![cancel()] });
-        stopped_one.kept = vec![cancel()];
-        assert_eq!(plan(&stopped_one), Step::Release);
-        let mut namespace = gone(stopped(), Some(4));
-        namespace.namespace_terminating = true;
-        assert_eq!(plan(&namespace), Step::Release);
-    }
-
-    #[test]
-    fn a_new_object_neither_erases_nor_outruns_the_cancellation_of_its_predecessor() {
-        let mut new = facts(stopped());
-        new.kept = vec![cancel()];
-        assert_eq!(plan(&new), Step::Rest);
-        new.cluster = serving(vec![view(4, JobStatus::Running)]);
-        assert_eq!(plan(&new), Step::Rest, "until the kept wish is settled");
-    }
-
-    #[test]
-    fn wishes_while_stopped_are_kept_and_taken_back() {
-        let mut asleep = submitted(facts(stopped()), Some(4));
-        assert_eq!(plan(&asleep), Step::Rest);
-        asleep.object.spec.state = JobState::Suspended;
-        let suspend = JobWish::Suspend { job: "flights".into() };
-        assert_eq!(plan(&asleep), Step::KeepWishes { operation: "4-ab".into(), wishes: vec![suspend.clone()] });
-        asleep.kept = vec![suspend];
-        assert_eq!(plan(&asleep), Step::Rest);
-        asleep.object.spec.state = JobState::Running;
-        assert_eq!(plan(&asleep), Step::KeepWishes { operation: "4-ab".into(), wishes: vec![] });
-        let closing = submitted(facts(ClusterFacts::Closed { why: "stopping".into(), sealed_by: None }), Some(4));
-        assert_eq!(plan(&closing), Step::Rest);
-    }
-}
+mod tests;

@@ -1,11 +1,12 @@
 //! One JetJob: facts → status.
 //!
 //! Law: pure; the time is handed in and used only where a condition flips, so that an unchanged world gives an
-//! unchanged status. Must not know: what is done about it.
+//! unchanged status; what was asked of the members is told as the object's evidence has it. Must not know: what is done
+//! about it.
 
 use jet_admin_api::job::{JobStatus, JobView, SnapshotView, Verdict};
 
-use super::plan::{ClusterFacts, Facts, namesake, number, ours};
+use super::plan::{ClusterFacts, Facts, asked, namesake, ours, sleeper};
 use super::resource::{JetJobStatus, JobState, SnapshotStatus};
 use crate::api::condition::Condition;
 
@@ -42,14 +43,20 @@ struct Seen {
 /// The status, given the facts; `refusal`: the members' answer to the last submission.
 pub fn report(facts: &Facts, refusal: Option<&str>, now: &str) -> JetJobStatus {
     let mut status = facts.object.status.clone().unwrap_or_default();
+    if matches!(facts.cluster, ClusterFacts::Behind { .. }) && status.phase.is_some() {
+        // Between two leaders nothing is known that was not known before.
+        return status;
+    }
     let generation = facts.object.metadata.generation;
+    take_back(&mut status, facts);
     let job = match &facts.cluster {
-        ClusterFacts::Serving { jobs, .. } => ours(facts, jobs),
+        // One that is ours by its name alone may still be that of a deleted JetJob.
+        ClusterFacts::Serving { jobs, .. } if asked(facts).is_some() => ours(facts, jobs),
         _ => None,
     };
     if let Some(job) = job {
         take_over(&mut status, job, facts);
-    } else if let Some(sealed) = &facts.sealed {
+    } else if let Some(sealed) = sleeper(facts).and_then(|job| job.snapshot.as_ref()) {
         status.snapshot = Some(snapshot(sealed));
     }
     let seen = look(facts, job, refusal);
@@ -60,21 +67,26 @@ pub fn report(facts: &Facts, refusal: Option<&str>, now: &str) -> JetJobStatus {
     status
 }
 
+/// What a lost status said, as far as it is written elsewhere.
+fn take_back(status: &mut JetJobStatus, facts: &Facts) {
+    let Some(asked) = asked(facts) else { return };
+    let number = |number| i64::try_from(number).ok();
+    status.founding_id = Some(asked.founding_id);
+    status.submitted_after = number(asked.after);
+    status.job_id = asked.number.and_then(number);
+}
+
 fn take_over(status: &mut JetJobStatus, job: &JobView, facts: &Facts) {
-    status.job_id = i64::try_from(job.id).ok();
-    if let ClusterFacts::Serving { founding_id, .. } = &facts.cluster {
-        status.founding_id = Some(founding_id.clone());
-    }
     status.execution = i64::try_from(job.execution).ok();
     status.guarantee = Some(format!("{:?}", job.guarantee));
     status.snapshot = job.snapshot.as_ref().map(snapshot);
     status.started_from = job.started_from.as_ref().map(snapshot);
     status.verdict = job.verdict.map(|verdict| format!("{verdict:?}"));
-    match job.status {
-        JobStatus::Suspended if facts.object.spec.state == JobState::Suspended => status.suspended_by_wish = true,
-        JobStatus::Suspended => {}
-        _ => status.suspended_by_wish = false,
-    }
+    status.suspended_by_wish = suspended_by_wish(job, facts);
+}
+
+fn suspended_by_wish(job: &JobView, facts: &Facts) -> bool {
+    job.status == JobStatus::Suspended && asked(facts).is_some_and(|asked| asked.suspended_in(job.execution))
 }
 
 fn snapshot(view: &SnapshotView) -> SnapshotStatus {
@@ -90,12 +102,16 @@ fn snapshot(view: &SnapshotView) -> SnapshotStatus {
 fn look(facts: &Facts, job: Option<&JobView>, refusal: Option<&str>) -> Seen {
     let cluster = &facts.object.spec.cluster;
     let seen = |phase: &str, reason, message: String| Seen { phase: phase.to_owned(), reason, message };
+    let over = ended_as(facts);
     match (&facts.cluster, job) {
         (_, Some(job)) => look_at(job, facts),
+        (ClusterFacts::Closed { .. } | ClusterFacts::Silent { .. }, _) if over.is_some() => {
+            seen(over.unwrap_or_default(), JobReason::Ended, "ended before".to_owned())
+        }
         (ClusterFacts::Absent, _) => {
             seen("Pending", JobReason::ClusterAbsent, format!("there is no JetCluster {cluster} in this namespace"))
         }
-        (ClusterFacts::Closed { why, .. }, _) if number(facts).is_some() => seen(
+        (ClusterFacts::Closed { why, .. }, _) if asked(facts).is_some_and(|asked| asked.number.is_some()) => seen(
             "Waiting",
             JobReason::ClusterClosed,
             format!("{why}; the job goes on from its snapshot with the cluster's return"),
@@ -103,15 +119,20 @@ fn look(facts: &Facts, job: Option<&JobView>, refusal: Option<&str>) -> Seen {
         (ClusterFacts::Closed { why, .. }, _) => {
             seen("Pending", JobReason::ClusterClosed, format!("{why}; the job is submitted when the cluster serves"))
         }
-        (ClusterFacts::Silent { why }, _) => seen("Pending", JobReason::ClusterSilent, why.clone()),
+        (ClusterFacts::Silent { why } | ClusterFacts::Behind { why }, _) => {
+            seen("Pending", JobReason::ClusterSilent, why.clone())
+        }
         (ClusterFacts::Serving { founding_id, jobs }, _) => unseen(facts, founding_id, namesake(facts, jobs), refusal),
     }
 }
 
 fn unseen(facts: &Facts, founding_id: &str, namesake: Option<&JobView>, refusal: Option<&str>) -> Seen {
     let cluster = &facts.object.spec.cluster;
-    let known = facts.object.status.as_ref().and_then(|status| status.founding_id.as_deref());
-    let (phase, reason, message) = if number(facts).is_some() || known.is_some_and(|known| known != founding_id) {
+    let asked = asked(facts);
+    let elsewhere = asked.as_ref().is_some_and(|asked| asked.founding_id != founding_id);
+    let (phase, reason, message) = if let Some(phase) = ended_as(facts).filter(|_| !elsewhere) {
+        (phase, JobReason::Ended, format!("ended, and forgotten by {cluster}, which keeps the last of its ended jobs"))
+    } else if elsewhere || asked.is_some_and(|asked| asked.number.is_some()) {
         (
             "Lost",
             JobReason::Lost,
@@ -137,6 +158,12 @@ fn unseen(facts: &Facts, founding_id: &str, namesake: Option<&JobView>, refusal:
     Seen { phase: phase.to_owned(), reason, message }
 }
 
+/// A job that was seen to be over is not lost when the cluster lists it no more.
+fn ended_as(facts: &Facts) -> Option<&'static str> {
+    let phase = facts.object.status.as_ref()?.phase.as_deref();
+    ["Completed", "Cancelled"].into_iter().find(|ended| phase == Some(ended))
+}
+
 fn look_at(job: &JobView, facts: &Facts) -> Seen {
     let cause = job.cause.clone().unwrap_or_else(|| "no cause given".to_owned());
     let by_wish = facts.object.spec.state == JobState::Suspended;
@@ -145,6 +172,7 @@ fn look_at(job: &JobView, facts: &Facts) -> Seen {
         JobStatus::Starting => (JobReason::Starting, "waits for its members".to_owned()),
         JobStatus::Waiting => (JobReason::ClusterClosed, "waits for the cluster; it goes on by itself".to_owned()),
         JobStatus::Suspended if by_wish => (JobReason::Suspended, "suspended as asked, with its snapshot".to_owned()),
+        JobStatus::Suspended if suspended_by_wish(job, facts) => (JobReason::Starting, "is resumed".to_owned()),
         JobStatus::Suspended => {
             (JobReason::SuspendedByFailure, format!("suspended with its last snapshot after failures: {cause}"))
         }
@@ -223,5 +251,51 @@ fn put(
     match before.and_then(|at| conditions.get_mut(at)) {
         Some(old) => *old = condition,
         None => conditions.push(condition),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::records::WishesRecord;
+    use crate::job::evidence::Asked;
+    use crate::job::resource::{JetJob, JetJobSpec};
+
+    /// Job 4, which was told to be in this phase, and is in no list.
+    fn told(phase: &str, cluster: ClusterFacts) -> Option<String> {
+        let (on, sql, state) = ("orders".into(), "…".into(), JobState::Running);
+        let spec = JetJobSpec { cluster: on, sql, snapshot_interval_millis: None, state };
+        let mut object = JetJob::new("flights", spec);
+        let asked = Asked { number: Some(4), ..Asked::submission(&object, "f", 3) };
+        let evidence = serde_json::to_string(&asked).unwrap();
+        object.metadata.annotations = Some([(crate::api::annotations::JOB_ASKED.into(), evidence)].into());
+        object.status = Some(JetJobStatus { phase: Some(phase.into()), ..JetJobStatus::default() });
+        let facts = Facts {
+            name: "flights".into(),
+            object,
+            deleting: false,
+            finalizer: true,
+            namespace_terminating: false,
+            cluster,
+            kept: WishesRecord::default(),
+            ledger: None,
+        };
+        report(&facts, None, "2030-01-01T00:00:00Z").phase
+    }
+
+    #[test]
+    fn what_is_over_is_neither_lost_nor_waited_for() {
+        let serving = || ClusterFacts::Serving { founding_id: "f".into(), jobs: Vec::new() };
+        let closed = || ClusterFacts::Closed { why: "stopped".into(), sealed_by: None };
+        let behind = || ClusterFacts::Behind { why: "no leader".into() };
+        for (phase, cluster, then) in [
+            ("Completed", serving(), "Completed"),
+            ("Completed", closed(), "Completed"),
+            ("Running", serving(), "Lost"),
+            ("Running", closed(), "Waiting"),
+            ("Running", behind(), "Running"),
+        ] {
+            assert_eq!(told(phase, cluster.clone()).as_deref(), Some(then), "{phase} in {cluster:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The ConfigMap of wishes that wait for an activation.
 //!
-//! Law: a wish is removed only after it was carried out; every write carries the resourceVersion of the read; wishes
-//! of another seal are void. Must not know: the protocol's steps.
+//! Law: a wish is removed only after it was carried out, and carried out on the job that it was made about and on no
+//! namesake; every write carries the resourceVersion of the read; wishes of another seal are void, except cancellations,
+//! behind which no JetJob stands any more. Must not know: the protocol's steps.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
 
 use super::plan::{ended, job_of};
-use crate::api::records::{KEY, WishesRecord};
+use crate::api::records::{KEY, KeptWish, LedgerJob, WishesRecord};
 use crate::api::{FIELD_MANAGER, names};
 
 /// Wishes kept at most; a cluster has fewer jobs.
@@ -75,12 +76,34 @@ pub async fn read(client: &Client, namespace: &str, cluster: &str) -> Result<Kep
     Ok(Kept { record, read })
 }
 
-/// The record with the wishes about one job replaced; those of another seal are dropped.
-pub fn with(record: &WishesRecord, operation: &str, job: &str, wishes: &[JobWish]) -> WishesRecord {
-    let stays = |wish: &&JobWish| record.operation == operation && job_of(wish) != job;
-    let mut out: Vec<_> = record.wishes.iter().filter(stays).cloned().collect();
-    out.extend(wishes.iter().cloned());
-    WishesRecord { operation: operation.to_owned(), wishes: out }
+/// A wish of this job, or of one of that name whose number is not known.
+pub fn is_about(kept: &KeptWish, job: &str, number: Option<u64>) -> bool {
+    job_of(&kept.wish) == job && (kept.number.is_none() || number.is_none() || kept.number == number)
+}
+
+/// The record with the wish about one job replaced.
+pub fn with(
+    record: &WishesRecord,
+    operation: &str,
+    job: &str,
+    number: Option<u64>,
+    wish: Option<&KeptWish>,
+) -> WishesRecord {
+    let holds = |kept: &KeptWish| record.operation == operation || matches!(kept.wish, JobWish::Cancel { .. });
+    let stays = |kept: &&KeptWish| holds(kept) && !is_about(kept, job, number);
+    let mut wishes: Vec<_> = record.wishes.iter().filter(stays).cloned().collect();
+    wishes.extend(wish.cloned());
+    WishesRecord { operation: operation.to_owned(), wishes }
+}
+
+/// Wishes about jobs that sleep under a seal, as the members take them. They know a job by its name: one whose number is
+/// another's by now is nobody's to be found under it.
+pub fn of_sleepers(kept: &[KeptWish], ledger: &[LedgerJob]) -> Vec<JobWish> {
+    let sleeps = |kept: &&KeptWish| {
+        let is = |job: &LedgerJob| job.name == job_of(&kept.wish) && Some(job.id) == kept.number && !ended(job.status);
+        kept.number.is_none() || ledger.iter().any(is)
+    };
+    kept.iter().filter(sleeps).map(|kept| kept.wish.clone()).collect()
 }
 
 /// Writes a record in place of the one that was read.
@@ -139,35 +162,68 @@ pub async fn remove(client: &Client, namespace: &str, cluster: &str, kept: &Kept
 }
 
 /// The first wish that is not yet so, as (job, verb); `None`: all are.
-pub fn outstanding<'a>(wishes: &'a [JobWish], jobs: &[JobView]) -> Option<(&'a str, &'static str)> {
-    wishes.iter().find_map(|wish| {
-        let job = jobs.iter().filter(|job| job.name == job_of(wish)).max_by_key(|job| job.id)?;
-        let verb = match (wish, job.status) {
+pub fn outstanding<'a>(wishes: &'a [KeptWish], jobs: &[JobView]) -> Option<(&'a str, &'static str)> {
+    wishes.iter().find_map(|kept| {
+        let name = job_of(&kept.wish);
+        let is_it = |job: &&JobView| job.name == name && kept.number.is_none_or(|number| job.id == number);
+        let job = jobs.iter().filter(is_it).max_by_key(|job| job.id)?;
+        let verb = match (&kept.wish, job.status) {
             (_, status) if ended(status) => return None,
             (JobWish::Cancel { .. }, _) => "cancel",
             (JobWish::Suspend { .. }, JobStatus::Starting | JobStatus::Running) => "suspend",
             (JobWish::Resume { .. }, JobStatus::Suspended) => "resume",
             _ => return None,
         };
-        Some((job_of(wish), verb))
+        Some((name, verb))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jet_admin_api::job::Guarantee;
 
-    fn cancel(job: &str) -> JobWish {
-        JobWish::Cancel { job: job.into() }
+    fn cancel(job: &str, number: u64) -> KeptWish {
+        KeptWish { wish: JobWish::Cancel { job: job.into() }, number: Some(number) }
+    }
+
+    fn resume(job: &str, number: u64) -> KeptWish {
+        KeptWish { wish: JobWish::Resume { job: job.into() }, number: Some(number) }
+    }
+
+    fn sleeper(id: u64, name: &str, status: JobStatus) -> LedgerJob {
+        LedgerJob { id, name: name.into(), guarantee: Guarantee::ExactlyOnce, status, snapshot: None }
     }
 
     #[test]
-    fn wishes_of_one_job_are_replaced_and_those_of_another_seal_dropped() {
-        let record = WishesRecord { operation: "4-a".into(), wishes: vec![cancel("a"), cancel("b")] };
-        let resume = JobWish::Resume { job: "a".into() };
-        assert_eq!(with(&record, "4-a", "a", std::slice::from_ref(&resume)).wishes, vec![cancel("b"), resume.clone()]);
-        assert_eq!(with(&record, "4-a", "a", &[]).wishes, vec![cancel("b")]);
-        let next = with(&record, "5-b", "a", std::slice::from_ref(&resume));
-        assert_eq!((next.operation.as_str(), next.wishes), ("5-b", vec![resume]));
+    fn the_wish_about_one_job_is_replaced_and_a_namesake_keeps_its_own() {
+        let record = WishesRecord { operation: "4-a".into(), wishes: vec![cancel("a", 1), cancel("b", 2)] };
+        let wished = resume("a", 1);
+        assert_eq!(with(&record, "4-a", "a", Some(1), Some(&wished)).wishes, vec![cancel("b", 2), wished]);
+        assert_eq!(with(&record, "4-a", "a", Some(1), None).wishes, vec![cancel("b", 2)]);
+        let namesake = resume("a", 7);
+        let both = with(&record, "4-a", "a", Some(7), Some(&namesake)).wishes;
+        assert_eq!(both, vec![cancel("a", 1), cancel("b", 2), namesake]);
+    }
+
+    #[test]
+    fn of_another_seal_only_cancellations_stay() {
+        let record = WishesRecord { operation: "4-a".into(), wishes: vec![cancel("a", 1), resume("b", 2)] };
+        let next = with(&record, "5-b", "c", Some(3), Some(&resume("c", 3)));
+        assert_eq!((next.operation.as_str(), next.wishes), ("5-b", vec![cancel("a", 1), resume("c", 3)]));
+    }
+
+    #[test]
+    fn a_sleeper_is_not_taken_for_its_predecessor() {
+        let ledger = [
+            sleeper(1, "a", JobStatus::Cancelled),
+            sleeper(4, "a", JobStatus::Waiting),
+            sleeper(2, "b", JobStatus::Waiting),
+        ];
+        let unnumbered = KeptWish { number: None, ..cancel("c", 0) };
+        let kept = [cancel("a", 1), cancel("b", 2), unnumbered];
+        let taken = [JobWish::Cancel { job: "b".into() }, JobWish::Cancel { job: "c".into() }];
+        assert_eq!(of_sleepers(&kept, &ledger), taken);
+        assert_eq!(of_sleepers(&[cancel("a", 4)], &ledger).len(), 1);
     }
 }

@@ -16,6 +16,7 @@ use crate::cluster::facts::{Facts, SetFacts};
 use crate::cluster::plan::act::{Act, Mark, Plan, Remember, Step, blocker};
 use crate::cluster::plan::request::{self, Requests};
 use crate::cluster::plan::{absentee, drift, objects, operation, release, rest, safety};
+use crate::job::wishes;
 use crate::members::Command;
 
 /// Verdicts of jobs are waited for this long after the activation; then the doors open and the condition says which
@@ -220,8 +221,8 @@ fn activate(facts: &Facts, record: &SealRecord, open: &OperationStamp) -> Plan {
         .evidence
         .wishes
         .as_ref()
-        .filter(|w| w.operation == open.id)
-        .map(|w| w.wishes.clone())
+        .filter(|kept| kept.operation == open.id)
+        .map(|kept| wishes::of_sleepers(&kept.wishes, &record.jobs))
         .unwrap_or_default();
     let activate = Activate { sealed_generation: record.generation, wishes };
     let command = Command::Activate { operation: open.id.clone(), activate };
