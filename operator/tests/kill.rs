@@ -11,6 +11,7 @@ use jet_operator::api::annotations as keys;
 use world::World;
 use world::faults::{Fault, Schedule};
 use world::flows::{Flow, ask, founded, freezing, generation, serves, size_is, stopped, withdraw};
+use world::jobs::flows::JobFlow;
 use world::run::Run;
 use world::trial::Trial;
 
@@ -35,20 +36,21 @@ async fn at_every_write(flow: Flow) {
 }
 
 macro_rules! flows {
-    ($($name:ident: $flow:ident,)*) => {
+    ($all:ident of $of:ident: $($name:ident: $flow:ident,)*) => {
         $(#[tokio::test]
         async fn $name() {
-            at_every_write(Flow::$flow).await;
+            at_every_write(Flow::from($of::$flow)).await;
         })*
 
         #[test]
-        fn every_flow_is_killed() {
-            assert_eq!([$(Flow::$flow),*], Flow::ALL);
+        fn $all() {
+            assert_eq!([$($of::$flow),*], $of::ALL);
         }
     };
 }
 
 flows! {
+    every_flow_of_a_cluster_is_killed of Flow:
     a_first_start_survives_a_kill_at_every_write: FirstStart,
     a_stop_survives_a_kill_at_every_write: Stop,
     a_return_survives_a_kill_at_every_write: Return,
@@ -68,6 +70,25 @@ flows! {
     a_stop_asked_of_the_members_is_made_once: AskedOfMembers,
     a_request_whose_annotation_is_removed_is_not_made: AskedAndTakenBack,
     a_request_beside_a_spent_wish_is_declined: AskedBesideAWish,
+}
+
+flows! {
+    every_flow_of_jobs_is_killed of JobFlow:
+    a_jetjob_is_submitted_once_wherever_the_operator_dies: Submitted,
+    suspended_and_resumed_once_each: Suspended,
+    a_suspension_that_is_taken_back_at_once_does_not_stay: TakenBack,
+    a_deleted_jetjob_takes_its_job_with_it: Deleted,
+    one_that_is_deleted_at_once_leaves_no_job_behind: DeletedAtOnce,
+    one_that_is_replaced_is_another_job: Replaced,
+    one_that_is_made_anew_is_another_job_each_time: MadeAnew,
+    a_job_that_ended_does_not_begin_anew: Ended,
+    a_job_that_suspended_itself_is_left_to_a_person: Failed,
+    a_job_made_by_hand_is_taken_over_and_not_submitted: Adopted,
+    jobs_sleep_with_their_cluster: Slept,
+    wishes_of_sleepers_are_granted_with_the_activation: WishedAsleep,
+    a_wish_that_was_granted_is_taken_back: WishTakenBack,
+    a_deletion_in_the_return_is_in_time_or_made_up_for: DeletedInTheReturn,
+    a_namesake_of_a_deleted_job_is_left_alone: NameTakenByHand,
 }
 
 async fn running() -> Run {

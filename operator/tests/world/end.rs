@@ -4,10 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use jet_admin_api::job::JobStatus;
 use jet_operator::api::annotations as keys;
+use jet_operator::job::JetJob;
 use kube::ResourceExt;
 
 use super::World;
+
+/// Job, status, executions, and whether it went on from its own snapshot: the last two of those that did not end.
+type Ran = (String, String, Option<(u64, bool)>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
@@ -22,8 +27,12 @@ pub struct End {
     machine: Option<(String, u64, bool)>,
     /// Foundings, operations begun, committed and activated.
     pub done: [u32; 4],
-    /// Job, status, executions, and whether it went on from its own snapshot.
-    jobs: Vec<(String, String, u64, bool)>,
+    jobs: Vec<Ran>,
+    jet_jobs: Vec<JobEnd>,
+    /// Jobs submitted, cancelled, suspended, resumed.
+    done_to_jobs: [u32; 4],
+    /// Wishes about jobs that are kept.
+    kept: bool,
     /// A wish stands on the resource; wishes that were written for requests; whether the last one was answered.
     asked: (bool, u32, bool),
     /// Seals that are kept.
@@ -33,6 +42,29 @@ pub struct End {
     pods: usize,
     /// Claims with a store, stamped, sealed.
     claims: [usize; 3],
+}
+
+/// A JetJob.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobEnd {
+    name: String,
+    phase: Option<String>,
+    conditions: BTreeMap<String, (String, String)>,
+    /// It is known which job is its own, it has the finalizer, and its job was suspended by its wish.
+    marks: [bool; 3],
+}
+
+impl JobEnd {
+    fn of(job: &JetJob) -> Self {
+        let status = job.status.clone().unwrap_or_default();
+        let conditions = status.conditions.into_iter().map(|c| (c.type_, (c.status, c.reason)));
+        Self {
+            name: job.name_any(),
+            phase: status.phase,
+            conditions: conditions.collect(),
+            marks: [status.job_id.is_some(), !job.finalizers().is_empty(), status.suspended_by_wish],
+        }
+    }
 }
 
 impl End {
@@ -61,8 +93,15 @@ impl End {
             jobs: machine
                 .iter()
                 .flat_map(|m| &m.jobs)
-                .map(|j| (j.name.clone(), format!("{:?}", j.status), j.execution, j.started_from == j.snapshot))
+                .map(|j| {
+                    let goes_on = !matches!(j.status, JobStatus::Cancelled | JobStatus::Completed);
+                    let runs = goes_on.then(|| (j.execution, j.started_from == j.snapshot));
+                    (j.name.clone(), format!("{:?}", j.status), runs)
+                })
                 .collect(),
+            jet_jobs: state.jobs.objects.values().map(JobEnd::of).collect(),
+            done_to_jobs: state.jobs.done,
+            kept: state.maps.contains_key("orders-wishes"),
             recorded: evidence.roster().map(|kept| kept.record.generation),
             seals: evidence.seals.len(),
             pods: state.pods.len(),

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 pub enum Call {
     /// A pass, before it looks.
     Pass,
-    /// A look at everything under the cluster's name.
+    /// A look at everything under the cluster's name, at what a watch shows, at a record.
     Read,
+    /// A look at one object that must be as its last write left it.
+    Confirm,
     /// A write to the API server, the status apart.
     Write,
     Status,
@@ -111,7 +113,9 @@ impl Fault {
             | Fault::DiesAfterErased
             | Fault::LostReply => effect,
             Fault::Says409 => effect,
-            Fault::Says410 | Fault::Says429 => matches!(call, Call::Read | Call::Write | Call::Status),
+            Fault::Says410 | Fault::Says429 => {
+                matches!(call, Call::Read | Call::Confirm | Call::Write | Call::Status)
+            }
             Fault::Says500 | Fault::Silence => call != Call::Pass,
             Fault::StaleRead => call == Call::Read,
             Fault::SilentMember | Fault::LaggingMembers | Fault::StatusErased | Fault::DroppedEvents => {

@@ -5,6 +5,7 @@
 use jet_operator::api::annotations as keys;
 
 use super::World;
+use super::jobs::flows::JobFlow;
 use super::run::{Held, Run};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,9 +29,16 @@ pub enum Flow {
     AskedOfMembers,
     AskedAndTakenBack,
     AskedBesideAWish,
+    Job(JobFlow),
 }
 
 impl Flow {
+    /// Those of a cluster, then those of jobs.
+    pub fn all() -> Vec<Flow> {
+        Self::ALL.into_iter().chain(JobFlow::ALL.map(Flow::Job)).collect()
+    }
+
+    /// Of a cluster.
     pub const ALL: [Flow; 19] = [
         Flow::FirstStart,
         Flow::Stop,
@@ -75,6 +83,7 @@ impl Flow {
             Flow::AskedOfMembers => "stop asked of the members, then the return",
             Flow::AskedAndTakenBack => "stop asked of the members, its annotation removed at once",
             Flow::AskedBesideAWish => "stop asked of the members beside a spent wish, which then goes",
+            Flow::Job(flow) => flow.name(),
         }
     }
 
@@ -92,6 +101,8 @@ impl Flow {
             | Flow::AppliedAgain
             | Flow::CrashInMidReturn
             | Flow::AskedOfMembers => [1, 1, 1, 1],
+            Flow::Job(flow) if flow.stops() => [1, 1, 1, 1],
+            Flow::Job(_) => [1, 0, 0, 0],
         }
     }
 
@@ -107,6 +118,10 @@ impl Flow {
             Flow::AppliedAgain => delete(&mut run).await?,
             Flow::Retry | Flow::AskedBesideAWish => {
                 roll_back(&mut run).await?;
+            }
+            Flow::Job(flow) => {
+                run.of_jobs = true;
+                Box::pin(flow.prepare(&mut run)).await?;
             }
             _ => {}
         }
@@ -139,6 +154,7 @@ impl Flow {
             Flow::AskedOfMembers => asked_of_members(run).await,
             Flow::AskedAndTakenBack => asked_and_taken_back(run).await,
             Flow::AskedBesideAWish => asked_beside_a_wish(run).await,
+            Flow::Job(flow) => Box::pin(flow.go(run)).await,
         }
     }
 }

@@ -69,10 +69,7 @@ impl Hands {
         }
         let mut state = self.world.lock();
         for map in maps.items.iter().filter(|m| m.labels().contains_key(names::LABEL_EVIDENCE)) {
-            state.maps.insert(
-                map.name_any(),
-                Map { uid: map.uid().unwrap_or_default(), kind: String::new(), text: String::new() },
-            );
+            state.maps.insert(map.name_any(), Map { uid: map.uid().unwrap_or_default(), ..Map::default() });
         }
         let Some(set) = set else {
             state.set = None;

@@ -163,7 +163,8 @@ impl State {
             return Err(conflict(&name));
         }
         let uid = self.next("map");
-        self.maps.insert(name, Map { uid, kind: kind.into(), text: serde_json::to_string(record).unwrap_or_default() });
+        let (rv, text) = (self.bump(), serde_json::to_string(record).unwrap_or_default());
+        self.maps.insert(name, Map { uid, rv, kind: kind.into(), text });
         Ok(())
     }
 }

@@ -4,15 +4,16 @@
 //! the operator's plans.
 
 use jet_admin_api::cluster::{ClusterStateView, ClusterView, MissingMember, PartitionsView, RosterMember};
-use jet_admin_api::job::{Guarantee, JobStatus, JobView, SnapshotView, Verdict};
+use jet_admin_api::job::{JobStatus, JobView, Verdict};
 use jet_admin_api::member::{MemberPhase, MemberView, SealView, StoreState, StoreView};
-use jet_admin_api::operation::{MemberSeal, OperationStep, OperationView, QuiescedView};
+use jet_admin_api::operation::{Activate, JobWish, MemberSeal, OperationStep, OperationView, QuiescedView};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
 use jet_operator::members::Command;
 use uuid::Uuid;
 
 use super::State;
+use super::jobs::members::{accepted, begin, snapshot};
 
 /// What lies on a claim.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Machine {
     pub recovering: bool,
     pub freeze_deadline: Option<i64>,
     pub activations: u32,
+    /// Of the activation, until it is done.
+    pub wishes: Vec<JobWish>,
     pub request: Option<StopRequestView>,
 }
 
@@ -53,23 +56,6 @@ impl Machine {
 
 fn refuse(code: Code, why: impl Into<String>) -> Refusal {
     Refusal::new(code, why)
-}
-
-/// A job as it is once the cluster is founded.
-fn job(id: u64, name: &str, status: JobStatus) -> JobView {
-    JobView {
-        id,
-        name: name.into(),
-        sql: "…".into(),
-        guarantee: Guarantee::ExactlyOnce,
-        status,
-        execution: 1,
-        failures: 0,
-        cause: None,
-        snapshot: None,
-        started_from: None,
-        verdict: None,
-    }
 }
 
 impl State {
@@ -104,6 +90,7 @@ impl State {
         }
         machine.index += 1;
         self.operation_tick(now, stuck, all_up);
+        self.jobs_tick();
     }
 
     fn operation_tick(&mut self, now: i64, stuck: bool, all_up: bool) {
@@ -114,11 +101,12 @@ impl State {
         if machine.state == ClusterStateView::Activating {
             machine.state = machine.former.take().unwrap_or(ClusterStateView::Active);
             machine.generation += 1;
+            let wishes = std::mem::take(&mut machine.wishes);
+            self.grant(&wishes);
+            let Some(machine) = &mut self.machine else { return };
             for job in machine.jobs.iter_mut().filter(|j| j.status == JobStatus::Waiting) {
-                job.status = JobStatus::Running;
-                job.started_from = job.snapshot.clone();
+                begin(job);
                 job.verdict = Some(Verdict::Resumed);
-                job.execution += 1;
             }
             if let Some(op) = &mut machine.operation {
                 op.step = OperationStep::Activated;
@@ -143,15 +131,7 @@ impl State {
             OperationStep::Freezing if !stuck => {
                 for job in machine.jobs.iter_mut().filter(|j| j.status == JobStatus::Running) {
                     job.status = JobStatus::Waiting;
-                    job.snapshot = Some(SnapshotView {
-                        execution: job.execution,
-                        epoch: index,
-                        index,
-                        rows_read: index * 10,
-                        bytes: 1,
-                        digest: format!("s{index}"),
-                        terminal: true,
-                    });
+                    job.snapshot = Some(snapshot(job, index, true));
                 }
                 machine.former = Some(machine.state);
                 machine.state = ClusterStateView::Passive;
@@ -219,6 +199,7 @@ impl State {
                 roster.push((*ordinal, uuid));
             }
         }
+        let job = |id, name, status| JobView { execution: 1, ..accepted(id, name, "…", status) };
         let jobs = vec![job(1, "flights", JobStatus::Running), job(2, "idle", JobStatus::Suspended)];
         self.machine = Some(Machine {
             founding_id: id,
@@ -234,6 +215,7 @@ impl State {
             recovering: false,
             freeze_deadline: None,
             activations: 0,
+            wishes: Vec::new(),
             request: None,
         });
     }
@@ -393,7 +375,7 @@ impl State {
                 }
                 Ok("aborted".into())
             }
-            Command::Activate { operation, activate } => self.activate(operation, activate.sealed_generation),
+            Command::Activate { operation, activate } => self.activate(operation, activate),
             Command::Open { operation } => {
                 let op = self.open_operation(operation)?;
                 if op.step < OperationStep::Activated {
@@ -485,7 +467,7 @@ impl State {
         Ok("begun".into())
     }
 
-    fn activate(&mut self, id: &str, generation: u64) -> Result<String, Refusal> {
+    fn activate(&mut self, id: &str, activate: &Activate) -> Result<String, Refusal> {
         let all = self.roster_ordinals().iter().all(|o| self.is_up(*o));
         let Some(machine) = &mut self.machine else { return Err(refuse(Code::ClusterState, "not founded")) };
         let op = machine.operation.as_ref().filter(|op| op.id == id).map(|op| op.step);
@@ -497,12 +479,13 @@ impl State {
         if machine.state == ClusterStateView::Activating {
             return Ok("already so".into());
         }
-        if !all || !machine.recovering || machine.generation != generation {
+        if !all || !machine.recovering || machine.generation != activate.sealed_generation {
             self.breaches.push("activation was asked for without the whole roster on its stores".into());
             return Err(refuse(Code::ClusterState, "the roster is not complete"));
         }
         machine.state = ClusterStateView::Activating;
         machine.recovering = false;
+        machine.wishes.clone_from(&activate.wishes);
         machine.activations += 1;
         Ok("activating".into())
     }

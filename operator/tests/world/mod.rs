@@ -9,6 +9,7 @@ pub mod end;
 pub mod faults;
 pub mod flows;
 pub mod hands;
+pub mod jobs;
 pub mod kubernetes;
 pub mod members;
 pub mod proxy;
@@ -78,9 +79,10 @@ pub struct ClaimObject {
 }
 
 /// A record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Map {
     pub uid: String,
+    pub rv: u64,
     pub kind: String,
     pub text: String,
 }
@@ -114,6 +116,7 @@ pub struct State {
     pub in_pass: Vec<Effect>,
     /// The status was lost at least once.
     pub erased: bool,
+    pub jobs: jobs::Jobs,
 }
 
 /// What an operator did.
@@ -243,12 +246,13 @@ impl World {
             .map(|l| format!("  {} {}: {}", if l.warning { "!" } else { " " }, l.reason, l.note))
             .collect();
         format!(
-            "{}\nset {:?}\nmachine {:?}\nmaps {:?}\nstatus {}",
+            "{}\nset {:?}\nmachine {:?}\nmaps {:?}\nstatus {}{}",
             events.join("\n"),
             state.set,
             state.machine,
             state.maps.keys(),
-            status.unwrap_or_default()
+            status.unwrap_or_default(),
+            state.jobs.story(),
         )
     }
 

@@ -51,6 +51,8 @@ struct State {
     past: VecDeque<Look>,
     views: BTreeMap<u32, VecDeque<ClusterView>>,
     deeds: Vec<String>,
+    /// Calls are neither struck nor counted.
+    calm: bool,
 }
 
 impl Proxy {
@@ -68,6 +70,7 @@ impl Proxy {
             past: VecDeque::new(),
             views: BTreeMap::new(),
             deeds: Vec::new(),
+            calm: false,
         };
         Self { kube, members, world: None, killed: Notify::new(), state: Mutex::new(state), stale: None }
     }
@@ -83,6 +86,25 @@ impl Proxy {
         state.deeds.clear();
     }
 
+    /// Calls until the next word are not of those that are counted and struck.
+    pub fn calm(&self, calm: bool) {
+        self.lock().calm = calm;
+    }
+
+    /// What this call meets.
+    pub fn next(&self, call: Call) -> Option<Strike> {
+        let mut state = self.lock();
+        if state.calm { None } else { state.striker.next(call) }
+    }
+
+    /// For the list of what is done.
+    pub fn note(&self, deed: impl Into<String>) {
+        let mut state = self.lock();
+        if !state.calm {
+            state.deeds.push(deed.into());
+        }
+    }
+
     /// How many calls could have met it since.
     pub fn places(&self, fault: Fault) -> u64 {
         self.lock().striker.places(fault)
@@ -95,9 +117,9 @@ impl Proxy {
 
     /// A pass begins: what it meets as a whole.
     pub fn begin_pass(&self) -> Option<Fault> {
-        let mut state = self.lock();
-        state.pass = state.striker.next(Call::Pass);
-        state.pass.map(|strike| strike.fault)
+        let strike = self.next(Call::Pass);
+        self.lock().pass = strike;
+        strike.map(|strike| strike.fault)
     }
 
     /// What killed the operator, once.
@@ -112,14 +134,13 @@ impl Proxy {
     }
 
     /// An effect, as the schedule lets it happen. `no` makes the caller's error; `done`: it happened all the same.
-    async fn effect<T, E>(
+    pub async fn effect<T, E>(
         &self,
         call: Call,
         act: impl Future<Output = Result<T, E>>,
         no: impl Fn(Strike) -> E,
     ) -> Result<T, E> {
-        let strike = self.lock().striker.next(call);
-        let Some(strike) = strike else { return act.await };
+        let Some(strike) = self.next(call) else { return act.await };
         match strike.fault {
             Fault::DiesBefore | Fault::DiesBeforeErased => self.die(strike.fault).await,
             Fault::DiesAfter | Fault::DiesAfterErased => {
@@ -138,7 +159,8 @@ impl Proxy {
         }
     }
 
-    fn wait(&self) {
+    /// Somebody waits for an answer until his time is over.
+    pub fn wait(&self) {
         if let Some(world) = &self.world {
             (0..SILENT_FOR).for_each(|_| world.tick());
         }
@@ -181,7 +203,7 @@ fn to_write(strike: Strike, what: &str) -> PortError {
 }
 
 /// A member that has done it may still say that nothing is known of the outcome.
-fn to_command(strike: Strike, door: &Door) -> CallError {
+pub fn to_command(strike: Strike, door: &Door) -> CallError {
     let refused = |code| CallError::Refused(Refusal::new(code, strike.fault.name()));
     match strike.fault {
         Fault::Says409 => refused(Code::ClusterState),
@@ -224,8 +246,7 @@ impl Kubernetes for Proxy {
         if let Some(stale) = &self.stale {
             return Ok(Some(stale.clone()));
         }
-        let strike = self.lock().striker.next(Call::Read);
-        match strike {
+        match self.next(Call::Read) {
             Some(Strike { fault: Fault::StaleRead, depth }) => {
                 let old = self.lock().past.get(usize::try_from(depth).unwrap_or(0)).cloned();
                 if old.is_some() {
@@ -249,7 +270,7 @@ impl Kubernetes for Proxy {
 
     async fn write(&self, facts: &Facts, act: &Act) -> Result<(), PortError> {
         let deed = deed(act);
-        self.lock().deeds.push(deed.clone());
+        self.note(deed.as_str());
         self.effect(Call::Write, self.kube.write(facts, act), |strike| to_write(strike, &deed)).await
     }
 
@@ -276,7 +297,7 @@ impl Members for Proxy {
     }
 
     async fn command(&self, door: &Door, command: &Command) -> Result<String, CallError> {
-        self.lock().deeds.push(format!("command {}", command.name()));
+        self.note(format!("command {}", command.name()));
         self.effect(Call::Command, self.members.command(door, command), |strike| to_command(strike, door)).await
     }
 

@@ -16,6 +16,7 @@ use jet_operator::members::Members;
 use uuid::Uuid;
 
 use super::faults::{Fault, Schedule};
+use super::jobs::passes::Passes;
 use super::proxy::Proxy;
 use super::{Effect, World};
 
@@ -45,6 +46,13 @@ pub struct Run {
     /// Every pass is also made by an operator that sees the world of so many passes ago.
     lag: usize,
     past: Vec<(JetCluster, KubeFacts)>,
+    pub passes: Passes,
+    /// Its flow is of jobs: a fault at one place is at a place of their passes, one by seed anywhere.
+    pub of_jobs: bool,
+    calm: bool,
+    /// The last pass over the cluster is to be followed by the next then, unless something is written before.
+    rests_until: i64,
+    rested_at: Option<String>,
     n: u64,
 }
 
@@ -52,13 +60,29 @@ impl Run {
     pub fn new(world: World) -> Self {
         let proxy = Arc::new(Proxy::new(world.clone()));
         let (kube, members) = (proxy.clone(), proxy.clone());
-        Self { world, proxy, kube, members, lag: 0, past: Vec::new(), n: 0 }
+        let passes = Passes::new(&world, &proxy);
+        Self {
+            world,
+            proxy,
+            kube,
+            members,
+            lag: 0,
+            past: Vec::new(),
+            passes,
+            of_jobs: false,
+            calm: false,
+            rests_until: 0,
+            rested_at: None,
+            n: 0,
+        }
     }
 
     /// From here on it meets what the schedule says.
     pub fn arm(&mut self, schedule: Schedule, lag: usize) {
         self.proxy.schedule(schedule);
         self.lag = lag;
+        self.calm = self.of_jobs && !matches!(schedule, Schedule::Seed(_));
+        self.rests_until = 0;
     }
 
     /// Nothing goes wrong any more, until nothing is done any more.
@@ -79,7 +103,27 @@ impl Run {
     pub async fn one(&mut self) -> Held {
         self.n += 1;
         let now = self.world.lock().now;
-        self.lagging(now).await;
+        Box::pin(self.lagging(now)).await;
+        let before = self.world.lock().cluster.clone();
+        let version = before.as_ref().and_then(|cluster| cluster.metadata.resource_version.clone());
+        let rests = self.calm && now < self.rests_until && version == self.rested_at;
+        // On the heap: a test's thread has a small stack, and flows await passes many times.
+        let unheard = if rests { 1 } else { Box::pin(self.over_cluster(now)).await? };
+        Box::pin(self.settle(before.as_ref())).await?;
+        Box::pin(self.over_jobs()).await?;
+        for _ in 0..unheard {
+            self.world.tick();
+            let breaches = self.world.lock().breaches.clone();
+            if !breaches.is_empty() {
+                return Err(self.broken(&format!("{breaches:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers how many seconds nothing is heard after it.
+    async fn over_cluster(&mut self, now: i64) -> Held<u64> {
+        self.proxy.calm(self.calm);
         self.world.lock().in_pass.clear();
         let met = self.proxy.begin_pass();
         if met == Some(Fault::StatusErased) {
@@ -98,21 +142,20 @@ impl Run {
         if let Some(wrong) = wrong {
             return Err(self.broken(&wrong));
         }
-        let unheard = if met == Some(Fault::DroppedEvents) { again.map_or(1, seconds) } else { 1 };
-        for _ in 0..unheard {
-            self.world.tick();
-            let breaches = self.world.lock().breaches.clone();
-            if !breaches.is_empty() {
-                return Err(self.broken(&format!("{breaches:?}")));
-            }
+        self.proxy.calm(false);
+        let version = self.world.lock().cluster.as_ref().and_then(|cluster| cluster.metadata.resource_version.clone());
+        (self.rested_at, self.rests_until) = (version, now);
+        if again == Some(pass::RESTING) {
+            self.rests_until += i64::try_from(seconds(pass::RESTING)).unwrap_or(0);
         }
-        Ok(())
+        Ok(if met == Some(Fault::DroppedEvents) { again.map_or(1, seconds) } else { 1 })
     }
 
     async fn lagging(&mut self, now: i64) {
         if self.lag == 0 {
             return;
         }
+        self.lagging_over_jobs(self.lag, now).await;
         let facts = self.world.lock().facts();
         if let Some(cluster) = self.world.lock().cluster.clone() {
             self.past.push((cluster, facts));
@@ -150,7 +193,7 @@ impl Run {
     }
 }
 
-fn seconds(pause: Duration) -> u64 {
+pub fn seconds(pause: Duration) -> u64 {
     pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }
 
