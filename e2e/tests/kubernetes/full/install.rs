@@ -23,7 +23,9 @@ fn the_file_without_helm_installs_an_operator_and_its_deletion_leaves_the_cluste
     let crds = ["jetclusters.jet.lossless.dev", "jetjobs.jet.lossless.dev"];
     for crd in crds {
         run("kubectl", &["get", "crd", crd]);
-        run("kubectl", &["delete", "crd", crd, "--timeout=60s"]);
+        // An API server goes by a policy for a moment after it was deleted.
+        let delete = || attempt("kubectl", &["delete", "crd", crd, "--timeout=60s"], None);
+        wait_for("the policy that is gone refuses nothing more", Duration::from_secs(30), delete);
     }
 
     // The tag of the file is the chart's version, as `make images REPO=...` pushes it.

@@ -66,8 +66,13 @@ fn accepted_only(facts: &Facts) -> Option<OperationStamp> {
 }
 
 /// Open in the members' machine though nothing here knows of it: a StatefulSet that was made again, or a former operator.
+/// A member that lags behind may still tell of one that has ended: of one whose wish is spent only the leader's own words
+/// count. It may have begun late, and is then taken back.
 fn unstamped(facts: &Facts) -> Option<OperationStamp> {
-    let operation = facts.machine()?.operation.as_ref()?;
+    let told = facts.machine()?.operation.as_ref()?;
+    let spent = facts.kube.set.as_ref().and_then(|set| set.spent.as_ref());
+    let is_spent = spent.is_some_and(|spent| number(&spent.operation) >= number(&told.id));
+    let operation = if is_spent { facts.leader()?.1.operation.as_ref()? } else { told };
     let ended = matches!(operation.step, OperationStep::Opened | OperationStep::Aborted);
     (!ended).then(|| OperationStamp {
         id: operation.id.clone(),
