@@ -11,18 +11,23 @@ mod driver;
 #[path = "crash/model.rs"]
 mod model;
 
-use driver::{Driver, Step, Wrong, script};
-use jet_hotstore::{Aftermath, Fault, SimulatedDisk};
+use driver::{CHUNKS, Driver, Step, Wrong, script};
+use jet_hotstore::{Aftermath, Fault, SimulatedDisk, StoreError};
+use std::path::PathBuf;
 
 fn calls_of(steps: &[Step]) -> u64 {
-    let mut driver = Driver::new(SimulatedDisk::new());
+    calls_with(steps, CHUNKS[1])
+}
+
+fn calls_with(steps: &[Step], chunk_bytes: u64) -> u64 {
+    let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
     driver.run(steps).expect("the script runs on a healthy disk");
     driver.disk.calls()
 }
 
 /// Runs the script with the power cut at call `at`.
-fn cut_at(at: u64, steps: &[Step], lies: bool) -> Driver {
-    let mut driver = Driver::new(SimulatedDisk::new());
+fn cut_at(at: u64, steps: &[Step], lies: bool, chunk_bytes: u64) -> Driver {
+    let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
     if lies {
         driver.disk.lie_about_sync();
     }
@@ -43,26 +48,31 @@ fn what_happened(driver: &Driver) -> String {
 
 #[test]
 fn crash_power_cut_at_every_call() {
-    let steps = script();
-    let calls = calls_of(&steps);
-    assert!(calls > 300, "the script is long enough to mean something: {calls} calls");
-    for at in 1..=calls + 1 {
-        let crashed = cut_at(at, &steps, false);
-        for aftermath in Aftermath::ALL {
-            let mut driver = crashed.after_crash(crashed.disk.reboot(aftermath));
-            if let Err(wrong) = driver.second_life() {
-                panic!("cut at {at}, {aftermath:?}: {wrong:?}\nlast calls:\n  {}", what_happened(&crashed));
+    let (steps, mut cases) = (script(), 0);
+    for chunk_bytes in CHUNKS {
+        let calls = calls_with(&steps, chunk_bytes);
+        assert!(calls > 280, "the script is long enough to mean something: {calls} calls");
+        for at in 1..=calls + 1 {
+            let crashed = cut_at(at, &steps, false, chunk_bytes);
+            for aftermath in Aftermath::ALL {
+                let mut driver = crashed.after_crash(crashed.disk.reboot(aftermath));
+                if let Err(wrong) = driver.second_life() {
+                    panic!("cut at {at}, {aftermath:?}: {wrong:?}\nlast calls:\n  {}", what_happened(&crashed));
+                }
+                cases += 1;
             }
         }
     }
+    println!("{cases} cases");
 }
 
 #[test]
 fn crash_power_cut_again_during_recovery() {
     let steps = script();
     let calls = calls_of(&steps);
-    for at in (1..=calls + 1).step_by(11) {
-        let crashed = cut_at(at, &steps, false);
+    let mut cases = 0;
+    for at in (1..=calls + 1).step_by(5) {
+        let crashed = cut_at(at, &steps, false, CHUNKS[1]);
         for aftermath in [Aftermath::Torn, Aftermath::Holes, Aftermath::Lost] {
             let found = crashed.disk.reboot(aftermath);
             let mut healthy = crashed.after_crash(found.copy());
@@ -74,6 +84,7 @@ fn crash_power_cut_again_during_recovery() {
                 assert!(first.is_err() && driver.disk.is_off(), "cut at {at}, then {second}: {first:?}");
                 for again in [Aftermath::Lost, Aftermath::Torn] {
                     let mut last = driver.after_crash(driver.disk.reboot(again));
+                    cases += 1;
                     if let Err(wrong) = last.second_life() {
                         panic!(
                             "cut at {at} {aftermath:?}, then {second} {again:?}: {wrong:?}\n  {}",
@@ -84,6 +95,8 @@ fn crash_power_cut_again_during_recovery() {
             }
         }
     }
+    println!("{cases} cases");
+    assert!(cases > 20_000, "{cases} cases");
 }
 
 #[test]
@@ -152,13 +165,147 @@ fn crash_a_half_made_seal_is_void_once_writing_went_on() {
     assert!(half_made > 20, "only {half_made} seals failed");
 }
 
+/// Files whose loss is a loss.
+fn data_files(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    let names = disk.files().into_iter().map(|(path, _)| path);
+    names
+        .filter(|path| {
+            path.extension().is_none_or(|kind| kind != "tmp") && !path.ends_with("owner") && !path.ends_with("lock")
+        })
+        .collect()
+}
+
+/// A second life, or a refusal by name that leaves every file; gives whether it was refused.
+fn lives_or_is_refused(driver: &mut Driver, what: &str) -> bool {
+    let before = data_files(&driver.disk);
+    match driver.second_life() {
+        Ok(()) => false,
+        Err(Wrong::Store(StoreError::Refused(refused))) => {
+            let after = data_files(&driver.disk);
+            let gone: Vec<_> = before.iter().filter(|path| !after.contains(path) && driver.is_closed()).collect();
+            assert!(gone.is_empty(), "{what}: refused ({refused}), and {gone:?} are gone");
+            true
+        }
+        Err(wrong) => panic!("{what}: {wrong:?}"),
+    }
+}
+
+fn pairs(faults: &[Fault]) -> Vec<(Fault, u64)> {
+    faults.iter().flat_map(|fault| CHUNKS.map(|chunk_bytes| (*fault, chunk_bytes))).collect()
+}
+
+/// The disk says that it failed, once, for ever or for want of room: mended, everything goes on, and nothing is lost.
+#[test]
+fn crash_every_call_with_every_fault_that_is_told() {
+    let (steps, mut cases) = (script(), 0);
+    for (fault, chunk_bytes) in pairs(&[Fault::FailForEver, Fault::RunsFull]) {
+        for at in 1..=calls_with(&steps, chunk_bytes) {
+            let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+            driver.disk.fault_at(at, fault);
+            let mut opened = driver.open();
+            if opened.is_err() {
+                driver.disk.mend();
+                opened = driver.open();
+            }
+            opened.unwrap_or_else(|wrong| panic!("{fault:?} at {at}, while opening: {wrong:?}"));
+            for step in &steps {
+                if driver.step_with_retries(*step).is_ok() {
+                    continue;
+                }
+                // As it is found if the power goes before anybody mends it.
+                for aftermath in [Aftermath::Lost, Aftermath::Torn] {
+                    let mut last = driver.after_crash(driver.disk.reboot(aftermath));
+                    last.second_life()
+                        .unwrap_or_else(|wrong| panic!("{fault:?} at {at}, then {aftermath:?}: {wrong:?}"));
+                    cases += 1;
+                }
+                driver.disk.mend();
+                driver.step_with_retries(*step).unwrap_or_else(|wrong| {
+                    panic!("{fault:?} at {at}, mended, at {step:?}: {wrong:?}\n  {}", what_happened(&driver))
+                });
+            }
+            driver.disk.cut_power();
+            for aftermath in Aftermath::ALL {
+                let mut last = driver.after_crash(driver.disk.reboot(aftermath));
+                last.second_life()
+                    .unwrap_or_else(|wrong| panic!("{fault:?} at {at}, mended, then {aftermath:?}: {wrong:?}"));
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} cases");
+    assert!(cases > 15_000, "{cases} cases");
+}
+
+/// The disk says Ok and did something else. While no power is lost: the exact state, or a refusal, or a tail that is told as
+/// cut. With a power loss on top: a state that was once true, or a refusal. Never a wrong value.
+#[test]
+fn crash_every_call_with_every_silent_fault() {
+    let steps = script();
+    let (mut cases, mut refused, mut harmless) = (0, 0, 0);
+    for (fault, chunk_bytes) in pairs(&Fault::SILENT) {
+        for at in 1..=calls_with(&steps, chunk_bytes) {
+            let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+            driver.disk.fault_at(at, fault);
+            driver.model.tail_may_go = true;
+            let ended = driver.run(&steps);
+            if !driver.disk.was_struck() {
+                continue;
+            }
+            let what = format!("{fault:?} at {at}");
+            match ended {
+                Ok(()) => {}
+                Err(Wrong::Store(StoreError::Refused(_))) => refused += 1,
+                Err(wrong) => panic!("{what}: {wrong:?}\n  {}", what_happened(&driver)),
+            }
+            driver.disk.cut_power();
+            for aftermath in Aftermath::ALL {
+                let mut last = driver.after_crash(driver.disk.reboot(aftermath));
+                last.model.betrayed = aftermath != Aftermath::Kept;
+                let is_refused = lives_or_is_refused(&mut last, &format!("{what}, then {aftermath:?}"));
+                refused += u64::from(is_refused);
+                harmless += u64::from(!is_refused);
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} cases: {refused} refused by name, {harmless} went on from what was once true");
+    assert!(
+        cases > 7_000 && refused > 2_000 && harmless > 2_000,
+        "{cases} cases, {refused} refused, {harmless} harmless"
+    );
+}
+
+/// A read fails once: nothing is concluded from it, and the next try finds everything.
+#[test]
+fn crash_every_read_fails_once() {
+    let steps = script();
+    let mut driver = Driver::new(SimulatedDisk::new());
+    driver.run(&steps).expect("a healthy disk");
+    let found = driver.disk.reboot(Aftermath::Kept);
+    let mut healthy = driver.after_crash(found.copy());
+    healthy.second_life().expect("a healthy disk");
+    let reads = healthy.disk.reads();
+    for at in 1..=reads {
+        let mut driver = driver.after_crash(found.copy());
+        driver.disk.fail_read_at(at);
+        match driver.second_life() {
+            Ok(()) | Err(Wrong::Store(StoreError::Io { .. })) => {}
+            other => panic!("read {at} of {reads} fails: {other:?}"),
+        }
+        let mut again = driver.after_crash(driver.disk.reboot(Aftermath::Kept));
+        again.second_life().unwrap_or_else(|wrong| panic!("after read {at} of {reads} had failed: {wrong:?}"));
+    }
+    assert!(reads > 40, "{reads} reads");
+}
+
 /// The harness proves itself: on a disk that ignores every sync, acknowledged states are lost and it must say so.
 #[test]
 fn crash_harness_sees_a_disk_that_lies_about_sync() {
     let steps = script();
     let calls = calls_of(&steps);
     let seen = (1..=calls + 1).filter(|at| {
-        let crashed = cut_at(*at, &steps, true);
+        let crashed = cut_at(*at, &steps, true, CHUNKS[1]);
         crashed.after_crash(crashed.disk.reboot(Aftermath::Lost)).second_life().is_err()
             || crashed.after_crash(crashed.disk.reboot(Aftermath::NamesOnly)).second_life().is_err()
     });

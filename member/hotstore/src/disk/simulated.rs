@@ -1,45 +1,19 @@
 //! A disk in RAM that keeps exactly the written contract of [`super::Disk`] and nothing more.
 //!
-//! It can cut the power at the n-th changing call, fail the n-th call with its worst effect, run full, freeze, and lie
-//! about `sync`. [`SimulatedDisk::reboot`] then builds the disk as it may be found afterwards. Deterministic: no randomness.
-//! Must not know: what the bytes mean.
+//! What goes wrong, and when, is a [`Fault`]; it can also freeze, and lie about every `sync`. [`SimulatedDisk::reboot`] builds
+//! the disk as it may be found after a power cut ([`Aftermath`]). Deterministic: no randomness. Must not know: what the bytes
+//! mean.
+
+mod fault;
+
+pub use fault::{Aftermath, Fault};
 
 use super::{Disk, DiskFile, LockGuard};
+use fault::{Turn, survive};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-/// What goes wrong at a changing call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Power goes: a write is half done, every other call not at all; all later calls fail.
-    PowerCut,
-    /// This call fails with an I/O error and its worst effect; later calls work.
-    /// A write is half done; what a sync covered never becomes durable, whatever later syncs say.
-    FailCall,
-}
-
-/// What is found after a power cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aftermath {
-    /// Everything written is there (a killed process, or caches that made it).
-    Kept,
-    /// Only what was synced, names and bytes.
-    Lost,
-    /// All names, but only synced bytes.
-    NamesOnly,
-    /// All names; of each file's unsynced writes the first ones and half of the last.
-    Torn,
-    /// All names; of each file's unsynced writes every second, the others zeros.
-    Holes,
-}
-
-impl Aftermath {
-    /// Every aftermath, for loops in tests.
-    pub const ALL: [Aftermath; 5] =
-        [Aftermath::Kept, Aftermath::Lost, Aftermath::NamesOnly, Aftermath::Torn, Aftermath::Holes];
-}
 
 #[derive(Debug, Default, Clone)]
 struct Inode {
@@ -62,6 +36,9 @@ struct World {
     locks: BTreeSet<PathBuf>,
     calls: u64,
     fault: Option<(u64, Fault)>,
+    struck: bool,
+    reads: u64,
+    failing_read: Option<u64>,
     off: bool,
     capacity: Option<u64>,
     lies_about_sync: bool,
@@ -89,11 +66,6 @@ impl Ice {
 #[derive(Debug, Clone, Default)]
 pub struct SimulatedDisk(Arc<Mutex<World>>);
 
-enum Turn {
-    Go,
-    FailAfterWorst,
-}
-
 fn put(bytes: &mut Vec<u8>, offset: u64, what: &[u8]) {
     let start = offset as usize;
     let end = start + what.len();
@@ -118,17 +90,21 @@ impl World {
         }
         self.calls += 1;
         self.trace.push(format!("{call} {}", path.display()));
-        match self.fault {
-            Some((at, fault)) if at == self.calls => {
-                self.off = fault == Fault::PowerCut;
-                Ok(Turn::FailAfterWorst)
-            }
-            _ => Ok(Turn::Go),
-        }
+        let turn = self.fault.map_or(Turn::Go, |(at, fault)| fault.turn(at, self.calls, call));
+        self.struck |= turn != Turn::Go;
+        self.off |= turn == Turn::Off;
+        Ok(turn)
     }
 
     fn used(&self) -> u64 {
         self.now.files.values().map(|i| self.inodes[*i].now.len() as u64).sum()
+    }
+
+    /// A file beside this one.
+    fn neighbour(&self, path: &Path) -> Option<usize> {
+        let own = self.now.files.get(path);
+        let before = self.now.files.range(..path.to_path_buf()).next_back();
+        before.or_else(|| self.now.files.iter().next()).map(|(_, inode)| *inode).filter(|inode| Some(inode) != own)
     }
 
     fn named(&self, path: &Path) -> io::Result<usize> {
@@ -159,6 +135,26 @@ impl SimulatedDisk {
     /// Lets `fault` happen at changing call number `at`, counted from 1 over the life of this disk.
     pub fn fault_at(&self, at: u64, fault: Fault) {
         self.world().fault = Some((at, fault));
+    }
+
+    /// What went wrong goes right again.
+    pub fn mend(&self) {
+        self.world().fault = None;
+    }
+
+    /// Whether the fault has had an effect.
+    pub fn was_struck(&self) -> bool {
+        self.world().struck
+    }
+
+    /// Reads of contents so far.
+    pub fn reads(&self) -> u64 {
+        self.world().reads
+    }
+
+    /// Lets read number `at` fail with an I/O error.
+    pub fn fail_read_at(&self, at: u64) {
+        self.world().failing_read = Some(at);
     }
 
     /// Writes beyond this many bytes in all files fail with `StorageFull`; `None`: no limit.
@@ -269,31 +265,6 @@ fn reachable(tree: &Tree) -> Tree {
     tree
 }
 
-fn survive(inode: &Inode, aftermath: Aftermath) -> Inode {
-    let mut bytes = inode.synced.clone();
-    let last = inode.pending.len().saturating_sub(1);
-    match aftermath {
-        Aftermath::Kept => bytes = inode.now.clone(),
-        Aftermath::Lost | Aftermath::NamesOnly => {}
-        Aftermath::Torn => {
-            for (i, (offset, what)) in inode.pending.iter().enumerate() {
-                let keep = if i == last { what.len() / 2 } else { what.len() };
-                put(&mut bytes, *offset, &what[..keep]);
-            }
-        }
-        Aftermath::Holes => {
-            for (i, (offset, what)) in inode.pending.iter().enumerate() {
-                if i % 2 == 1 {
-                    put(&mut bytes, *offset, what);
-                } else if bytes.len() < *offset as usize + what.len() {
-                    bytes.resize(*offset as usize + what.len(), 0);
-                }
-            }
-        }
-    }
-    Inode { now: bytes.clone(), synced: bytes, pending: Vec::new() }
-}
-
 struct SimulatedFile {
     disk: SimulatedDisk,
     inode: usize,
@@ -310,34 +281,53 @@ impl DiskFile for SimulatedFile {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
-        let keep = if matches!(turn, Turn::Go) { bytes.len() } else { bytes.len() / 2 };
-        let inode = &mut world.inodes[self.inode];
-        put(&mut inode.now, offset, &bytes[..keep]);
-        inode.pending.push((offset, bytes[..keep].to_vec()));
-        if keep == bytes.len() && matches!(turn, Turn::Go) { Ok(()) } else { Err(broken("write failed")) }
+        let (keep, result) = match turn {
+            Turn::Full => return Err(io::ErrorKind::StorageFull.into()),
+            Turn::Off | Turn::Fails => (bytes.len() / 2, Err(broken("write failed"))),
+            _ => (bytes.len(), Ok(())),
+        };
+        let mut bytes = bytes[..keep].to_vec();
+        let (mut inode, mut offset) = (self.inode, offset);
+        match turn {
+            Turn::Flips => bytes[keep / 2] ^= 0x10,
+            Turn::Within => offset = if offset == 0 { keep as u64 } else { offset / 2 },
+            Turn::Elsewhere => inode = world.neighbour(&self.path).unwrap_or(inode),
+            _ => {}
+        }
+        let foreign = inode != self.inode;
+        let inode = &mut world.inodes[inode];
+        put(&mut inode.now, offset, &bytes);
+        if foreign {
+            // Nobody will sync it: it is on the platter where it does not belong.
+            put(&mut inode.synced, offset, &bytes);
+        } else {
+            inode.pending.push((offset, bytes));
+        }
+        result
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.disk.wait_for_ice();
         let mut world = self.disk.world();
         let turn = world.turn("sync", &self.path)?;
-        let (off, lies) = (world.off, world.lies_about_sync);
+        let lies = world.lies_about_sync;
         let inode = &mut world.inodes[self.inode];
         match turn {
-            Turn::Go if lies => Ok(()),
-            Turn::Go => {
+            Turn::Off => return Err(broken("sync failed")),
+            Turn::Fails => {
+                inode.pending.clear();
+                return Err(broken("sync failed"));
+            }
+            // What it covered is not there, and no later sync knows of it.
+            Turn::Lies => inode.pending.clear(),
+            _ if lies => {}
+            _ => {
                 for (offset, what) in std::mem::take(&mut inode.pending) {
                     put(&mut inode.synced, offset, &what);
                 }
-                Ok(())
-            }
-            Turn::FailAfterWorst => {
-                if !off {
-                    inode.pending.clear();
-                }
-                Err(broken("sync failed"))
             }
         }
+        Ok(())
     }
 }
 
@@ -348,7 +338,8 @@ impl Disk for SimulatedDisk {
             return Ok(());
         }
         match world.turn("make_dir", dir)? {
-            Turn::Go => {
+            Turn::Off | Turn::Fails => Err(broken("make_dir failed")),
+            _ => {
                 world.now.dirs.extend(dir.ancestors().map(Path::to_path_buf));
                 // Parents above the store's own directory are the mount point's business.
                 if dir.ancestors().count() <= 2 {
@@ -356,7 +347,6 @@ impl Disk for SimulatedDisk {
                 }
                 Ok(())
             }
-            Turn::FailAfterWorst => Err(broken("make_dir failed")),
         }
     }
 
@@ -376,8 +366,10 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut world = self.world();
-        if let Turn::FailAfterWorst = world.turn("create", path)? {
-            return Err(broken("create failed"));
+        match world.turn("create", path)? {
+            Turn::Off | Turn::Fails => return Err(broken("create failed")),
+            Turn::Full => return Err(io::ErrorKind::StorageFull.into()),
+            _ => {}
         }
         if !world.now.dirs.contains(&parent(path)) {
             return Err(io::ErrorKind::NotFound.into());
@@ -394,9 +386,13 @@ impl Disk for SimulatedDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let world = self.world();
+        let mut world = self.world();
         if world.off {
             return Err(broken("power is off"));
+        }
+        world.reads += 1;
+        if world.failing_read == Some(world.reads) {
+            return Err(broken("read failed"));
         }
         Ok(world.now.files.get(path).map(|i| world.inodes[*i].now.clone()))
     }
@@ -413,12 +409,13 @@ impl Disk for SimulatedDisk {
     }
 
     fn length(&self, path: &Path) -> io::Result<Option<u64>> {
-        Ok(self.read(path)?.map(|bytes| bytes.len() as u64))
+        let world = self.world();
+        Ok(world.now.files.get(path).map(|i| world.inodes[*i].now.len() as u64))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if let Turn::FailAfterWorst = world.turn("rename", to)? {
+        if let Turn::Off | Turn::Fails = world.turn("rename", to)? {
             return Err(broken("rename failed"));
         }
         if let Some(inode) = world.now.files.remove(from) {
@@ -443,21 +440,21 @@ impl Disk for SimulatedDisk {
         if !world.now.files.contains_key(path) && !world.off {
             return Ok(());
         }
-        match world.turn("remove", path)? {
-            Turn::Go => {
-                world.now.files.remove(path);
-                Ok(())
-            }
-            Turn::FailAfterWorst => Err(broken("remove failed")),
+        if let Turn::Off | Turn::Fails = world.turn("remove", path)? {
+            return Err(broken("remove failed"));
         }
+        world.now.files.remove(path);
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.wait_for_ice();
         let mut world = self.world();
         match world.turn("sync_dir", dir)? {
-            Turn::Go if world.lies_about_sync => Ok(()),
-            Turn::Go => {
+            Turn::Off | Turn::Fails => Err(broken("sync_dir failed")),
+            Turn::Lies => Ok(()),
+            _ if world.lies_about_sync => Ok(()),
+            _ => {
                 let here = |p: &Path| p.parent() == Some(dir);
                 let World { now, durable, .. } = &mut *world;
                 durable.files.retain(|p, _| !here(p));
@@ -466,8 +463,11 @@ impl Disk for SimulatedDisk {
                 durable.dirs.extend(now.dirs.iter().filter(|p| here(p)).cloned());
                 Ok(())
             }
-            Turn::FailAfterWorst => Err(broken("sync_dir failed")),
         }
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.world().locks.contains(path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {

@@ -124,11 +124,11 @@ pub struct Driver {
     store: Option<Store>,
     sequence: u64,
     attempt: u32,
+    chunk_bytes: u64,
 }
 
-fn options() -> Options {
-    Options { cadence: Cadence::OnDemand, chunk_bytes: 1500, drop_bytes: 400, ..Options::default() }
-}
+/// Lengths at which chunks are closed: at nearly every flush, now and then, never.
+pub const CHUNKS: [u64; 3] = [200, 1500, 1 << 20];
 
 fn epoch_id(epoch: u64) -> EpochId {
     EpochId { job: 5, execution: 1, epoch }
@@ -154,14 +154,19 @@ impl From<StoreError> for Wrong {
 
 impl Driver {
     pub fn new(disk: SimulatedDisk) -> Driver {
+        Driver::with_chunks(disk, CHUNKS[1])
+    }
+
+    pub fn with_chunks(disk: SimulatedDisk, chunk_bytes: u64) -> Driver {
         let model = Model { allowed: vec![(0, None)], ..Model::default() };
-        Driver { disk, model, store: None, sequence: 0, attempt: 0 }
+        Driver { disk, model, store: None, sequence: 0, attempt: 0, chunk_bytes }
     }
 
     /// The same model on the disk as found after a crash.
     pub fn after_crash(&self, disk: SimulatedDisk) -> Driver {
-        let Driver { model, sequence, attempt, .. } = self;
-        Driver { disk, model: model.clone(), store: None, sequence: *sequence, attempt: *attempt }
+        let Driver { model, sequence, attempt, chunk_bytes, .. } = self;
+        let (sequence, attempt, chunk_bytes) = (*sequence, *attempt, *chunk_bytes);
+        Driver { disk, model: model.clone(), store: None, sequence, attempt, chunk_bytes }
     }
 
     fn store(&self) -> &Store {
@@ -171,7 +176,9 @@ impl Driver {
     /// Opens, compares and loads.
     pub fn open(&mut self) -> Result<Contents, Wrong> {
         self.store = None;
-        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options())?;
+        let (chunk_bytes, drop_bytes) = (self.chunk_bytes, 400);
+        let options = Options { cadence: Cadence::OnDemand, chunk_bytes, drop_bytes, ..Options::default() };
+        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options)?;
         self.model.stands(&contents).map_err(Wrong::Model)?;
         let mut loaded: BTreeMap<u16, Content> = BTreeMap::new();
         let report = store.load(&mut |record| model::apply(&mut loaded, record))?;
@@ -193,6 +200,11 @@ impl Driver {
     /// Sealed earlier, so that appends are refused.
     pub fn is_sealed(&self) -> bool {
         self.store().health().closed.is_some()
+    }
+
+    /// It was not opened.
+    pub fn is_closed(&self) -> bool {
+        self.store.is_none()
     }
 
     fn next_version(&mut self) -> Version {

@@ -61,6 +61,12 @@ pub struct Model {
     pub epochs: BTreeMap<EpochId, EpochFate>,
     /// Generation and operation of its seal that the directory may stand at.
     pub allowed: Vec<(u64, Option<String>)>,
+    /// The disk broke its contract without a word, and then the power went: what was acknowledged may be gone, but whatever
+    /// comes back was once the state.
+    pub betrayed: bool,
+    /// The disk may break its contract without a word: a tail that was durable may be told as torn, with what was cut. Only
+    /// the mark behind it proves that it was durable, and that one may be what was lost.
+    pub tail_may_go: bool,
 }
 
 impl Model {
@@ -96,7 +102,7 @@ impl Model {
             Contents::Sealed(seal) => (seal.manifest.generation, Some(seal.manifest.operation.clone())),
             Contents::Founding(_) => return Err("founding".to_owned()),
         };
-        if self.allowed.contains(&found) {
+        if self.allowed.contains(&found) || self.betrayed {
             Ok(())
         } else {
             Err(format!("stands at {found:?}, allowed {:?}", self.allowed))
@@ -116,13 +122,16 @@ impl Model {
                 complete: found.is_some_and(|f| f.complete),
                 content,
             };
-            let Some(at) = (part.acked..part.states.len()).find(|i| part.states[*i].same(&state)) else {
+            let is_told = self.tail_may_go && report.cut.is_some();
+            let oldest = if self.betrayed || is_told { 0 } else { part.acked };
+            let Some(at) = (oldest..part.states.len()).find(|i| part.states[*i].same(&state)) else {
                 return Err(format!(
                     "partition {partition}: found {state:?}, allowed from {} of {:#?}",
                     part.acked, part.states
                 ));
             };
             part.states.truncate(at + 1);
+            part.acked = part.acked.min(at);
             part.ram = state.content;
             part.version = state.version;
             part.counts = !found.is_some_and(|f| f.interrupted);
@@ -133,7 +142,9 @@ impl Model {
     fn take_over_epochs(&mut self, report: &LoadReport) -> Result<(), String> {
         let found: Vec<EpochId> = report.epochs.iter().map(|info| info.id).collect();
         for (id, fate) in &self.epochs {
-            if *fate == EpochFate::Must && !found.contains(id) {
+            // One whose file does not verify is told by name; the job goes on from an older one, or from a peer's.
+            let told = !report.damaged_epochs.is_empty();
+            if *fate == EpochFate::Must && !found.contains(id) && !told && !self.betrayed {
                 return Err(format!("epoch {id:?} is gone"));
             }
         }
