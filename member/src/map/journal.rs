@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jet_core::{Epoch, ExecutionId, JobId, PartitionId, Version};
-use jet_hotstore::{Appended, Base, Record, Space, Store};
+use jet_hotstore::{Appended, Base, Record, Space, Store, StoreError};
 use jet_map::journal::Logged;
 use jet_map::{LogRecord, Mark, Place, Point};
-use tracing::{info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::cell::{Cell, OnDisk, State};
 use super::{Shared, lock};
@@ -273,6 +273,7 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
                 for cell in &behind {
                     shared.rewrite(cell, Base::Broken);
                 }
+                shared.read_back();
                 shared.collect_garbage();
                 behind.len()
             });
@@ -294,6 +295,18 @@ impl Shared {
             Err(error) => {
                 warn!(?failure, %error, "maps: the log failed, and a new file could not be begun; tried again")
             }
+        }
+    }
+
+    /// What lies on the disk is read back, a closed chunk at a time: a stop then has little left to prove, and what the disk
+    /// lost is written anew while RAM has it.
+    fn read_back(&self) {
+        match self.store.prove_one() {
+            Ok(_) => {}
+            Err(error @ StoreError::Refused(_)) => {
+                error!(%error, "maps: what was written does not read back; all that it holds is written anew")
+            }
+            Err(error) => debug!(%error, "maps: what was written is read back later"),
         }
     }
 

@@ -93,6 +93,7 @@ pub struct Appender {
     failure: Option<Failure>,
     generation: u64,
     after_seal: u64,
+    spoilt: Option<ChunkId>,
 }
 
 impl Appender {
@@ -115,6 +116,7 @@ impl Appender {
             failure: None,
             generation: 0,
             after_seal: 0,
+            spoilt: None,
         }
     }
 
@@ -169,6 +171,11 @@ impl Appender {
     /// Chunks begun from now on void the seals up to this number.
     pub fn set_after_seal(&mut self, number: u64) {
         self.after_seal = number;
+    }
+
+    /// This chunk does not verify: as soon as nothing needs it any more, a new one says so.
+    pub fn is_spoilt(&mut self, chunk: ChunkId) {
+        self.spoilt = self.spoilt.max(Some(chunk));
     }
 
     fn fail(&mut self, error: StoreError, file: &Path) -> StoreError {
@@ -294,7 +301,8 @@ impl Appender {
 
     fn roll_if_due(&mut self) {
         let full = self.open.as_ref().is_some_and(|open| open.durable >= self.limits.chunk_bytes);
-        if self.failure.is_none() && (full || self.droppable() >= self.limits.drop_bytes) {
+        let freed = self.spoilt.is_some_and(|spoilt| self.plan.floor().is_none_or(|floor| floor > spoilt));
+        if self.failure.is_none() && (full || freed || self.droppable() >= self.limits.drop_bytes) {
             let path = layout::chunk(&self.dir, self.generation, self.next_number);
             if let Err(error) = self.start_chunk() {
                 self.fail(error, &path);
@@ -384,6 +392,7 @@ impl Appender {
 
     /// Unlinks chunks that a durable header has declared dead. A failure to unlink costs only room.
     fn drop_dead(&mut self, floor: ChunkId) {
+        self.spoilt = self.spoilt.filter(|spoilt| *spoilt >= floor);
         let (dead, live) = std::mem::take(&mut self.chain).into_iter().partition(|(id, _)| *id < floor);
         self.chain = live;
         let dead: Vec<(ChunkId, u64)> = dead;

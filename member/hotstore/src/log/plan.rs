@@ -210,6 +210,12 @@ impl Plan {
         self.tracks().filter(|(_, t)| t.pending() && t.rewrite.is_none()).map(|(p, _)| p).collect()
     }
 
+    /// Partitions held that may have content in this chunk, and for which no rewrite is under way.
+    pub fn in_or_before(&self, chunk: ChunkId) -> Vec<u16> {
+        let begins = |track: &Track| track.start.is_some_and(|start| start.chunk <= chunk);
+        self.tracks().filter(|(_, t)| t.held && t.rewrite.is_none() && begins(t)).map(|(p, _)| p).collect()
+    }
+
     /// The oldest chunk that is still needed; `None`: nothing is.
     pub fn floor(&self) -> Option<ChunkId> {
         self.tracks.values().filter_map(|track| track.needed_from().map(|place| place.chunk)).min()

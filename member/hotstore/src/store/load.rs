@@ -149,6 +149,9 @@ impl Store {
         if locked(&self.appender).is_none() {
             known.heritage = Some(survey.heritage);
         }
+        if let Some(seal) = &known.seal {
+            self.proved_by(seal);
+        }
         Ok(report)
     }
 
@@ -226,7 +229,7 @@ fn tail_of(bytes: &[u8], path: &Path, walked: Walked) -> Result<Vec<record::Reco
     Ok(tail)
 }
 
-fn note_space(spaces: &mut BTreeMap<u32, Space>, raw: Raw<'_>) {
+pub(crate) fn note_space(spaces: &mut BTreeMap<u32, Space>, raw: Raw<'_>) {
     if raw.kind == Kind::Space
         && let Ok(space) = serde_json::from_slice::<Space>(raw.value)
     {
@@ -244,7 +247,7 @@ fn handed_out(raw: Raw<'_>) -> Option<Loaded<'_>> {
     }
 }
 
-fn partitions_of(plan: &Plan) -> Vec<PartitionFound> {
+pub(crate) fn partitions_of(plan: &Plan) -> Vec<PartitionFound> {
     plan.tracks()
         .map(|(partition, track)| PartitionFound {
             partition,
@@ -256,6 +259,6 @@ fn partitions_of(plan: &Plan) -> Vec<PartitionFound> {
 }
 
 /// Path of an epoch's file.
-pub(super) fn epoch_path(dir: &Path, info: &EpochInfo) -> PathBuf {
+pub(crate) fn epoch_path(dir: &Path, info: &EpochInfo) -> PathBuf {
     layout::epoch(dir, info.generation, info.id.job, info.id.execution, info.id.epoch)
 }

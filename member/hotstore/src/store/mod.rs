@@ -3,13 +3,14 @@
 //! The law: scan → resolve → carry out; a refusal changes nothing; sealed content is read-only until a generation is opened.
 //! Must not know: clusters. Its callers say which generation, which operation, which content.
 //!
-//! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` ·
+//! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` · `proof` reading back ·
 //! `epochs` · [`usage`] room.
 
 mod epochs;
 pub mod load;
 mod naming;
-mod sealing;
+mod proof;
+pub(crate) mod sealing;
 pub mod usage;
 mod writing;
 
@@ -124,6 +125,7 @@ pub struct Store {
     queue: Arc<Queue>,
     appender: Arc<Mutex<Option<Appender>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    proofs: Mutex<proof::Proofs>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -166,6 +168,7 @@ impl Store {
             queue,
             appender,
             thread: Mutex::new(thread),
+            proofs: Mutex::default(),
         };
         if matches!(contents, Contents::Sealed(_)) {
             store.queue.set_closed(Some(Closed::Sealed));

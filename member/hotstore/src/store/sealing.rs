@@ -1,6 +1,6 @@
 //! Making and proving a seal.
 //!
-//! The law: flush, fsync, read everything back, only then the manifest. A failed attempt leaves the store open in a new
+//! The law: flush, fsync, everything read back (`proof`: of closed chunks long before), only then the manifest. A failed attempt leaves the store open in a new
 //! file, with the half-made seal void; nothing is ever synced twice after a failure. Sealing deletes nothing.
 //! Must not know: why the cluster stops.
 
@@ -9,7 +9,7 @@ use super::{Known, Phase, Store, locked};
 use crate::failure::{On, StoreError};
 use crate::layout;
 use crate::log::appender::Appender;
-use crate::log::chunk::{self, ChunkId, Extent};
+use crate::log::chunk::{ChunkId, Extent};
 use crate::log::queue::Closed;
 use crate::refusal::Refused;
 use crate::seal::{self, Manifest, SealRequest, SealSummary, SealedFile};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const READ_BYTES: usize = 4 << 20;
 
 /// Refuses unless `bytes` are what the seal says of the file.
-pub(super) fn compare(path: &Path, sealed: &SealedFile, bytes: &[u8]) -> Result<(), Refused> {
+pub(crate) fn compare(path: &Path, sealed: &SealedFile, bytes: &[u8]) -> Result<(), Refused> {
     if (bytes.len() as u64) < sealed.length {
         let (found, recorded) = (bytes.len() as u64, sealed.length);
         return Err(Refused::Length { file: path.to_path_buf(), found, recorded, why: "the seal".to_owned() });
@@ -75,7 +75,7 @@ impl Store {
         let chain = self.settle(known, &request)?;
         let mut files = Vec::new();
         for (id, length) in &chain {
-            files.push(self.digest_chunk(*id, *length)?);
+            files.push(self.proved(*id, *length)?);
         }
         for info in self.epochs() {
             files.push(self.digest_file(&epoch_path(&self.dir, &info), info.length, None)?);
@@ -156,13 +156,6 @@ impl Store {
         self.queue.set_closed(None);
     }
 
-    fn digest_chunk(&self, id: ChunkId, length: u64) -> Result<SealedFile, StoreError> {
-        let path = layout::chunk(&self.dir, id.generation, id.number);
-        let bytes = self.must_read(&path)?;
-        chunk::walk(&path, &bytes, Extent::Exactly(length), &mut |_, _| {})?;
-        self.name_file(&path, &bytes[..length as usize], Some(id))
-    }
-
     fn digest_file(&self, path: &Path, length: u64, chunk: Option<ChunkId>) -> Result<SealedFile, StoreError> {
         let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
         let found = self.disk.length(path).on("look at", path)?.unwrap_or(0);
@@ -185,16 +178,6 @@ impl Store {
             at += part.len() as u64;
         }
         Ok(hasher.finalize().to_hex().to_string())
-    }
-
-    fn must_read(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
-        let why = "it is part of the content".to_owned();
-        self.disk.read(path).on("read", path)?.ok_or_else(|| Refused::Missing { file: path.to_path_buf(), why }.into())
-    }
-
-    fn name_file(&self, path: &Path, bytes: &[u8], chunk: Option<ChunkId>) -> Result<SealedFile, StoreError> {
-        let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
-        Ok(SealedFile { name, length: bytes.len() as u64, digest: blake3::hash(bytes).to_hex().to_string(), chunk })
     }
 
     pub(super) fn verify_file(&self, sealed: &SealedFile) -> Result<(), StoreError> {

@@ -4,15 +4,17 @@
 //! Must not know: who asks.
 
 use super::{Store, locked};
+use crate::disk::Disk;
 use crate::failure::{On, StoreError};
 use crate::layout;
+use serde::Serialize;
 use std::path::Path;
 
 /// Directories deeper than this are not ours.
-const DEEPEST: usize = 6;
+pub(crate) const DEEPEST: usize = 6;
 
 /// Bytes on the volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Usage {
     /// Log chunks in use and finished epochs.
     pub live: u64,
@@ -24,17 +26,31 @@ pub struct Usage {
     pub free: u64,
 }
 
+/// Bytes of all files below a directory.
+pub(crate) fn bytes_below(disk: &dyn Disk, dir: &Path, depth: usize) -> Result<u64, StoreError> {
+    let mut sum = 0;
+    for name in disk.list(dir).on("list", dir)? {
+        let path = dir.join(name);
+        sum += match disk.length(&path).on("look at", &path)? {
+            Some(length) => length,
+            None if depth > 0 => bytes_below(disk, &path, depth - 1)?,
+            None => 0,
+        };
+    }
+    Ok(sum)
+}
+
 impl Store {
     /// Bytes on the volume.
     pub fn usage(&self) -> Result<Usage, StoreError> {
         let written = locked(&self.appender).as_ref().map(crate::log::appender::Appender::chain_bytes);
         let chain = written.map_or_else(|| self.found_chain_bytes(), Ok)?;
         let live = chain + self.epochs().iter().map(|info| info.length).sum::<u64>();
-        let all = self.bytes_below(&layout::data(&self.dir), DEEPEST)?;
+        let all = bytes_below(self.disk.as_ref(), &layout::data(&self.dir), DEEPEST)?;
         Ok(Usage {
             live,
             retained: all.saturating_sub(live),
-            quarantine: self.bytes_below(&layout::quarantine(&self.dir), DEEPEST)?,
+            quarantine: bytes_below(self.disk.as_ref(), &layout::quarantine(&self.dir), DEEPEST)?,
             free: self.disk.free_bytes(&self.dir).on("ask the file system of", &self.dir)?,
         })
     }
@@ -47,19 +63,6 @@ impl Store {
         Ok(sum)
     }
 
-    fn bytes_below(&self, dir: &Path, depth: usize) -> Result<u64, StoreError> {
-        let mut sum = 0;
-        for name in self.disk.list(dir).on("list", dir)? {
-            let path = dir.join(name);
-            sum += match self.disk.length(&path).on("look at", &path)? {
-                Some(length) => length,
-                None if depth > 0 => self.bytes_below(&path, depth - 1)?,
-                None => 0,
-            };
-        }
-        Ok(sum)
-    }
-
     /// Whether `needed` more bytes fit.
     pub fn room(&self, needed: u64) -> Result<(), StoreError> {
         let free = self.disk.free_bytes(&self.dir).on("ask the file system of", &self.dir)?;
@@ -67,11 +70,13 @@ impl Store {
     }
 
     /// Partitions to write anew from RAM now (`rewrite_partition` with `Base::Continues`): first those that are behind
-    /// (lagging, or interrupted by a crash), then those with too much garbage or pinning old chunks.
+    /// (lagging, or interrupted by a crash), then those with content in a chunk that does not verify, then those with too much
+    /// garbage or pinning old chunks.
     pub fn partitions_to_rewrite(&self) -> Vec<u16> {
         let mut due = self.queue.health().lagging;
         if let Some(appender) = locked(&self.appender).as_ref() {
             due.extend(appender.plan().stuck());
+            due.extend(self.newest_spoilt().map(|chunk| appender.plan().in_or_before(chunk)).unwrap_or_default());
             due.extend(appender.plan().to_rewrite(appender.chain_length()));
         }
         let mut seen = std::collections::BTreeSet::new();
