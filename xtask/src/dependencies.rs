@@ -11,7 +11,7 @@ use crate::tree;
 /// Manifest directory → the crates of ours that it may name.
 const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("admin-api", &[]),
-    ("cli", &["jet-admin-api", "jet-pages"]),
+    ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
     ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages"]),
     ("member/core", &[]),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jet_cli::connection::{Connection, ConnectionError};
-use jet_cli::{cluster, jobs, sql};
+use jet_cli::{cluster, jobs, sql, store};
 
 /// Watch and steer a lossless stream-processing cluster.
 #[derive(Parser)]
@@ -20,6 +20,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look into a member's hot-restart directory, without a cluster
+    #[command(subcommand)]
+    Store(store::Ask),
+    #[command(flatten)]
+    Cluster(OfCluster),
+}
+
+#[derive(Subcommand)]
+enum OfCluster {
     /// List jobs with their status and the snapshot that they would go on from
     ListJobs {
         /// Print JSON for programs
@@ -70,6 +79,15 @@ enum Command {
     },
 }
 
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+enum JetError {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error(transparent)]
+    Store(#[from] store::StoreAskError),
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -85,22 +103,26 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(String, bool), ConnectionError> {
+async fn run(cli: Cli) -> Result<(String, bool), JetError> {
+    let asked = match cli.command {
+        Command::Store(ask) => return Ok(store::ask(&ask)?),
+        Command::Cluster(asked) => asked,
+    };
     let client = cli.connection.client()?;
-    let text = match cli.command {
-        Command::ListJobs { json: true } => jobs::as_json(&client).await?,
-        Command::ListJobs { json: false } => jobs::list(&client).await?,
-        Command::Member => cluster::member_as_json(&client).await?,
-        Command::Cluster => cluster::show(&client).await?,
-        Command::Sql { statement, limit, csv } => {
+    let text = match asked {
+        OfCluster::ListJobs { json: true } => jobs::as_json(&client).await?,
+        OfCluster::ListJobs { json: false } => jobs::list(&client).await?,
+        OfCluster::Member => cluster::member_as_json(&client).await?,
+        OfCluster::Cluster => cluster::show(&client).await?,
+        OfCluster::Sql { statement, limit, csv } => {
             let form = if csv { sql::Form::Csv } else { sql::Form::Table };
-            return sql::select(&client, statement, limit, form).await;
+            return Ok(sql::select(&client, statement, limit, form).await?);
         }
-        Command::Submit { name, sql } => jobs::submit(&client, name, sql).await?,
-        Command::Suspend { name } => jobs::act(&client, &name, "suspend").await?,
-        Command::Resume { name } => jobs::act(&client, &name, "resume").await?,
-        Command::Restart { name } => jobs::restart(&client, &name).await?,
-        Command::Cancel { name } => jobs::act(&client, &name, "cancel").await?,
+        OfCluster::Submit { name, sql } => jobs::submit(&client, name, sql).await?,
+        OfCluster::Suspend { name } => jobs::act(&client, &name, "suspend").await?,
+        OfCluster::Resume { name } => jobs::act(&client, &name, "resume").await?,
+        OfCluster::Restart { name } => jobs::restart(&client, &name).await?,
+        OfCluster::Cancel { name } => jobs::act(&client, &name, "cancel").await?,
     };
     Ok((text, true))
 }

@@ -16,7 +16,7 @@ use rustix::fs::{Advice, FlockOperation};
 use std::any::Any;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What keeps a directory locked; dropping it (or the end of the process) unlocks.
@@ -56,6 +56,8 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock on a file (made if absent); `None` if another process or store holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>>;
+    /// Whether somebody holds the lock on a file; takes nothing and makes nothing. As good as the OS can tell.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that an unprivileged writer can still use.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// A name of the file system that holds `dir`, as good as the OS can tell.
@@ -166,6 +168,14 @@ impl Disk for OsDisk {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let Some(meta) = absent_is_none(fs::metadata(path))? else { return Ok(false) };
+        // To try the lock would keep a member out that starts in this moment.
+        let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+        let name = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+        Ok(fs::read_to_string("/proc/locks")?.lines().any(|line| line.split_whitespace().any(|word| word == name)))
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {

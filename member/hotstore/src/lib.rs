@@ -7,8 +7,9 @@
 //! Contents: [`disk`] the only door to the file system · [`store`] opening, writing, sealing, activating ·
 //! [`log`] the append log of partitions · [`epoch`] snapshot epochs of jobs · [`seal`] manifests ·
 //! [`consensus`] the consensus log · [`identity`], [`founding`], [`boot`], [`owner`] who this is ·
-//! [`scan`] → [`resolve`] what a directory holds · [`refusal`] typed reasons · `FORMAT.md` the bytes.
+//! [`scan`] → [`resolve`] what a directory holds · [`audit`] the same told to people, and whether it is whole · [`refusal`] typed reasons · `FORMAT.md` the bytes.
 
+pub mod audit;
 pub mod boot;
 pub mod consensus;
 pub mod disk;

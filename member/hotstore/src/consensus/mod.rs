@@ -119,6 +119,23 @@ pub struct ConsensusLog {
     failed: Option<String>,
 }
 
+/// What a log holds, told without opening it.
+pub(crate) struct Looked {
+    /// Entries.
+    pub(crate) entries: u64,
+    /// Index of the last one, or of the last that was purged.
+    pub(crate) last_index: u64,
+    /// There is a snapshot.
+    pub(crate) snapshot: bool,
+}
+
+/// Reads all of the log of `line`; changes nothing.
+pub(crate) fn look(disk: &dyn Disk, dir: &Path, line: Uuid) -> Result<Looked, StoreError> {
+    let found = reading::read(disk, dir, line, false)?;
+    let snapshot = reading::read_snapshot(disk, dir, line)?.is_some();
+    Ok(Looked { entries: found.content.entries.len() as u64, last_index: found.content.last_index(), snapshot })
+}
+
 fn log_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("entries-{number}.rl"))
 }
