@@ -175,7 +175,7 @@ fn stats(told: &Audit) -> String {
     };
     let rows: Vec<_> = content.partitions.iter().map(row).collect();
     text += &format!("\n{}", aligned(&["PARTITION", "VERSION", "ENTRIES", "SIZE", "STATE"], &rows));
-    let share = if content.record_bytes == 0 { 100 } else { content.live_bytes * 100 / content.record_bytes };
+    let share = (content.live_bytes * 100).checked_div(content.record_bytes).unwrap_or(100);
     let _ =
         writeln!(text, "\n{} of {} in the log count ({share} %)", size(content.live_bytes), size(content.record_bytes));
     text

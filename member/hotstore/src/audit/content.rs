@@ -142,8 +142,8 @@ pub(super) fn read_epochs(
 ) -> Result<(), StoreError> {
     for (n, info) in found.epochs.iter().enumerate() {
         let path = load::epoch_path(dir, info);
-        let parts =
-            EpochReader::open(disk.clone(), path, info).and_then(|reader| reader.map(|part| part.map(drop)).collect());
+        let parts = EpochReader::open(disk.clone(), path, info)
+            .and_then(|mut reader| reader.try_for_each(|part| part.map(drop)));
         match parts {
             Ok(()) => told.epochs[n].whole = Some(true),
             Err(StoreError::Refused(refused)) => {
