@@ -1,8 +1,8 @@
 //! Who may depend on whom.
 //!
 //! Law: `admin-api`, `core` and `hotstore` know none of ours; `engine` knows none; `map` knows `core`; `member` is
-//! the only place where they meet; operator and CLI know only `admin-api`. Tests that write a page know `pages`.
-//! Must not know: versions.
+//! the only place where they meet; the operator knows only `admin-api`, the CLI also the audit of `hotstore`. Tests
+//! that write a page know `pages`. Must not know: versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -89,6 +89,7 @@ fn a_sealed_store_is_told_whole() {
     let partitions: Vec<_> = content.partitions.iter().map(|p| (p.partition, p.sequence, p.entries, p.bytes)).collect();
     assert_eq!(partitions, [(4, 4, 1, 2), (5, 1, 1, 3)]);
     assert_eq!((told.epochs.len(), told.epochs[0].whole, told.boot), (1, Some(true), 1));
+    assert_eq!((told.room.retained, told.room.quarantine), (0, 0), "nothing is kept beside what counts");
     assert_eq!(disk.files(), before);
     assert_eq!(disk.calls(), calls, "a call that changes something was made");
 }
@@ -140,6 +141,17 @@ fn a_store_in_use_a_torn_tail_and_an_empty_directory_are_told_as_such() {
     assert_eq!(told.findings.iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Torn]);
     assert!(told.is_whole() && told.findings[0].text.contains("13 bytes"), "{told:#?}");
     assert_eq!(look(&SimulatedDisk::new()).standing, Standing::Blank);
+}
+
+#[test]
+fn a_snapshot_that_does_not_verify_is_lost_also_where_nothing_is_sealed() {
+    let disk = SimulatedDisk::new();
+    written(&disk).close().unwrap();
+    let (epoch, length) =
+        disk.files().into_iter().find(|(path, _)| path.extension().is_some_and(|e| e == "je")).unwrap();
+    disk.flip(&epoch, length - 1, 1);
+    let told = look(&disk);
+    assert!(!told.is_whole() && told.findings[0].text.contains(".je"), "{told:#?}");
 }
 
 #[test]

@@ -13,8 +13,11 @@ use uuid::Uuid;
 
 const PARTITIONS: u16 = 3;
 
-fn open(disk: &SimulatedDisk) -> Store {
-    let options = Options { cadence: Cadence::OnDemand, chunk_bytes: 4096, ..Options::default() };
+/// Chunks that are closed after a few flushes.
+const SHORT: u64 = 4096;
+
+fn open(disk: &SimulatedDisk, chunk_bytes: u64) -> Store {
+    let options = Options { cadence: Cadence::OnDemand, chunk_bytes, ..Options::default() };
     Store::open(Path::new("/store"), Arc::new(disk.clone()), options).unwrap().0
 }
 
@@ -22,9 +25,9 @@ fn entry(partition: u16, n: u64) -> Record {
     Record::put(1, partition, Version::new(1, n), format!("key {}", n % 5), vec![n as u8; 500])
 }
 
-/// Several closed chunks and an open one.
-fn written(disk: &SimulatedDisk) -> Store {
-    let store = open(disk);
+/// With [`SHORT`] several closed chunks and an open one.
+fn written(disk: &SimulatedDisk, chunk_bytes: u64) -> Store {
+    let store = open(disk, chunk_bytes);
     store.join_cluster(Uuid::from_u128(7)).unwrap();
     store.open_generation(1).unwrap();
     for n in 1..=20 {
@@ -62,7 +65,7 @@ fn entries(disk: &SimulatedDisk) -> usize {
             keys.insert((partition, key.to_vec(), value.to_vec()));
         }
     };
-    let report = open(disk).load(&mut load).unwrap();
+    let report = open(disk, SHORT).load(&mut load).unwrap();
     assert!(report.sealed && report.cut.is_none());
     keys.iter().filter(|(_, _, value)| value[0] > 15).count()
 }
@@ -71,7 +74,7 @@ fn entries(disk: &SimulatedDisk) -> usize {
 fn a_seal_reads_only_what_was_not_read_back_before() {
     let reads_of_a_seal = |proves: bool| {
         let disk = SimulatedDisk::new();
-        let store = written(&disk);
+        let store = written(&disk, SHORT);
         let chunks = logs(&disk).len();
         assert!(chunks >= 4, "{chunks} chunks");
         let mut proved = 0;
@@ -91,10 +94,30 @@ fn a_seal_reads_only_what_was_not_read_back_before() {
     assert_eq!(late - early, chunks - 1);
 }
 
+/// Written anew from RAM as asked, until nothing is asked for any more.
+fn rewrite(store: &Store) {
+    for _ in 0..4 {
+        for partition in store.partitions_to_rewrite() {
+            let live: Vec<_> = (16..=20).map(|n| entry(partition, n)).collect();
+            let version = Version::new(1, 20);
+            assert!(store.rewrite_partition(partition, version, Base::Continues, live).ticket().is_some());
+            store.flush().unwrap();
+        }
+    }
+    assert_eq!(store.partitions_to_rewrite(), Vec::<u16>::new());
+}
+
+fn is_sealed_whole(store: Store, disk: &SimulatedDisk) {
+    seal(&store).unwrap();
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(entries(disk), 15);
+}
+
 #[test]
 fn a_chunk_that_rots_while_the_cluster_runs_is_replaced_from_ram_before_a_stop_needs_it() {
     let disk = SimulatedDisk::new();
-    let store = written(&disk);
+    let store = written(&disk, SHORT);
     let (rotten, length) = logs(&disk)[1].clone();
     disk.flip(&rotten, length / 2, 1);
     let found = (0..10).find_map(|_| store.prove_one().err()).expect("it was read back");
@@ -103,28 +126,30 @@ fn a_chunk_that_rots_while_the_cluster_runs_is_replaced_from_ram_before_a_stop_n
     let mut due = store.partitions_to_rewrite();
     due.sort_unstable();
     assert_eq!(due, [0, 1, 2]);
-    for partition in due {
-        let live: Vec<_> = (16..=20).map(|n| entry(partition, n)).collect();
-        let version = Version::new(1, 20);
-        assert!(store.rewrite_partition(partition, version, Base::Continues, live).ticket().is_some());
-        store.flush().unwrap();
-    }
-    assert_eq!(store.partitions_to_rewrite(), Vec::<u16>::new());
-    seal(&store).unwrap();
-    store.close().unwrap();
-    drop(store);
-    assert_eq!(entries(&disk), 15);
+    rewrite(&store);
+    is_sealed_whole(store, &disk);
+}
+
+#[test]
+fn what_rots_in_the_chunk_that_is_written_to_refuses_one_seal_and_not_the_next() {
+    let disk = SimulatedDisk::new();
+    let store = written(&disk, 1 << 20);
+    let [(open, length)] = logs(&disk).try_into().expect("one chunk holds all of it");
+    disk.flip(&open, length / 2, 1);
+    assert!(matches!(seal(&store), Err(StoreError::Refused(_))));
+    rewrite(&store);
+    is_sealed_whole(store, &disk);
 }
 
 #[test]
 fn a_rotten_chunk_under_a_seal_that_was_loaded_is_seen_at_the_next_load() {
     let disk = SimulatedDisk::new();
-    let store = written(&disk);
+    let store = written(&disk, SHORT);
     seal(&store).unwrap();
     store.close().unwrap();
     drop(store);
     let (rotten, length) = logs(&disk)[0].clone();
     disk.flip(&rotten, length / 2, 1);
-    let found = open(&disk).load(&mut |_| {}).expect_err("refused");
+    let found = open(&disk, SHORT).load(&mut |_| {}).expect_err("refused");
     assert!(matches!(found, StoreError::Refused(_)), "{found}");
 }

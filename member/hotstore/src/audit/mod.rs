@@ -33,6 +33,7 @@ pub enum Depth {
 
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// The directory.
     pub dir: PathBuf,
@@ -135,6 +136,8 @@ pub struct EpochTold {
     pub parts: u64,
     /// Bytes of all parts.
     pub bytes: u64,
+    /// Length of the file.
+    pub length: u64,
     /// Every part was read and verifies; `None`: not read.
     pub whole: Option<bool>,
 }
@@ -317,10 +320,11 @@ fn list(
         epoch: info.id.epoch,
         parts: info.parts,
         bytes: info.bytes,
+        length: info.length,
         whole: None,
     }));
-    let text = |refused: &Refused| Finding { severity: Severity::Torn, text: refused.to_string() };
-    told.findings.extend(found.damaged_epochs.iter().map(text));
+    // One that is half written has no name yet: what has one and does not verify is lost.
+    told.findings.extend(found.damaged_epochs.iter().map(Finding::broken));
     if depth == Depth::Everything {
         content::read(disk.as_ref(), &seen.dir, found, told)?;
         content::read_epochs(disk, &seen.dir, found, told)?;

@@ -16,7 +16,7 @@ pub(super) fn below(disk: &dyn Disk, dir: &Path) -> Result<u64, StoreError> {
 
 /// What is in use, what is kept, what is free.
 pub(super) fn of(disk: &dyn Disk, dir: &Path, told: &Audit) -> Result<Usage, StoreError> {
-    let epochs: u64 = told.epochs.iter().map(|epoch| epoch.bytes).sum();
+    let epochs: u64 = told.epochs.iter().map(|epoch| epoch.length).sum();
     let live = told.chunks.iter().map(|chunk| chunk.bytes).sum::<u64>() + epochs;
     Ok(Usage {
         live,

@@ -143,11 +143,6 @@ impl Appender {
         }
     }
 
-    /// Bytes of the chain.
-    pub fn chain_bytes(&self) -> u64 {
-        self.chain().iter().map(|(_, length)| length).sum()
-    }
-
     /// Bytes written since the last sync.
     pub fn unsynced_bytes(&self) -> u64 {
         self.unsynced_bytes
@@ -173,9 +168,14 @@ impl Appender {
         self.after_seal = number;
     }
 
-    /// This chunk does not verify: as soon as nothing needs it any more, a new one says so.
+    /// This chunk does not verify: nothing more goes into it, and as soon as nothing needs it any more a new one says so.
     pub fn is_spoilt(&mut self, chunk: ChunkId) {
         self.spoilt = self.spoilt.max(Some(chunk));
+        if self.open.as_ref().is_some_and(|open| open.id == chunk)
+            && let Err(error) = self.begin(self.generation)
+        {
+            tracing::warn!(%error, "the log could not leave a chunk that does not verify; it waits for a retry");
+        }
     }
 
     fn fail(&mut self, error: StoreError, file: &Path) -> StoreError {

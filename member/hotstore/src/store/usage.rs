@@ -43,7 +43,7 @@ pub(crate) fn bytes_below(disk: &dyn Disk, dir: &Path, depth: usize) -> Result<u
 impl Store {
     /// Bytes on the volume.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let written = locked(&self.appender).as_ref().map(crate::log::appender::Appender::chain_bytes);
+        let written = locked(&self.appender).as_ref().map(|appender| appender.chain_length().bytes);
         let chain = written.map_or_else(|| self.found_chain_bytes(), Ok)?;
         let live = chain + self.epochs().iter().map(|info| info.length).sum::<u64>();
         let all = bytes_below(self.disk.as_ref(), &layout::data(&self.dir), DEEPEST)?;
