@@ -98,7 +98,11 @@ fn rest(plan: &Plan, new: &JetClusterStatus) -> String {
 }
 
 fn deed(plan: &Plan) -> String {
-    match &plan.act {
+    let first = match &plan.act {
+        Some(Act::Row(acts)) => acts.first(),
+        act => act.as_ref(),
+    };
+    match first {
         Some(Act::Command { command: Command::AnswerRequest { asked, .. }, .. }) => format!("AnswerRequest {asked}"),
         Some(Act::Command { ordinal, command }) => format!("{} {ordinal}", command.name()),
         Some(Act::TakeUp(take)) => format!("TakeUp {}", take.number),

@@ -38,7 +38,7 @@ pub enum Act {
     StampClaim { ordinal: u32, stamp: ClaimStamp },
     /// Deletes a pod (by uid) whose store is blank or sealed, so that it comes back with the newest template.
     ReplacePod { ordinal: u32, uid: String },
-    /// Several writes of one step, none of which rests on what the others come to, in this order.
+    /// Several writes of one step in this order; the next only when the one before is known to be done.
     Row(Vec<Act>),
     /// One command to one member.
     Command { ordinal: u32, command: Command },
@@ -46,7 +46,9 @@ pub enum Act {
 
 impl Act {
     /// These in their order; `None`: there is none.
-    pub fn row(mut acts: Vec<Act>) -> Option<Act> {
+    pub fn row(acts: Vec<Act>) -> Option<Act> {
+        let flat = |act| if let Act::Row(acts) = act { acts } else { vec![act] };
+        let mut acts: Vec<Act> = acts.into_iter().flat_map(flat).collect();
         if acts.len() > 1 { Some(Act::Row(acts)) } else { acts.pop() }
     }
 }

@@ -60,9 +60,7 @@ fn down(facts: &Facts, seal: &Kept<SealRecord>, set: &SetFacts, open: &Operation
     if let Some(plan) = objects::budget(facts, Step::Committed, Budget::Closed) {
         return plan;
     }
-    let members: Vec<_> = seal.record.members.iter().map(|m| (m.ordinal, m.uuid)).collect();
-    let unstamped = roster::unstamped(facts, &members, seal.record.founding_id, Some(&seal.record.digest));
-    if let Some((message, act)) = objects::stamps(unstamped, "the seal") {
+    if let Some((message, act)) = unstamped(facts, &seal.record) {
         return Plan::acts(Step::Committed, Reason::Stopping, message, act);
     }
     let against = safety::why_not_scale_down(facts, &seal.record);
@@ -78,6 +76,12 @@ fn down(facts: &Facts, seal: &Kept<SealRecord>, set: &SetFacts, open: &Operation
         .stamp(keys::STAMP_ACTIVATING, None);
     let message = format!("replicas {} → 0, justified by {}", set.replicas, seal.name);
     Plan::acts(Step::ScaledDown, Reason::Stopping, message, Act::Mark(write))
+}
+
+/// Claims that do not carry this seal yet.
+pub fn unstamped(facts: &Facts, record: &SealRecord) -> Option<(String, Act)> {
+    let members: Vec<_> = record.members.iter().map(|m| (m.ordinal, m.uuid)).collect();
+    objects::stamps(roster::unstamped(facts, &members, record.founding_id, Some(&record.digest)), "the seal")
 }
 
 /// Step 9, and the turn to the return.

@@ -88,14 +88,15 @@ pub fn records(facts: &Facts, seal: Option<&str>) -> Option<Plan> {
     if roster::is_ahead(facts) || machine.generation == 0 {
         return None;
     }
+    let members: Vec<_> = machine.roster.iter().map(|m| (m.ordinal, m.uuid)).collect();
+    let stamps = objects::stamps(roster::unstamped(facts, &members, machine.founding_id, seal), "its member");
     if !roster::is_recorded(facts) {
         let record = roster::from_machine(facts)?;
         let message = format!("roster {} of generation {} is recorded", record.sequence, record.generation);
-        return Some(Plan::acts(Step::RosterRecorded, Reason::Reconciled, message, Act::CreateRoster(record)));
+        let acts = [Act::CreateRoster(record)].into_iter().chain(stamps.map(|(_, act)| act)).collect();
+        return Some(Plan { act: Act::row(acts), ..Plan::waits(Step::RosterRecorded, Reason::Reconciled, message) });
     }
-    let members: Vec<_> = machine.roster.iter().map(|m| (m.ordinal, m.uuid)).collect();
-    let unstamped = roster::unstamped(facts, &members, machine.founding_id, seal);
-    let (message, act) = objects::stamps(unstamped, "its member")?;
+    let (message, act) = stamps?;
     Some(Plan::acts(Step::RosterRecorded, Reason::Reconciled, message, act))
 }
 

@@ -241,7 +241,7 @@ fn frozen(facts: &Facts, open: &OperationStamp, machine: &OperationView) -> Plan
     }
 }
 
-/// Committed in the machine, and no live seal record yet: it is written now.
+/// Committed in the machine, and no live seal record yet: it is written now, and when it is, on the claims that it is there.
 fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
     if roster::is_ahead(facts) {
         let message = "the members that answer have not heard of their activation, and their leader does not answer";
@@ -261,7 +261,9 @@ fn committed(facts: &Facts, open: &OperationStamp, stamped: bool) -> Plan {
                 counted(record.jobs.len() as u64, "job", "jobs"),
                 counted(record.entries, "entry", "entries")
             );
-            Plan::acts(Step::Committed, Reason::Stopping, message, Act::CreateSeal(Box::new(record)))
+            let stamps = comeback::unstamped(facts, &record).map(|(_, act)| act);
+            let acts = [Act::CreateSeal(Box::new(record))].into_iter().chain(stamps).collect();
+            Plan { act: Act::row(acts), ..Plan::waits(Step::Committed, Reason::Stopping, message) }
         }
         Some(Err(why)) => Plan::stalled(Step::Committed, Reason::SealDiffers, why),
         None => Plan::waits(Step::Committed, Reason::MemberUnreachable, "no member answers"),

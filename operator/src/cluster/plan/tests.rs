@@ -360,7 +360,7 @@ fn each_step_of_the_stop_is_known_from_facts() {
         (Freezing, "Frozen/-"),
         (Quiesced, "Sealed/-"),
         (Sealed, "Committed/commit"),
-        (Committed, "Committed/CreateSeal"),
+        (Committed, "Committed/CreateSeal, StampClaim, StampClaim, StampClaim"),
     ] {
         assert_eq!(next(wish, running(Some(step))), wanted, "{step:?}");
     }
@@ -414,7 +414,10 @@ fn before_the_commit_it_can_be_taken_back_and_after_it_not() {
             "{step:?}, another's id"
         );
     }
-    assert_eq!(next(|f| annotate(f, keys::ABORT, OPERATION), running(Some(Committed))), "Committed/CreateSeal");
+    assert_eq!(
+        next(|f| annotate(f, keys::ABORT, OPERATION), running(Some(Committed))),
+        "Committed/CreateSeal, StampClaim, StampClaim, StampClaim"
+    );
 }
 
 #[test]
@@ -704,5 +707,8 @@ fn members_that_lag_behind_the_records_are_not_recorded() {
         assert!(!silent.contains("Create"), "{step:?}: {silent}");
     }
     let leader = next(|_| {}, returned_and_lagging(Committed));
-    assert_eq!(leader, "Committed/CreateSeal", "what the leader itself says is so: sealed copies were brought back");
+    assert_eq!(
+        leader, "Committed/CreateSeal, StampClaim, StampClaim, StampClaim",
+        "what the leader itself says is so: sealed copies were brought back"
+    );
 }
