@@ -47,7 +47,9 @@ pub enum JobError {
         source: Box<kube::Error>,
     },
     /// Somebody wrote since it was looked at.
-    #[error("JetJob {job} is not the one any more that was looked at: nothing was asked of the members")]
+    #[error(
+        "JetJob {job}, or what is kept for it, was changed since it was looked at: nothing was asked of the members"
+    )]
     Outdated {
         /// Which.
         job: String,
@@ -235,6 +237,11 @@ async fn confirm(client: &Client, facts: &Facts) -> Result<(), JobError> {
 
 async fn command(client: &Client, door: &dyn Door, facts: &Facts, verb: &'static str) -> Result<(), JobError> {
     confirm(client, facts).await?;
+    // A kept wish that is granted late would undo it.
+    let namespace = facts.object.namespace().unwrap_or_default();
+    if wishes::read(client, &namespace, &facts.object.spec.cluster).await?.record != facts.kept {
+        return Err(JobError::Outdated { job: facts.name.clone() });
+    }
     let done = door.job(&facts.name, verb).await;
     let done = done.map_err(|source| JobError::Member { verb, job: facts.name.clone(), source })?;
     tracing::info!(job = facts.name, cluster = facts.object.spec.cluster, index = done.index, verb, "done");
