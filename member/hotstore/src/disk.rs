@@ -7,17 +7,25 @@
 //! 3. A `sync` that failed is final: what it covered may be gone although it reads back, and a later `sync` of the same
 //!    file may say Ok without having written it. So nobody calls `sync` on that file again; retries go to new files.
 //! 4. `create` makes a new file even if one of that name exists (the old one is unlinked, never truncated).
+//! 5. `AppendFile::append` may come back before the batch is written. If that fails, the next call on this file says so, and
+//!    it is the last one that means anything. `sync` covers every batch before it.
 //!
-//! Must not know: what the bytes mean. No other file of this crate uses `std::fs`.
+//! Must not know: what the bytes mean. No file of this crate but `os` uses `std::fs`.
 
+mod os;
 pub mod simulated;
 
-use rustix::fs::{Advice, FlockOperation};
+use aligned_vec::{AVec, ConstAlign};
 use std::any::Any;
-use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+pub use os::OsDisk;
+
+/// Bytes at an address that every block device takes as it is.
+pub type Batch = AVec<u8, ConstAlign<BLOCK>>;
+/// What a [`Batch`] is aligned to, and the largest [`AppendFile::alignment`].
+pub const BLOCK: usize = 4096;
 
 /// What keeps a directory locked; dropping it (or the end of the process) unlocks.
 pub type LockGuard = Box<dyn Any + Send + Sync>;
@@ -30,6 +38,16 @@ pub trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// An open file that only grows.
+pub trait AppendFile: Send {
+    /// Offsets and lengths of batches are multiples of this; a power of two, at most [`BLOCK`].
+    fn alignment(&self) -> usize;
+    /// Takes a batch that begins at `offset`, the end of all before it, and gives an empty one to fill meanwhile.
+    fn append(&mut self, offset: u64, batch: Batch) -> io::Result<Batch>;
+    /// Makes every batch before durable. After an error: never again on this file.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
 /// A file system, as far as the store needs one.
 pub trait Disk: Send + Sync {
     /// Makes a directory and its parents; no error if it is there.
@@ -38,12 +56,18 @@ pub trait Disk: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// A new, empty file under this name; a former one of that name is unlinked.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// A new, empty file for much that is only appended, past the page cache where the file system can; a former one of that
+    /// name is unlinked.
+    fn create_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
     /// An existing file, for writing in place.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Whole content of a file; `None` if it is not there.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
     /// Up to `length` bytes from `offset`; fewer at the end of the file.
     fn read_part(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// Reads into `into` from `offset` until it is full or the file ends; gives the bytes read. Past the page cache where the
+    /// file system can, if `into` and `offset` are aligned to [`BLOCK`].
+    fn read_into(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize>;
     /// Whole content, asked from the device and not from the page cache as far as the OS lets us.
     fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
     /// Length of a file; `None` if there is no file of that name (a directory is not a file).
@@ -64,126 +88,16 @@ pub trait Disk: Send + Sync {
     fn volume_id(&self, dir: &Path) -> io::Result<String>;
 }
 
-/// The file system of the operating system.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct OsDisk;
-
-struct OsFile(fs::File);
-
-impl DiskFile for OsFile {
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
-    }
+/// An empty batch with room for `bytes`.
+pub(crate) fn batch(bytes: usize) -> Batch {
+    Batch::with_capacity(BLOCK, bytes)
 }
 
-fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// So many zeros, a multiple of [`BLOCK`].
+pub(crate) fn zeroed(bytes: usize) -> Batch {
+    let mut zeros = batch(bytes);
+    while zeros.len() < bytes {
+        zeros.extend_from_slice(&[0; BLOCK]);
     }
-}
-
-fn read_exactly(file: &fs::File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length];
-    let mut done = 0;
-    while done < length {
-        match file.read_at(&mut bytes[done..], offset + done as u64)? {
-            0 => break,
-            n => done += n,
-        }
-    }
-    bytes.truncate(done);
-    Ok(bytes)
-}
-
-impl Disk for OsDisk {
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let Some(entries) = absent_is_none(fs::read_dir(dir))? else {
-            return Ok(Vec::new());
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.remove(path)?;
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Box::new(OsFile(file)))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OsFile(fs::OpenOptions::new().write(true).open(path)?)))
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        absent_is_none(fs::read(path))
-    }
-
-    fn read_part(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        read_exactly(&fs::File::open(path)?, offset, length)
-    }
-
-    fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = absent_is_none(fs::File::open(path))? else {
-            return Ok(None);
-        };
-        rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
-        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        read_exactly(&file, 0, length).map(Some)
-    }
-
-    fn length(&self, path: &Path) -> io::Result<Option<u64>> {
-        Ok(absent_is_none(fs::metadata(path))?.filter(fs::Metadata::is_file).map(|m| m.len()))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        absent_is_none(fs::remove_file(path)).map(|_| ())
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::File::open(dir)?.sync_all()
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn is_locked(&self, path: &Path) -> io::Result<bool> {
-        let Some(meta) = absent_is_none(fs::metadata(path))? else { return Ok(false) };
-        // To try the lock would keep a member out that starts in this moment.
-        let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
-        let name = format!("{major:02x}:{minor:02x}:{}", meta.ino());
-        Ok(fs::read_to_string("/proc/locks")?.lines().any(|line| line.split_whitespace().any(|word| word == name)))
-    }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(dir)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
-    fn volume_id(&self, dir: &Path) -> io::Result<String> {
-        Ok(format!("fs:{:016x}", rustix::fs::statvfs(dir)?.f_fsid))
-    }
+    zeros
 }

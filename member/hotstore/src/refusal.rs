@@ -3,7 +3,7 @@
 //! The law: whoever reads the message knows which file, which offset, what it costs and what to do.
 //! Must not know: how the reasons are found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -162,4 +162,18 @@ pub enum Refused {
         /// Recorded durable length.
         recorded: u64,
     },
+}
+
+impl Refused {
+    /// The file that does not hold what it should, if it is one file.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Refused::Damaged { file, .. }
+            | Refused::Missing { file, .. }
+            | Refused::Length { file, .. }
+            | Refused::Digest { file, .. }
+            | Refused::BelowDurable { file, .. } => Some(file),
+            _ => None,
+        }
+    }
 }

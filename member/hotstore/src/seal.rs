@@ -8,7 +8,8 @@ use crate::failure::StoreError;
 use crate::frame::{self, Magic};
 use crate::layout;
 use crate::log::chunk::ChunkId;
-use crate::log::record::Version;
+use crate::log::plan::Plan;
+use crate::log::record::{Space, Version};
 use crate::refusal::Refused;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -85,6 +86,10 @@ pub struct Manifest {
     pub files: Vec<SealedFile>,
     /// Partitions, in order.
     pub partitions: Vec<PartitionContent>,
+    /// What counts of the chunks: with it they are read once.
+    pub plan: Plan,
+    /// Spaces that records belong to, in order.
+    pub spaces: Vec<Space>,
     /// Sum of entries.
     pub entries: u64,
     /// Sum of file lengths.

@@ -11,23 +11,23 @@ mod driver;
 #[path = "crash/model.rs"]
 mod model;
 
-use driver::{CHUNKS, Driver, Step, Wrong, script};
+use driver::{Driver, Step, WAYS, Way, Wrong, script};
 use jet_hotstore::{Aftermath, Fault, SimulatedDisk, StoreError};
 use std::path::PathBuf;
 
 fn calls_of(steps: &[Step]) -> u64 {
-    calls_with(steps, CHUNKS[1])
+    calls_with(steps, WAYS[1])
 }
 
-fn calls_with(steps: &[Step], chunk_bytes: u64) -> u64 {
-    let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+fn calls_with(steps: &[Step], way: Way) -> u64 {
+    let mut driver = Driver::on(SimulatedDisk::new(), way);
     driver.run(steps).expect("the script runs on a healthy disk");
     driver.disk.calls()
 }
 
 /// Runs the script with the power cut at call `at`.
-fn cut_at(at: u64, steps: &[Step], lies: bool, chunk_bytes: u64) -> Driver {
-    let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+fn cut_at(at: u64, steps: &[Step], lies: bool, way: Way) -> Driver {
+    let mut driver = Driver::on(SimulatedDisk::new(), way);
     if lies {
         driver.disk.lie_about_sync();
     }
@@ -49,11 +49,11 @@ fn what_happened(driver: &Driver) -> String {
 #[test]
 fn crash_power_cut_at_every_call() {
     let (steps, mut cases) = (script(), 0);
-    for chunk_bytes in CHUNKS {
-        let calls = calls_with(&steps, chunk_bytes);
+    for way in WAYS {
+        let calls = calls_with(&steps, way);
         assert!(calls > 280, "the script is long enough to mean something: {calls} calls");
         for at in 1..=calls + 1 {
-            let crashed = cut_at(at, &steps, false, chunk_bytes);
+            let crashed = cut_at(at, &steps, false, way);
             for aftermath in Aftermath::ALL {
                 let mut driver = crashed.after_crash(crashed.disk.reboot(aftermath));
                 if let Err(wrong) = driver.second_life() {
@@ -72,7 +72,7 @@ fn crash_power_cut_again_during_recovery() {
     let calls = calls_of(&steps);
     let mut cases = 0;
     for at in (1..=calls + 1).step_by(5) {
-        let crashed = cut_at(at, &steps, false, CHUNKS[1]);
+        let crashed = cut_at(at, &steps, false, WAYS[1]);
         for aftermath in [Aftermath::Torn, Aftermath::Holes, Aftermath::Lost] {
             let found = crashed.disk.reboot(aftermath);
             let mut healthy = crashed.after_crash(found.copy());
@@ -190,17 +190,17 @@ fn lives_or_is_refused(driver: &mut Driver, what: &str) -> bool {
     }
 }
 
-fn pairs(faults: &[Fault]) -> Vec<(Fault, u64)> {
-    faults.iter().flat_map(|fault| CHUNKS.map(|chunk_bytes| (*fault, chunk_bytes))).collect()
+fn pairs(faults: &[Fault]) -> Vec<(Fault, Way)> {
+    faults.iter().flat_map(|fault| WAYS.map(|way| (*fault, way))).collect()
 }
 
 /// The disk says that it failed, once, for ever or for want of room: mended, everything goes on, and nothing is lost.
 #[test]
 fn crash_every_call_with_every_fault_that_is_told() {
     let (steps, mut cases) = (script(), 0);
-    for (fault, chunk_bytes) in pairs(&[Fault::FailForEver, Fault::RunsFull]) {
-        for at in 1..=calls_with(&steps, chunk_bytes) {
-            let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+    for (fault, way) in pairs(&[Fault::FailForEver, Fault::RunsFull]) {
+        for at in 1..=calls_with(&steps, way) {
+            let mut driver = Driver::on(SimulatedDisk::new(), way);
             driver.disk.fault_at(at, fault);
             let mut opened = driver.open();
             if opened.is_err() {
@@ -243,9 +243,9 @@ fn crash_every_call_with_every_fault_that_is_told() {
 fn crash_every_call_with_every_silent_fault() {
     let steps = script();
     let (mut cases, mut refused, mut harmless) = (0, 0, 0);
-    for (fault, chunk_bytes) in pairs(&Fault::SILENT) {
-        for at in 1..=calls_with(&steps, chunk_bytes) {
-            let mut driver = Driver::with_chunks(SimulatedDisk::new(), chunk_bytes);
+    for (fault, way) in pairs(&Fault::SILENT) {
+        for at in 1..=calls_with(&steps, way) {
+            let mut driver = Driver::on(SimulatedDisk::new(), way);
             driver.disk.fault_at(at, fault);
             driver.model.tail_may_go = true;
             let ended = driver.run(&steps);
@@ -305,7 +305,7 @@ fn crash_harness_sees_a_disk_that_lies_about_sync() {
     let steps = script();
     let calls = calls_of(&steps);
     let seen = (1..=calls + 1).filter(|at| {
-        let crashed = cut_at(*at, &steps, true, CHUNKS[1]);
+        let crashed = cut_at(*at, &steps, true, WAYS[1]);
         crashed.after_crash(crashed.disk.reboot(Aftermath::Lost)).second_life().is_err()
             || crashed.after_crash(crashed.disk.reboot(Aftermath::NamesOnly)).second_life().is_err()
     });

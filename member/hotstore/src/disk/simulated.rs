@@ -8,7 +8,7 @@ mod fault;
 
 pub use fault::{Aftermath, Fault};
 
-use super::{Disk, DiskFile, LockGuard};
+use super::{AppendFile, Batch, Disk, DiskFile, LockGuard, batch};
 use fault::{Turn, survive};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -43,6 +43,8 @@ struct World {
     capacity: Option<u64>,
     lies_about_sync: bool,
     volume: String,
+    alignment: Option<usize>,
+    tells_late: bool,
     trace: Vec<String>,
     ice: Arc<Ice>,
 }
@@ -162,6 +164,16 @@ impl SimulatedDisk {
         self.world().capacity = bytes;
     }
 
+    /// Appended batches must begin and end at multiples of this (else 1).
+    pub fn set_alignment(&self, bytes: usize) {
+        self.world().alignment = Some(bytes);
+    }
+
+    /// A batch that could not be appended is told at the next call on its file.
+    pub fn tell_late(&self) {
+        self.world().tells_late = true;
+    }
+
     /// From now on every sync says Ok and does nothing (the disk that the contract forbids; proves a harness).
     pub fn lie_about_sync(&self) {
         self.world().lies_about_sync = true;
@@ -177,6 +189,22 @@ impl SimulatedDisk {
         let ice = self.world().ice.clone();
         *ice.frozen() = false;
         ice.1.notify_all();
+    }
+
+    fn create_file(&self, path: &Path) -> io::Result<SimulatedFile> {
+        let mut world = self.world();
+        match world.turn("create", path)? {
+            Turn::Off | Turn::Fails => return Err(broken("create failed")),
+            Turn::Full => return Err(io::ErrorKind::StorageFull.into()),
+            _ => {}
+        }
+        if !world.now.dirs.contains(&parent(path)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inode = world.inodes.len();
+        world.inodes.push(Inode::default());
+        world.now.files.insert(path.to_path_buf(), inode);
+        Ok(SimulatedFile { disk: self.clone(), inode, path: path.to_path_buf() })
     }
 
     fn wait_for_ice(&self) {
@@ -239,6 +267,8 @@ impl SimulatedDisk {
             now: world.now.clone(),
             durable: world.durable.clone(),
             volume: world.volume.clone(),
+            alignment: world.alignment,
+            tells_late: world.tells_late,
             ..World::default()
         })))
     }
@@ -253,6 +283,8 @@ impl SimulatedDisk {
             now: tree.clone(),
             durable: tree,
             volume: world.volume.clone(),
+            alignment: world.alignment,
+            tells_late: world.tells_late,
             ..World::default()
         })))
     }
@@ -331,6 +363,41 @@ impl DiskFile for SimulatedFile {
     }
 }
 
+struct SimulatedAppend {
+    file: SimulatedFile,
+    alignment: usize,
+    late: Option<io::Error>,
+}
+
+impl AppendFile for SimulatedAppend {
+    fn alignment(&self) -> usize {
+        self.alignment
+    }
+
+    fn append(&mut self, offset: u64, filled: Batch) -> io::Result<Batch> {
+        if let Some(error) = self.late.take() {
+            return Err(error);
+        }
+        if !offset.is_multiple_of(self.alignment as u64) || !filled.len().is_multiple_of(self.alignment) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let written = self.file.write_at(offset, &filled);
+        if self.file.disk.world().tells_late {
+            self.late = written.err();
+        } else {
+            written?;
+        }
+        Ok(batch(filled.capacity()))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(error) = self.late.take() {
+            return Err(error);
+        }
+        self.file.sync()
+    }
+}
+
 impl Disk for SimulatedDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world();
@@ -365,19 +432,12 @@ impl Disk for SimulatedDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut world = self.world();
-        match world.turn("create", path)? {
-            Turn::Off | Turn::Fails => return Err(broken("create failed")),
-            Turn::Full => return Err(io::ErrorKind::StorageFull.into()),
-            _ => {}
-        }
-        if !world.now.dirs.contains(&parent(path)) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let inode = world.inodes.len();
-        world.inodes.push(Inode::default());
-        world.now.files.insert(path.to_path_buf(), inode);
-        Ok(Box::new(SimulatedFile { disk: self.clone(), inode, path: path.to_path_buf() }))
+        Ok(Box::new(self.create_file(path)?))
+    }
+
+    fn create_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let alignment = self.world().alignment.unwrap_or(1);
+        Ok(Box::new(SimulatedAppend { file: self.create_file(path)?, alignment, late: None }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -402,6 +462,12 @@ impl Disk for SimulatedDisk {
         let start = bytes.len().min(offset as usize);
         let end = bytes.len().min(start + length);
         Ok(bytes[start..end].to_vec())
+    }
+
+    fn read_into(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.read_part(path, offset, into.len())?;
+        into[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
     }
 
     fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -1,13 +1,14 @@
-//! Writing the log: one owner, no threads. Chunks are begun whole (header, spaces, carried records) or not at all.
+//! Writing the log: one owner. Chunks are begun whole (header, spaces, carried records) or not at all.
 //!
 //! The law: a file whose write or sync failed is never written or synced again; what was not durable is carried over
-//! into a new file. A mark is written only after a successful sync of everything before it.
+//! into a new file. Batches are filled up to the blocks of the device, so that no byte is ever written twice. A mark is
+//! written only after a successful sync of everything before it.
 //! Must not know: queues, callers, why records come.
 
 use super::chunk::{self, ChunkHeader, ChunkId, Previous};
 use super::plan::{Chain, Head, Place, Plan};
 use super::record::{self, Record, Space};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{AppendFile, BLOCK, Batch, Disk, batch};
 use crate::failure::{On, StoreError};
 use crate::frame;
 use crate::layout;
@@ -52,13 +53,75 @@ impl From<&Failure> for StoreError {
     }
 }
 
+/// Records are handed to the disk in batches of about this many bytes.
+pub const BATCH_BYTES: usize = 1 << 20;
+
 struct OpenChunk {
     id: ChunkId,
     file_id: u64,
     path: PathBuf,
-    file: Box<dyn DiskFile>,
+    file: Box<dyn AppendFile>,
+    /// Filled and not handed over yet.
+    batch: Batch,
+    /// Handed over.
     length: u64,
     durable: u64,
+    /// Up to here a mark says that it is durable.
+    marked: u64,
+}
+
+impl OpenChunk {
+    /// Where the next record comes.
+    fn end(&self) -> u64 {
+        self.length + self.batch.len() as u64
+    }
+
+    fn put(&mut self, record: &Record) {
+        record.encode(self.file_id, self.end(), &mut self.batch);
+    }
+
+    /// Says first what is durable by now.
+    fn put_mark(&mut self) {
+        if self.batch.is_empty() && self.durable > self.marked {
+            self.marked = self.durable;
+            self.put(&record::mark(self.durable));
+        }
+    }
+
+    /// Hands over what is filled.
+    fn give(&mut self) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        fill_up(&mut self.batch, self.file_id, self.length, self.file.alignment());
+        let filled = std::mem::replace(&mut self.batch, batch(0));
+        let length = filled.len() as u64;
+        self.batch = self.file.append(self.length, filled).on("write", &self.path)?;
+        if self.batch.capacity() > 2 * BATCH_BYTES {
+            // One long record is no reason to keep so much.
+            self.batch = batch(BATCH_BYTES + BLOCK);
+        }
+        self.length += length;
+        Ok(())
+    }
+}
+
+/// A chunk that has no name yet.
+struct First {
+    file: Box<dyn AppendFile>,
+    header: ChunkHeader,
+    /// Empty, to be filled next.
+    batch: Batch,
+    length: u64,
+    placed: Vec<(u64, Record)>,
+}
+
+/// Fills a batch that begins at `offset` up to the next block.
+fn fill_up(batch: &mut Batch, file_id: u64, offset: u64, alignment: usize) {
+    let room = batch.len().next_multiple_of(alignment) - batch.len();
+    if let Some(pad) = record::pad(room, alignment) {
+        pad.encode(file_id, offset + batch.len() as u64, batch);
+    }
 }
 
 /// What the reader of the log found, for the writer to go on from.
@@ -209,46 +272,68 @@ impl Appender {
         Ok(())
     }
 
-    /// Writes records behind each other; durable only after [`Appender::sync`].
-    pub fn write(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
-        let mut bytes = Vec::new();
-        let start = self.open.as_ref().map_or(0, |open| open.length);
-        let file_id = self.open.as_ref().map_or(0, |open| open.file_id);
+    /// Takes records; durable only after [`Appender::sync`]. After a failure they wait for the new file.
+    pub fn write(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), StoreError> {
+        let mut result = self.healthy();
         for record in records {
             if let Some(space) = described(&record) {
                 self.spaces.insert(space.id, space);
             }
-            let offset = start + bytes.len() as u64;
-            record.encode(file_id, offset, &mut bytes);
+            let mut offset = 0;
+            if result.is_ok() {
+                (offset, result) = self.put(&record);
+            }
             self.unsynced_bytes += record.size() as u64;
             self.unsynced.push((offset, record));
         }
-        self.healthy()?;
+        result
+    }
+
+    fn put(&mut self, record: &Record) -> (u64, Result<(), StoreError>) {
         let Some(open) = self.open.as_mut() else {
-            return Err(StoreError::Misuse { call: "write to the log", why: "no chunk is begun".to_owned() });
+            let why = "no chunk is begun".to_owned();
+            return (0, Err(StoreError::Misuse { call: "write to the log", why }));
         };
-        let path = open.path.clone();
-        match open.file.write_at(open.length, &bytes).on("write", &path) {
-            Ok(()) => {
-                open.length += bytes.len() as u64;
-                Ok(())
-            }
-            Err(error) => Err(self.fail(error, &path)),
+        open.put_mark();
+        let offset = open.end();
+        open.put(record);
+        if open.batch.len() < BATCH_BYTES {
+            return (offset, Ok(()));
         }
+        let path = open.path.clone();
+        let given = open.give();
+        (offset, given.map_err(|error| self.fail(error, &path)))
     }
 
     /// Makes everything written durable, then notes it and closes the chunk if it is time.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         if self.sync_chunk()? {
-            self.write_mark();
             self.roll_if_due();
         }
         Ok(())
     }
 
-    /// Makes everything durable and writes nothing behind it.
+    /// Nothing follows for a while: what is durable is said without it. The sync before is valid whether or not this is
+    /// written, so its failure only ends the use of the file.
+    pub fn rest(&mut self) {
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(open) = self.open.as_mut().filter(|open| open.batch.is_empty()) else { return };
+        open.put_mark();
+        let path = open.path.clone();
+        if let Err(error) = open.give() {
+            self.fail(error, &path);
+        }
+    }
+
+    /// Makes everything durable; nothing is written behind it before the next record or chunk.
     pub fn finish(&mut self) -> Result<(), StoreError> {
-        self.sync_chunk().map(|_| ())
+        self.sync_chunk()?;
+        if let Some(open) = self.open.as_mut() {
+            open.marked = open.durable;
+        }
+        Ok(())
     }
 
     /// Stops writing: the chain ends with what is durable.
@@ -262,35 +347,26 @@ impl Appender {
 
     fn sync_chunk(&mut self) -> Result<bool, StoreError> {
         self.healthy()?;
-        let Some(open) = self.open.as_mut().filter(|open| open.length > open.durable) else {
+        let Some(open) = self.open.as_mut().filter(|open| open.end() > open.durable) else {
             return Ok(false);
         };
         let path = open.path.clone();
-        if let Err(error) = open.file.sync().on("fsync", &path) {
+        let done = open.give().and_then(|()| open.file.sync().on("fsync", &path));
+        if let Err(error) = done {
             return Err(self.fail(error, &path));
         }
         open.durable = open.length;
         let chunk = open.id;
         let news = !self.unsynced.is_empty();
+        if !news {
+            // What was synced is the mark itself.
+            open.marked = open.durable;
+        }
         for (offset, record) in self.unsynced.drain(..) {
             self.plan.note(Place { chunk, offset }, Head::from(&record));
         }
         self.unsynced_bytes = 0;
         Ok(news)
-    }
-
-    /// The sync before it is valid whether or not the mark is written, so its failure only ends the use of the file.
-    fn write_mark(&mut self) {
-        let Some(open) = self.open.as_mut() else { return };
-        let mut bytes = Vec::new();
-        record::mark(open.durable).encode(open.file_id, open.length, &mut bytes);
-        let path = open.path.clone();
-        match open.file.write_at(open.length, &bytes).on("write", &path) {
-            Ok(()) => open.length += bytes.len() as u64,
-            Err(error) => {
-                self.fail(error, &path);
-            }
-        }
     }
 
     fn droppable(&self) -> u64 {
@@ -315,23 +391,23 @@ impl Appender {
         let id = ChunkId { generation: self.generation, number: self.next_number };
         let previous = self.chain().last().map(|(id, length)| Previous { id: *id, length: *length });
         let file_id = Uuid::new_v4().as_u64_pair().0;
-        let (header, bytes, placed) = self.compose(id, file_id, previous)?;
         let path = layout::chunk(&self.dir, id.generation, id.number);
         self.make_generation(id.generation)?;
         let tmp = path.with_extension("jl.tmp");
-        let file = self.first_write(&tmp, &bytes).inspect_err(|_| {
+        let begun = self.first_write(&tmp, id, file_id, previous).inspect_err(|_| {
             // A disk that is full is not made fuller by each try.
             if let Err(error) = self.disk.remove(&tmp) {
                 tracing::debug!(%error, "a file that could not be begun stays; it only costs room");
             }
         })?;
+        let First { file, header, batch, length, placed } = begun;
         // From here on the number may be taken.
         self.next_number += 1;
         self.disk.rename(&tmp, &path).on("rename", &tmp)?;
         let room = layout::generation(&self.dir, id.generation);
         self.disk.sync_dir(&room).on("fsync the directory", &room)?;
-        let length = bytes.len() as u64;
-        let former = self.open.replace(OpenChunk { id, file_id, path, file, length, durable: length });
+        let open = OpenChunk { id, file_id, path, file, batch, length, durable: length, marked: length };
+        let former = self.open.replace(open);
         self.chain.extend(former.map(|open| (open.id, open.durable)));
         for (offset, record) in placed {
             self.plan.note(Place { chunk: id, offset }, Head::from(&record));
@@ -342,20 +418,30 @@ impl Appender {
         Ok(())
     }
 
-    fn first_write(&self, tmp: &Path, bytes: &[u8]) -> Result<Box<dyn DiskFile>, StoreError> {
-        let mut file = self.disk.create(tmp).on("create", tmp)?;
-        file.write_at(0, bytes).on("write", tmp)?;
+    fn first_write(
+        &self,
+        tmp: &Path,
+        id: ChunkId,
+        file_id: u64,
+        previous: Option<Previous>,
+    ) -> Result<First, StoreError> {
+        let mut file = self.disk.create_append(tmp).on("create", tmp)?;
+        let (header, filled, placed) = self.compose(id, file_id, previous, file.alignment())?;
+        let length = filled.len() as u64;
+        let batch = file.append(0, filled).on("write", tmp)?;
         file.sync().on("fsync", tmp)?;
-        Ok(file)
+        Ok(First { file, header, batch, length, placed })
     }
 
+    /// All that a chunk begins with, up to the next block.
     #[allow(clippy::type_complexity)]
     fn compose(
         &self,
         id: ChunkId,
         file_id: u64,
         previous: Option<Previous>,
-    ) -> Result<(ChunkHeader, Vec<u8>, Vec<(u64, Record)>), StoreError> {
+        alignment: usize,
+    ) -> Result<(ChunkHeader, Batch, Vec<(u64, Record)>), StoreError> {
         let mut records = Vec::new();
         for space in self.spaces.values() {
             records.push(describe(space)?);
@@ -372,14 +458,17 @@ impl Appender {
             floor: self.plan.floor().unwrap_or(id),
             first_bytes: records.iter().map(|r| r.size() as u64).sum(),
         };
-        let mut bytes = frame::encode(chunk::MAGIC, &header, &[])?;
+        let bytes = frame::encode(chunk::MAGIC, &header, &[])?;
+        let mut filled = batch(BATCH_BYTES.max(bytes.len() + header.first_bytes as usize) + BLOCK);
+        filled.extend_from_slice(&bytes);
         let mut placed = Vec::new();
         for record in records {
-            let offset = bytes.len() as u64;
-            record.encode(file_id, offset, &mut bytes);
+            let offset = filled.len() as u64;
+            record.encode(file_id, offset, &mut filled);
             placed.push((offset, record));
         }
-        Ok((header, bytes, placed))
+        fill_up(&mut filled, file_id, 0, alignment);
+        Ok((header, filled, placed))
     }
 
     fn make_generation(&self, generation: u64) -> Result<(), StoreError> {
@@ -418,4 +507,59 @@ pub fn describe(space: &Space) -> Result<Record, StoreError> {
 
 fn described(record: &Record) -> Option<Space> {
     (record.kind == record::Kind::Space).then(|| serde_json::from_slice(&record.value).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::simulated::SimulatedDisk;
+    use crate::log::record::Version;
+
+    fn begun(disk: &SimulatedDisk) -> Appender {
+        disk.set_alignment(512);
+        let dir = Path::new("/store");
+        disk.make_dir(dir).unwrap();
+        let origin = Origin { founding: Uuid::from_u128(1), member: Uuid::from_u128(2), boot: 1 };
+        let limits = ChunkLimits { chunk_bytes: 1 << 20, drop_bytes: 1 << 20 };
+        let mut appender = Appender::new(Arc::new(disk.clone()), dir, origin, limits, Heritage::default());
+        appender.begin(1).unwrap();
+        appender
+    }
+
+    fn put(appender: &mut Appender, sequence: u64) {
+        appender.write([Record::put(1, 0, Version::new(1, sequence), vec![7; 9], vec![8; 90])]).unwrap();
+    }
+
+    #[test]
+    fn what_is_durable_is_marked_once_when_nothing_follows() {
+        let disk = SimulatedDisk::new();
+        let mut appender = begun(&disk);
+        put(&mut appender, 1);
+        appender.sync().unwrap();
+        let calls = disk.calls();
+        appender.rest();
+        assert_eq!(disk.calls(), calls + 1, "a mark");
+        appender.sync().unwrap();
+        appender.rest();
+        assert_eq!(disk.calls(), calls + 2, "a sync of the mark, and no mark of that");
+    }
+
+    #[test]
+    fn behind_an_end_nothing_is_written() {
+        let disk = SimulatedDisk::new();
+        let mut appender = begun(&disk);
+        put(&mut appender, 1);
+        appender.finish().unwrap();
+        let calls = disk.calls();
+        appender.rest();
+        assert_eq!(disk.calls(), calls);
+        // Who goes on says first what is durable.
+        put(&mut appender, 2);
+        appender.sync().unwrap();
+        let file = layout::chunk(Path::new("/store"), 1, 1);
+        let bytes = disk.read(&file).unwrap().unwrap();
+        let mut found = Vec::new();
+        let walked = chunk::walk(&file, &bytes, chunk::Extent::Open, &mut |_, raw| found.push(raw.version.sequence));
+        assert_eq!((found, walked.unwrap().good), (vec![1, 2], bytes.len() as u64));
+    }
 }

@@ -87,7 +87,7 @@ pub struct Walked {
     pub cut_bytes: u64,
 }
 
-/// Visits all records of a chunk in order, marks excluded.
+/// Visits all records of a chunk in order, marks and pads excluded.
 pub fn walk<'a>(
     file: &Path,
     bytes: &'a [u8],
@@ -110,6 +110,7 @@ pub fn walk<'a>(
             Ok(raw) => {
                 match record::marked(&raw) {
                     Some(durable) => walked.durable = walked.durable.max(durable),
+                    None if raw.kind == record::Kind::Pad => {}
                     None => visit(at as u64, raw),
                 }
                 at += raw.size();
@@ -177,12 +178,21 @@ fn marks_after(bytes: &[u8], from: usize, file_id: u64) -> u64 {
     durable
 }
 
+/// Values that look like records may not make a search through a tail take for ever.
+const SEARCH: usize = 4;
+
+/// How many verify behind a bad place, or so many of them as a search of [`SEARCH`] times its length finds.
 fn verifying_after(bytes: &[u8], from: usize, file_id: u64) -> u64 {
-    let (mut at, mut found) = (from, 0);
-    while at + record::HEAD <= bytes.len() {
+    let (mut at, mut found, mut summed) = (from, 0, 0);
+    while at + record::HEAD <= bytes.len() && summed <= SEARCH * (bytes.len() - from) {
+        let Ok(head) = record::head_at(bytes, at) else {
+            at += 1;
+            continue;
+        };
+        summed += (head.size as usize).min(bytes.len() - at);
         match record::decode(bytes, at, file_id) {
             Ok(raw) => {
-                found += u64::from(raw.kind != record::Kind::Mark);
+                found += u64::from(!record::is_bookkeeping(raw.kind));
                 at += raw.size();
             }
             Err(_) => at += 1,

@@ -6,10 +6,11 @@
 
 use super::chunk::ChunkId;
 use super::record::{Kind, Raw, Record, Version};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A place in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     /// Chunk.
     pub chunk: ChunkId,
@@ -44,7 +45,7 @@ impl From<&Raw<'_>> for Head {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Rewrite {
     from: Place,
     seen: Version,
@@ -52,7 +53,7 @@ struct Rewrite {
 }
 
 /// What is known of one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Track {
     /// Where live content begins.
     start: Option<Place>,
@@ -84,7 +85,7 @@ impl Track {
 
     fn note(&mut self, place: Place, head: Head) {
         match head.kind {
-            Kind::Space | Kind::Mark => {}
+            Kind::Space | Kind::Mark | Kind::Pad => {}
             Kind::Put | Kind::Remove | Kind::Clear => self.change(place, head),
             Kind::Hole => {
                 self.broken.get_or_insert(place);
@@ -175,8 +176,20 @@ impl Chain {
     }
 }
 
+/// What counts, by partition.
+#[derive(Debug, Clone)]
+pub struct Table(Vec<Track>);
+
+impl Table {
+    /// As [`Plan::counts`], of a data record.
+    pub fn counts(&self, place: Place, partition: u16, copy: bool) -> bool {
+        self.0.get(usize::from(partition)).is_some_and(|track| track.counts(place, copy))
+    }
+}
+
 /// The plan of the whole log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Plan {
     tracks: BTreeMap<u16, Track>,
 }
@@ -184,9 +197,27 @@ pub struct Plan {
 impl Plan {
     /// Takes the next record of the log.
     pub fn note(&mut self, place: Place, head: Head) {
-        if !matches!(head.kind, Kind::Space | Kind::Mark) {
+        if !matches!(head.kind, Kind::Space | Kind::Mark | Kind::Pad) {
             self.tracks.entry(head.partition).or_default().note(place, head);
         }
+    }
+
+    /// The same content counts by both. Of what is neither held nor pending one of them may know nothing: it lay in chunks
+    /// that are gone.
+    pub fn says_as_much_as(&self, other: &Plan) -> bool {
+        let told = |plan: &Plan| -> Vec<_> {
+            let told = plan.tracks.iter().filter(|(_, track)| track.held || track.pending());
+            told.map(|(p, t)| (*p, t.start, t.copies_until, t.broken, t.version, t.held)).collect()
+        };
+        told(self) == told(other)
+    }
+
+    /// The same, quickly found by partition.
+    pub fn table(&self) -> Table {
+        let length = self.tracks.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        let mut tracks = vec![Track::default(); length];
+        self.tracks.iter().for_each(|(partition, track)| tracks[usize::from(*partition)] = *track);
+        Table(tracks)
     }
 
     /// Whether a data record belongs to the content.

@@ -4,7 +4,7 @@
 //! is rewritten; nothing is dropped silently and nobody is held up.
 //! Must not know: file names, formats.
 
-use super::appender::{Appender, Failure};
+use super::appender::{Appender, BATCH_BYTES, Failure};
 use super::record::{Kind, LONGEST_RECORD, Record};
 use crate::failure::StoreError;
 use std::collections::{BTreeSet, VecDeque};
@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 /// Bytes that may wait between append and durability.
 pub const QUEUE_BYTES: usize = 64 << 20;
 /// Sync at the latest after this many written bytes.
-pub const SYNC_BYTES: u64 = 1 << 20;
+pub const SYNC_BYTES: u64 = 16 << 20;
 /// Sync at the latest this long after the first unsynced write.
 pub const SYNC_EVERY: Duration = Duration::from_millis(50);
-/// Records are handed to the disk in batches of about this many bytes.
-const BATCH_BYTES: usize = 1 << 20;
+/// The writer looks again after this although nobody woke it.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Number of an appended record in this opening of the store; larger is later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,9 +86,10 @@ pub type Watcher = Arc<dyn Fn(Ticket) + Send + Sync>;
 struct State {
     closed: Option<Closed>,
     records: VecDeque<Record>,
+    /// Bytes that are not durable.
+    waiting_bytes: usize,
+    /// Bytes in `records`.
     queued_bytes: usize,
-    /// Handed to the appender, not durable.
-    inflight_bytes: usize,
     appended: u64,
     taken: u64,
     durable: u64,
@@ -118,8 +119,8 @@ impl Queue {
         let state = State {
             closed: Some(Closed::NotOpened),
             records: VecDeque::new(),
+            waiting_bytes: 0,
             queued_bytes: 0,
-            inflight_bytes: 0,
             appended: 0,
             taken: 0,
             durable: 0,
@@ -150,7 +151,7 @@ impl Queue {
         if record.size() > LONGEST_RECORD {
             return Appended::TooLong;
         }
-        let waiting = state.queued_bytes + state.inflight_bytes;
+        let waiting = state.waiting_bytes;
         if state.lagging.contains(&record.partition) && record.kind != Kind::Space {
             // Half empty, so that a rewrite is not begun only to run into the bound again.
             let may_begin = matches!(record.kind, Kind::RewriteBroken | Kind::RewriteContinues | Kind::Forget);
@@ -168,8 +169,10 @@ impl Queue {
             self.work.notify_one();
             return Appended::Lagging;
         }
+        let before = state.queued_bytes;
         let ticket = state.push(record);
-        let due = state.queued_bytes as u64 >= self.sync_bytes || state.records.len() == 1;
+        // Only once: the writer looks again before it sleeps.
+        let due = before == 0 || before < BATCH_BYTES && state.queued_bytes >= BATCH_BYTES;
         drop(state);
         if due {
             self.work.notify_one();
@@ -209,34 +212,28 @@ impl Queue {
         Health {
             failure: state.failure.clone(),
             lagging: state.lagging.iter().copied().collect(),
-            waiting_bytes: state.queued_bytes + state.inflight_bytes,
+            waiting_bytes: state.waiting_bytes,
             appended: Ticket(state.appended),
             durable: Ticket(state.durable),
             closed: state.closed,
         }
     }
 
-    fn take(&self) -> Vec<Record> {
+    fn take(&self) -> VecDeque<Record> {
         let mut state = locked(&self.state);
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while bytes < BATCH_BYTES
-            && let Some(record) = state.records.pop_front()
-        {
-            bytes += record.size();
-            batch.push(record);
-        }
-        state.queued_bytes -= bytes;
-        state.inflight_bytes += bytes;
-        state.taken += batch.len() as u64;
-        batch
+        state.queued_bytes = 0;
+        state.taken = state.appended;
+        std::mem::take(&mut state.records)
     }
 
-    fn report(&self, appender: &Appender) {
+    /// `left`: taken, and not given to the appender yet.
+    fn report(&self, appender: &Appender, left: &VecDeque<Record>) {
+        let left_bytes: usize = left.iter().map(Record::size).sum();
         let mut state = locked(&self.state);
         state.failure = appender.failure().cloned();
         if appender.unsynced_bytes() == 0 {
-            state.durable = state.taken;
-            state.inflight_bytes = 0;
+            state.durable = state.taken - left.len() as u64;
+            state.waiting_bytes = state.queued_bytes + left_bytes;
         }
         let durable = Ticket(state.durable);
         drop(state);
@@ -246,41 +243,75 @@ impl Queue {
         }
     }
 
-    /// Writes what is queued; with `sync`, makes all of it durable.
-    pub fn pump(&self, appender: &mut Appender, sync: bool) -> Result<(), StoreError> {
-        let result = self.pump_unreported(appender, sync);
-        self.report(appender);
+    /// Writes what is queued and makes all of it durable; what is durable is said behind it, if nothing follows.
+    pub fn pump(&self, appender: &mut Appender) -> Result<(), StoreError> {
+        let result = self.pump_unreported(appender, None).and_then(|()| appender.sync());
+        if result.is_ok() && locked(&self.state).records.is_empty() {
+            appender.rest();
+        }
+        self.report(appender, &VecDeque::new());
         result
     }
 
-    fn pump_unreported(&self, appender: &mut Appender, sync: bool) -> Result<(), StoreError> {
+    /// The same, and nothing is written behind it.
+    pub fn pump_to_end(&self, appender: &mut Appender) -> Result<(), StoreError> {
+        let result = self.pump_unreported(appender, None).and_then(|()| appender.finish());
+        self.report(appender, &VecDeque::new());
+        result
+    }
+
+    /// Writes what is queued; durable at the latest at `due`.
+    fn write(&self, appender: &mut Appender, due: Option<Instant>) -> Result<(), StoreError> {
+        let result = self.pump_unreported(appender, due);
+        self.report(appender, &VecDeque::new());
+        result
+    }
+
+    fn pump_unreported(&self, appender: &mut Appender, due: Option<Instant>) -> Result<(), StoreError> {
         if let Some(failure) = appender.failure() {
             return Err(failure.into());
         }
         loop {
-            let batch = self.take();
-            if batch.is_empty() {
+            let mut taken = self.take();
+            if taken.is_empty() {
                 break;
             }
-            appender.write(batch)?;
-            if appender.unsynced_bytes() >= self.sync_bytes {
-                appender.sync()?;
-                self.report(appender);
+            while !taken.is_empty() {
+                let written = appender.write(taken.drain(..pieces(&taken)));
+                let done = written
+                    .and_then(|()| if self.is_due(appender, due, taken.len()) { appender.sync() } else { Ok(()) });
+                if done.is_err() {
+                    // It waits for the new file with all the rest.
+                    let _ = appender.write(taken);
+                    return done;
+                }
+                if appender.unsynced_bytes() == 0 {
+                    self.report(appender, &taken);
+                }
             }
         }
-        if sync { appender.sync() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// `left`: taken, and not given to the appender yet.
+    fn is_due(&self, appender: &Appender, due: Option<Instant>, left: usize) -> bool {
+        let is_wanted = || {
+            let state = locked(&self.state);
+            state.wanted > state.durable && state.wanted <= state.taken - left as u64
+        };
+        appender.unsynced_bytes() >= self.sync_bytes || due.is_some_and(|at| at <= Instant::now()) || is_wanted()
     }
 
     /// Takes over the state of the log after something else than a pump touched it.
     pub fn refresh(&self, appender: &Appender) {
-        self.report(appender);
+        self.report(appender, &VecDeque::new());
         self.work.notify_all();
     }
 
     /// Carries everything into a new file after a failure.
     pub fn retry(&self, appender: &mut Appender) -> Result<(), StoreError> {
         let result = appender.retry();
-        self.report(appender);
+        self.report(appender, &VecDeque::new());
         self.work.notify_all();
         result
     }
@@ -291,48 +322,68 @@ impl Queue {
         self.work.notify_all();
     }
 
-    fn wait_for_work(&self, dirty_until: Option<Instant>) -> Work {
+    /// What is to be done next; `due`: when what was taken must be durable.
+    fn wait_for_work(&self, due: &mut Option<Instant>, every: Duration) -> Work {
         let mut state = locked(&self.state);
         loop {
             if state.stop {
                 return Work::Stop;
             }
+            let mut until = Instant::now() + IDLE;
             if state.failure.is_none() {
-                if state.wanted > state.durable {
-                    return Work::Sync;
-                }
-                if dirty_until.is_some_and(|at| at <= Instant::now()) {
-                    return Work::Sync;
-                }
                 if !state.records.is_empty() {
+                    due.get_or_insert_with(|| Instant::now() + every);
+                }
+                if state.wanted > state.durable || due.is_some_and(|at| at <= Instant::now()) {
+                    return Work::Sync;
+                }
+                if state.queued_bytes >= BATCH_BYTES {
                     return Work::Write;
                 }
+                until = due.unwrap_or(until);
             }
-            let nap = dirty_until.filter(|_| state.failure.is_none());
-            let nap = nap.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+            let nap = until.saturating_duration_since(Instant::now());
             state = self.work.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// The writer's thread: writes as records come, syncs on the cadence and on demand, until stopped.
     pub fn run(&self, appender: &Mutex<Option<Appender>>, every: Duration) {
-        let mut dirty_until = None;
+        let mut due = None;
         loop {
-            let sync = match self.wait_for_work(dirty_until) {
-                Work::Stop => return,
-                Work::Sync => true,
-                Work::Write => false,
-            };
+            let work = self.wait_for_work(&mut due, every);
             let mut guard = locked(appender);
-            let Some(appender) = guard.as_mut() else { continue };
+            let Some(appender) = guard.as_mut() else {
+                if work == Work::Stop {
+                    return;
+                }
+                continue;
+            };
             // Failures are in the health; the loop then waits for a retry.
-            let _ = self.pump(appender, sync);
-            let dirty = appender.unsynced_bytes() > 0;
-            dirty_until = if dirty { dirty_until.or(Some(Instant::now() + every)) } else { None };
+            let _ = match work {
+                Work::Stop => return,
+                Work::Sync => self.pump(appender),
+                Work::Write => self.write(appender, due),
+            };
+            if appender.unsynced_bytes() == 0 {
+                due = None;
+            }
         }
     }
 }
 
+/// As many of the first records as fill a batch.
+fn pieces(records: &VecDeque<Record>) -> usize {
+    let mut bytes = 0;
+    let whole = |record: &&Record| {
+        let fits = bytes < BATCH_BYTES;
+        bytes += record.size();
+        fits
+    };
+    records.iter().take_while(whole).count()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Write,
     Sync,
@@ -342,6 +393,7 @@ enum Work {
 impl State {
     fn push(&mut self, record: Record) -> Ticket {
         self.queued_bytes += record.size();
+        self.waiting_bytes += record.size();
         self.records.push_back(record);
         self.appended += 1;
         Ticket(self.appended)

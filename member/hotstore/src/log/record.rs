@@ -3,6 +3,8 @@
 //! The law: the checksum covers the file's own id and the offset, so a record in the wrong place does not verify.
 //! Must not know: files.
 
+use super::plan::Head;
+use crate::disk::Batch;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +73,14 @@ pub enum Kind {
     Space = 9,
     /// Everything before the offset in the value was synced.
     Mark = 10,
+    /// Nothing: it fills a batch up to the blocks of the device.
+    Pad = 11,
 }
 
 impl Kind {
     fn read(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Put, Remove, Clear, Forget, Hole, RewriteContinues, RewriteBroken, Complete, Space, Mark]
+        [Put, Remove, Clear, Forget, Hole, RewriteContinues, RewriteBroken, Complete, Space, Mark, Pad]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -154,22 +158,28 @@ impl Record {
         HEAD + self.key.len() + self.value.len()
     }
 
+    /// The bytes before key and value, as the record stands at `offset` of file `file_id`.
+    fn head(&self, file_id: u64, offset: u64) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[4..8].copy_from_slice(&(self.size() as u32).to_le_bytes());
+        head[8..10].copy_from_slice(&[self.kind as u8, u8::from(self.copy)]);
+        head[10..12].copy_from_slice(&self.partition.to_le_bytes());
+        head[12..16].copy_from_slice(&self.space.to_le_bytes());
+        head[16..24].copy_from_slice(&self.version.table.to_le_bytes());
+        head[24..32].copy_from_slice(&self.version.sequence.to_le_bytes());
+        head[32..36].copy_from_slice(&(self.key.len() as u32).to_le_bytes());
+        head[36..].copy_from_slice(&(self.value.len() as u32).to_le_bytes());
+        let sum = crc32c::crc32c_append(checksum(file_id, offset, &head[4..]), &self.key);
+        let sum = crc32c::crc32c_append(sum, &self.value);
+        head[..4].copy_from_slice(&sum.to_le_bytes());
+        head
+    }
+
     /// Appends the bytes of this record, as it stands at `offset` of file `file_id`.
-    pub fn encode(&self, file_id: u64, offset: u64, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&(self.size() as u32).to_le_bytes());
-        out.extend_from_slice(&[self.kind as u8, u8::from(self.copy)]);
-        out.extend_from_slice(&self.partition.to_le_bytes());
-        out.extend_from_slice(&self.space.to_le_bytes());
-        out.extend_from_slice(&self.version.table.to_le_bytes());
-        out.extend_from_slice(&self.version.sequence.to_le_bytes());
-        out.extend_from_slice(&(self.key.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.value.len() as u32).to_le_bytes());
+    pub fn encode(&self, file_id: u64, offset: u64, out: &mut Batch) {
+        out.extend_from_slice(&self.head(file_id, offset));
         out.extend_from_slice(&self.key);
         out.extend_from_slice(&self.value);
-        let sum = checksum(file_id, offset, &out[start + 4..]);
-        out[start..start + 4].copy_from_slice(&sum.to_le_bytes());
     }
 }
 
@@ -228,9 +238,32 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     u64::from(word(bytes, at)) | (u64::from(word(bytes, at + 4)) << 32)
 }
 
+/// Size that the head at `at` states.
+pub(crate) fn size_of(bytes: &[u8], at: usize) -> usize {
+    word(bytes, at + 4) as usize
+}
+
+/// The head at `at`, of which [`HEAD`] bytes must be there; only what contradicts itself is refused here.
+pub(crate) fn head_at(bytes: &[u8], at: usize) -> Result<Head, &'static str> {
+    let bytes = bytes.get(at..at + HEAD).ok_or("record ends in its head")?;
+    let size = word(bytes, 4) as usize;
+    let (key, value) = (word(bytes, 32) as usize, word(bytes, 36) as usize);
+    let kind = Kind::read(bytes[8]).ok_or("record of an unknown kind")?;
+    if bytes[9] > 1 || HEAD + key + value != size || size > HEAD + LONGEST_RECORD {
+        return Err("record contradicts itself");
+    }
+    let version = Version::new(long(bytes, 16), long(bytes, 24));
+    let partition = u16::from_le_bytes([bytes[10], bytes[11]]);
+    Ok(Head { kind, copy: bytes[9] == 1, partition, version, size: size as u64 })
+}
+
 /// Reads the record at `offset` of `file`; the error says what does not verify.
 pub fn decode(file: &[u8], offset: usize, file_id: u64) -> Result<Raw<'_>, &'static str> {
-    let rest = file.get(offset..).unwrap_or_default();
+    decode_at(file.get(offset..).unwrap_or_default(), offset as u64, file_id)
+}
+
+/// Reads the record that begins with `rest`, which lies at `offset` of its file.
+pub(crate) fn decode_at(rest: &[u8], offset: u64, file_id: u64) -> Result<Raw<'_>, &'static str> {
     if rest.len() < HEAD {
         return Err("record ends in its head");
     }
@@ -240,20 +273,17 @@ pub fn decode(file: &[u8], offset: usize, file_id: u64) -> Result<Raw<'_>, &'sta
     }
     let bytes = &rest[..size];
     // Cheap checks first: a search through a torn tail must not sum megabytes at every byte.
-    let (key, value) = (word(bytes, 32) as usize, word(bytes, 36) as usize);
-    let kind = Kind::read(bytes[8]).ok_or("record of an unknown kind")?;
-    if bytes[9] > 1 || HEAD + key + value != size {
-        return Err("record contradicts itself");
-    }
-    if checksum(file_id, offset as u64, &bytes[4..]) != word(bytes, 0) {
+    let head = head_at(bytes, 0)?;
+    if checksum(file_id, offset, &bytes[4..]) != word(bytes, 0) {
         return Err("record fails its checksum");
     }
+    let key = word(bytes, 32) as usize;
     Ok(Raw {
-        kind,
-        copy: bytes[9] == 1,
+        kind: head.kind,
+        copy: head.copy,
         space: word(bytes, 12),
-        partition: u16::from_le_bytes([bytes[10], bytes[11]]),
-        version: Version::new(long(bytes, 16), long(bytes, 24)),
+        partition: head.partition,
+        version: head.version,
         key: &bytes[HEAD..HEAD + key],
         value: &bytes[HEAD + key..],
     })
@@ -265,6 +295,19 @@ pub const MARK_SIZE: usize = HEAD + 8;
 /// The record that says that everything before `durable` was synced.
 pub fn mark(durable: u64) -> Record {
     Record { value: Bytes::copy_from_slice(&durable.to_le_bytes()), ..Record::bare(Kind::Mark, 0, Version::default()) }
+}
+
+/// The record that fills `room` bytes, or one block more where its head does not fit; `None`: nothing is to fill.
+pub fn pad(room: usize, alignment: usize) -> Option<Record> {
+    let size = if room < HEAD { room + HEAD.next_multiple_of(alignment) } else { room };
+    let filling =
+        || Record { value: Bytes::from(vec![0; size - HEAD]), ..Record::bare(Kind::Pad, 0, Version::default()) };
+    (room > 0).then(filling)
+}
+
+/// Says something of no partition and of no space.
+pub fn is_bookkeeping(kind: Kind) -> bool {
+    matches!(kind, Kind::Mark | Kind::Pad)
 }
 
 /// The durable length that a mark states.
@@ -281,15 +324,15 @@ mod tests {
         #[test]
         fn round_trip_and_every_flip_is_seen(key in proptest::collection::vec(any::<u8>(), 0..20), value in proptest::collection::vec(any::<u8>(), 0..60), partition: u16, table: u64, sequence: u64, copy: bool, bit in 0..8u8) {
             let record = Record { copy, ..Record::put(3, partition, Version::new(table, sequence), key, value) };
-            let mut bytes = vec![7; 5];
+            let mut bytes = Batch::from_slice(4096, &[7; 5]);
             record.encode(99, 5, &mut bytes);
             prop_assert_eq!(decode(&bytes, 5, 99).unwrap().to_record(), record);
             prop_assert!(decode(&bytes, 5, 98).is_err());
-            let mut moved = vec![7; 6];
+            let mut moved = vec![7u8; 6];
             moved.extend_from_slice(&bytes[5..]);
             prop_assert!(decode(&moved, 6, 99).is_err());
             for at in 5..bytes.len() {
-                let mut bad = bytes.clone();
+                let mut bad = bytes.to_vec();
                 bad[at] ^= 1 << bit;
                 prop_assert!(decode(&bad, 5, 99).is_err());
             }

@@ -71,6 +71,8 @@ fn seal(scan: &mut Scan, generation: u64, number: u64, chunks: &[(ChunkId, u64)]
         boot: 3,
         files: chunks.iter().map(file).collect(),
         partitions: Vec::new(),
+        plan: crate::log::plan::Plan::default(),
+        spaces: Vec::new(),
         entries: 0,
         bytes: 0,
         machine_index: 0,

@@ -250,8 +250,7 @@ impl Store {
         if known.phase == Phase::Open {
             let mut appender = locked(&self.appender);
             if let Some(appender) = appender.as_mut() {
-                self.queue.pump(appender, true)?;
-                appender.finish()?;
+                self.queue.pump_to_end(appender)?;
             }
         }
         let record = Opened { founding: origin.founding, member: origin.member, generation };
@@ -345,7 +344,7 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         self.queue.set_closed(Some(Closed::Stopped));
         let result = match locked(&self.appender).as_mut() {
-            Some(appender) => self.queue.pump(appender, true),
+            Some(appender) => self.queue.pump(appender),
             None => Ok(()),
         };
         self.stop_thread();

@@ -4,13 +4,17 @@
 //! proved one by one while the cluster runs, so that a seal has only the last one to read. One that does not verify is spoilt:
 //! whatever has content in it is written anew from RAM, and no seal names it. Must not know: who has the RAM.
 
+use super::load::checkers;
+use super::load::stream::{Readers, Source, Take, stream};
 use super::{Store, locked};
-use crate::failure::{On, StoreError};
+use crate::failure::StoreError;
 use crate::layout;
-use crate::log::chunk::{self, ChunkId, Extent};
-use crate::refusal::Refused;
+use crate::log::chunk::ChunkId;
+use crate::log::plan::Place;
+use crate::log::record::Raw;
 use crate::seal::{SealSummary, SealedFile};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What is known of chunks on the device.
 #[derive(Debug, Default)]
@@ -36,37 +40,41 @@ impl Store {
             closed.iter().find(|chunk| !known(chunk)).copied()
         };
         let Some((id, length)) = next else { return Ok(false) };
-        self.proved(id, length).map(|_| true)
+        self.proved(&[(id, length)]).map(|_| true)
     }
 
-    /// A chunk as a seal names it: as it was proved before, or proved now.
-    pub(super) fn proved(&self, id: ChunkId, length: u64) -> Result<SealedFile, StoreError> {
-        if let Some(known) = locked(&self.proofs).whole.get(&id).filter(|file| file.length == length) {
-            return Ok(known.clone());
+    /// Chunks as a seal names them: as they were proved before, or proved now, in one reading.
+    pub(super) fn proved(&self, chunks: &[(ChunkId, u64)]) -> Result<Vec<SealedFile>, StoreError> {
+        let is_new = |(id, length): &&(ChunkId, u64)| {
+            locked(&self.proofs).whole.get(id).is_none_or(|file| file.length != *length)
+        };
+        let new: Vec<_> =
+            chunks.iter().filter(is_new).map(|(id, length)| (*id, *length, self.chunk_path(*id))).collect();
+        let sources: Vec<_> = new.iter().map(|(id, length, path)| Source { id: *id, path, length: *length }).collect();
+        let mut only_checked: Vec<_> = (0..checkers()).map(|_| |_: Place, _: Raw<'_>| {}).collect();
+        let mut takes: Vec<Take<'_>> = only_checked.iter_mut().map(|take| take as Take<'_>).collect();
+        let readers = Readers { takes: &mut takes, note: &mut |_, _| {}, head: &mut |_, _| {}, hash: true };
+        let digests =
+            stream(self.disk.as_ref(), &sources, readers).inspect_err(|error| self.note_spoilt(error, &new))?;
+        let mut proofs = locked(&self.proofs);
+        for ((id, length, path), digest) in new.iter().zip(digests) {
+            let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
+            proofs.whole.insert(*id, SealedFile { name, length: *length, digest, chunk: Some(*id) });
         }
-        let path = layout::chunk(&self.dir, id.generation, id.number);
-        let bytes = self.disk.read_past_cache(&path).on("read back", &path)?;
-        let why = "it is part of the content".to_owned();
-        let read = bytes.ok_or_else(|| Refused::Missing { file: path.clone(), why });
-        let walked = read.and_then(|bytes| {
-            chunk::walk(&path, &bytes, Extent::Exactly(length), &mut |_, _| {})?;
-            Ok(bytes)
-        });
-        match walked {
-            Ok(bytes) => {
-                let name = path.strip_prefix(&self.dir).unwrap_or(&path).to_string_lossy().into_owned();
-                let digest = blake3::hash(&bytes[..length as usize]).to_hex().to_string();
-                let file = SealedFile { name, length, digest, chunk: Some(id) };
-                locked(&self.proofs).whole.insert(id, file.clone());
-                Ok(file)
-            }
-            Err(refused) => {
-                locked(&self.proofs).spoilt.insert(id);
-                if let Some(appender) = locked(&self.appender).as_mut() {
-                    appender.is_spoilt(id);
-                }
-                Err(refused.into())
-            }
+        Ok(chunks.iter().filter_map(|(id, _)| proofs.whole.get(id).cloned()).collect())
+    }
+
+    fn chunk_path(&self, id: ChunkId) -> PathBuf {
+        layout::chunk(&self.dir, id.generation, id.number)
+    }
+
+    /// What is refused does not verify; a read that fails proves nothing.
+    fn note_spoilt(&self, error: &StoreError, read: &[(ChunkId, u64, PathBuf)]) {
+        let StoreError::Refused(refused) = error else { return };
+        let Some((id, ..)) = read.iter().find(|(_, _, path)| refused.file() == Some(path)) else { return };
+        locked(&self.proofs).spoilt.insert(*id);
+        if let Some(appender) = locked(&self.appender).as_mut() {
+            appender.is_spoilt(*id);
         }
     }
 

@@ -6,11 +6,14 @@
 
 use super::load::epoch_path;
 use super::{Known, Phase, Store, locked};
+use crate::disk::{BLOCK, zeroed};
 use crate::failure::{On, StoreError};
 use crate::layout;
 use crate::log::appender::Appender;
 use crate::log::chunk::{ChunkId, Extent};
+use crate::log::plan::Plan;
 use crate::log::queue::Closed;
+use crate::log::record::{Space, Version};
 use crate::refusal::Refused;
 use crate::seal::{self, Manifest, SealRequest, SealSummary, SealedFile};
 use std::collections::BTreeMap;
@@ -19,21 +22,20 @@ use std::path::{Path, PathBuf};
 /// Files are hashed in pieces of this many bytes.
 const READ_BYTES: usize = 4 << 20;
 
-/// Refuses unless `bytes` are what the seal says of the file.
-pub(crate) fn compare(path: &Path, sealed: &SealedFile, bytes: &[u8]) -> Result<(), Refused> {
-    if (bytes.len() as u64) < sealed.length {
-        let (found, recorded) = (bytes.len() as u64, sealed.length);
-        return Err(Refused::Length { file: path.to_path_buf(), found, recorded, why: "the seal".to_owned() });
-    }
-    compare_digest(path, sealed, blake3::hash(&bytes[..sealed.length as usize]).to_hex().to_string())
-}
-
-fn compare_digest(path: &Path, sealed: &SealedFile, found: String) -> Result<(), Refused> {
+/// Refuses unless the digest of the file's sealed bytes is the recorded one.
+pub(crate) fn compare_digest(path: &Path, sealed: &SealedFile, found: String) -> Result<(), Refused> {
     if found != sealed.digest {
         let (length, sealed) = (sealed.length, sealed.digest.clone());
         return Err(Refused::Digest { file: path.to_path_buf(), length, found, sealed });
     }
     Ok(())
+}
+
+/// Everything durable: what a manifest says of it.
+struct Settled {
+    chain: Vec<(ChunkId, u64)>,
+    plan: Plan,
+    spaces: Vec<Space>,
 }
 
 impl Store {
@@ -72,11 +74,8 @@ impl Store {
 
     fn seal_closed(&self, known: &mut Known, request: SealRequest) -> Result<SealSummary, StoreError> {
         let origin = self.origin()?;
-        let chain = self.settle(known, &request)?;
-        let mut files = Vec::new();
-        for (id, length) in &chain {
-            files.push(self.proved(*id, *length)?);
-        }
+        let settled = self.settle(known, &request)?;
+        let mut files = self.proved(&settled.chain)?;
         for info in self.epochs() {
             files.push(self.digest_file(&epoch_path(&self.dir, &info), info.length, None)?);
         }
@@ -96,6 +95,8 @@ impl Store {
             bytes: files.iter().map(|file| file.length).sum(),
             files,
             partitions,
+            plan: settled.plan,
+            spaces: settled.spaces,
             machine_index: request.machine_index,
             machine_digest: blake3::hash(&request.machine).to_hex().to_string(),
             roster_digest: request.roster_digest,
@@ -105,15 +106,14 @@ impl Store {
         Ok(SealSummary { manifest, machine: request.machine, digest })
     }
 
-    /// Makes everything durable and compares it with the request; gives the chain of chunks.
-    fn settle(&self, known: &Known, request: &SealRequest) -> Result<Vec<(ChunkId, u64)>, StoreError> {
+    /// Makes everything durable and compares it with the request.
+    fn settle(&self, known: &Known, request: &SealRequest) -> Result<Settled, StoreError> {
         let mut guard = locked(&self.appender);
         let Some(appender) = guard.as_mut() else {
             return self.settled_earlier(known, request);
         };
         if known.phase == Phase::Open {
-            self.queue.pump(appender, true)?;
-            appender.finish()?;
+            self.queue.pump_to_end(appender)?;
             let mut behind = self.queue.health().lagging;
             behind.extend(appender.plan().pending());
             // What is no part of the content that is sealed may stay half written: nobody goes on from it.
@@ -124,18 +124,18 @@ impl Store {
                 return Err(StoreError::Behind { partitions: behind });
             }
         }
-        let versions = appender.plan().tracks().filter(|(_, t)| t.held).map(|(p, t)| (p, t.version)).collect();
-        compare_versions(request, &versions)?;
-        Ok(appender.chain())
+        compare_versions(request, appender.plan())?;
+        let spaces = appender.spaces().values().cloned().collect();
+        Ok(Settled { chain: appender.chain(), plan: appender.plan().clone(), spaces })
     }
 
-    fn settled_earlier(&self, known: &Known, request: &SealRequest) -> Result<Vec<(ChunkId, u64)>, StoreError> {
+    fn settled_earlier(&self, known: &Known, request: &SealRequest) -> Result<Settled, StoreError> {
         let Some(heritage) = &known.heritage else {
             return Err(StoreError::Misuse { call: "seal again", why: "the sealed content was not loaded".to_owned() });
         };
-        let versions = heritage.plan.tracks().filter(|(_, t)| t.held).map(|(p, t)| (p, t.version)).collect();
-        compare_versions(request, &versions)?;
-        Ok(heritage.chain.clone())
+        compare_versions(request, &heritage.plan)?;
+        let spaces = heritage.spaces.values().cloned().collect();
+        Ok(Settled { chain: heritage.chain.clone(), plan: heritage.plan.clone(), spaces })
     }
 
     /// After a failed attempt: if a manifest was begun, a new file whose header voids whatever of it reached the disk.
@@ -168,14 +168,15 @@ impl Store {
 
     fn hash_file(&self, path: &Path, length: u64) -> Result<String, StoreError> {
         let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
+        let mut part = zeroed((length as usize).next_multiple_of(BLOCK).min(READ_BYTES));
         while at < length {
-            let wanted = READ_BYTES.min((length - at) as usize);
-            let part = self.disk.read_part(path, at, wanted).on("read", path)?;
-            if part.is_empty() {
+            let read = self.disk.read_into(path, at, &mut part).on("read", path)?;
+            let wanted = (length - at).min(read as u64);
+            if wanted == 0 {
                 break;
             }
-            hasher.update(&part);
-            at += part.len() as u64;
+            hasher.update(&part[..wanted as usize]);
+            at += wanted;
         }
         Ok(hasher.finalize().to_hex().to_string())
     }
@@ -268,10 +269,8 @@ fn sealed_chain(dir: &Path, seal: &SealSummary) -> Vec<(ChunkId, PathBuf, Extent
     chunks.map(|(id, file)| (id, dir.join(&file.name), Extent::Exactly(file.length))).collect()
 }
 
-fn compare_versions(
-    request: &SealRequest,
-    held: &BTreeMap<u16, crate::log::record::Version>,
-) -> Result<(), StoreError> {
+fn compare_versions(request: &SealRequest, plan: &Plan) -> Result<(), StoreError> {
+    let held: BTreeMap<u16, Version> = plan.tracks().filter(|(_, t)| t.held).map(|(p, t)| (p, t.version)).collect();
     for content in &request.partitions {
         let found = held.get(&content.partition);
         if found != Some(&content.version) {

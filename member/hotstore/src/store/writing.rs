@@ -53,7 +53,7 @@ impl Store {
         if self.options.cadence == Cadence::OnDemand
             && let Some(appender) = locked(&self.appender).as_mut()
         {
-            self.queue.pump(appender, true)?;
+            self.queue.pump(appender)?;
         }
         Ok(ticket)
     }

@@ -115,8 +115,43 @@ pub fn script() -> Vec<Step> {
         Flush,
         Put(3, 3, 3, 10),
     ]);
+    steps.extend([
+        Flush,
+        Put(0, 1, 9, 4500),
+        Remove(3, 3),
+        Flush,
+        Epoch(4),
+        Put(0, 1, 8, 10),
+        Flush,
+        Seal("stop-5"),
+        Verify,
+        Reopen,
+        OpenGeneration(4),
+        Rewrite(0),
+        Flush,
+        Put(4, 4, 4, 10),
+        Flush,
+    ]);
     steps
 }
+
+/// How chunks are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// Length at which one is closed.
+    pub chunk_bytes: u64,
+    /// Blocks of the device.
+    pub alignment: usize,
+    /// A write that failed is told at the next call.
+    pub late: bool,
+}
+
+/// Closed at nearly every flush, now and then, never; through the page cache and past it.
+pub const WAYS: [Way; 3] = [
+    Way { chunk_bytes: 200, alignment: 1, late: false },
+    Way { chunk_bytes: 1500, alignment: 512, late: true },
+    Way { chunk_bytes: 1 << 20, alignment: 4096, late: false },
+];
 
 pub struct Driver {
     pub disk: SimulatedDisk,
@@ -124,11 +159,8 @@ pub struct Driver {
     store: Option<Store>,
     sequence: u64,
     attempt: u32,
-    chunk_bytes: u64,
+    way: Way,
 }
-
-/// Lengths at which chunks are closed: at nearly every flush, now and then, never.
-pub const CHUNKS: [u64; 3] = [200, 1500, 1 << 20];
 
 fn epoch_id(epoch: u64) -> EpochId {
     EpochId { job: 5, execution: 1, epoch }
@@ -154,19 +186,22 @@ impl From<StoreError> for Wrong {
 
 impl Driver {
     pub fn new(disk: SimulatedDisk) -> Driver {
-        Driver::with_chunks(disk, CHUNKS[1])
+        Driver::on(disk, WAYS[1])
     }
 
-    pub fn with_chunks(disk: SimulatedDisk, chunk_bytes: u64) -> Driver {
+    pub fn on(disk: SimulatedDisk, way: Way) -> Driver {
+        disk.set_alignment(way.alignment);
+        if way.late {
+            disk.tell_late();
+        }
         let model = Model { allowed: vec![(0, None)], ..Model::default() };
-        Driver { disk, model, store: None, sequence: 0, attempt: 0, chunk_bytes }
+        Driver { disk, model, store: None, sequence: 0, attempt: 0, way }
     }
 
     /// The same model on the disk as found after a crash.
     pub fn after_crash(&self, disk: SimulatedDisk) -> Driver {
-        let Driver { model, sequence, attempt, chunk_bytes, .. } = self;
-        let (sequence, attempt, chunk_bytes) = (*sequence, *attempt, *chunk_bytes);
-        Driver { disk, model: model.clone(), store: None, sequence, attempt, chunk_bytes }
+        let Driver { model, sequence, attempt, way, .. } = self;
+        Driver { disk, model: model.clone(), store: None, sequence: *sequence, attempt: *attempt, way: *way }
     }
 
     fn store(&self) -> &Store {
@@ -176,7 +211,7 @@ impl Driver {
     /// Opens, compares and loads.
     pub fn open(&mut self) -> Result<Contents, Wrong> {
         self.store = None;
-        let (chunk_bytes, drop_bytes) = (self.chunk_bytes, 400);
+        let (chunk_bytes, drop_bytes) = (self.way.chunk_bytes, 400);
         let options = Options { cadence: Cadence::OnDemand, chunk_bytes, drop_bytes, ..Options::default() };
         let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options)?;
         self.model.stands(&contents).map_err(Wrong::Model)?;

@@ -1,0 +1,102 @@
+//! An append-only file whose batches are written by a thread of its own: one is written while the next is filled.
+//!
+//! The law: batches are written one after the other; what failed is said at the next call. Must not know: what is in them.
+
+use super::refuses_direct;
+use crate::disk::{AppendFile, BLOCK, Batch, batch};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// The file and its thread.
+pub(super) struct Appending {
+    file: Arc<File>,
+    to: Option<SyncSender<(u64, Batch)>>,
+    written: Receiver<(Batch, io::Result<()>)>,
+    under_way: bool,
+    failed: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Appending {
+    /// Begins the thread of an empty file.
+    pub(super) fn begin(file: File) -> io::Result<Self> {
+        let file = Arc::new(file);
+        let (to, batches) = sync_channel::<(u64, Batch)>(1);
+        let (done, written) = sync_channel(1);
+        let writes = file.clone();
+        let thread = std::thread::Builder::new().name("hotstore-append".to_owned()).spawn(move || {
+            for (offset, batch) in batches {
+                let result = write(&writes, offset, &batch);
+                if done.send((batch, result)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { file, to: Some(to), written, under_way: false, failed: false, thread: Some(thread) })
+    }
+
+    /// The batch that was under way, empty again.
+    fn settle(&mut self) -> io::Result<Option<Batch>> {
+        if self.failed {
+            return Err(io::Error::other("a former write to this file failed"));
+        }
+        if !std::mem::take(&mut self.under_way) {
+            return Ok(None);
+        }
+        let (mut batch, result) = self.written.recv().map_err(|_| gone())?;
+        self.failed = result.is_err();
+        result?;
+        batch.clear();
+        Ok(Some(batch))
+    }
+}
+
+/// A file system that takes no direct writes may say so at the first one only.
+fn write(file: &File, offset: u64, batch: &[u8]) -> io::Result<()> {
+    match file.write_all_at(batch, offset) {
+        Err(error) if offset == 0 && refuses_direct(&error) => {
+            let flags = rustix::fs::fcntl_getfl(file)?;
+            rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::DIRECT)?;
+            file.write_all_at(batch, offset)
+        }
+        done => done,
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that writes this file has ended")
+}
+
+impl AppendFile for Appending {
+    fn alignment(&self) -> usize {
+        // Also where it goes through the page cache: what is durable lies in blocks that are not written again.
+        BLOCK
+    }
+
+    fn append(&mut self, offset: u64, filled: Batch) -> io::Result<Batch> {
+        let room = filled.capacity();
+        let empty = self.settle()?;
+        self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).map_err(|_| gone())?;
+        self.under_way = true;
+        Ok(empty.unwrap_or_else(|| batch(room)))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.settle()?;
+        self.file.sync_data()
+    }
+}
+
+impl Drop for Appending {
+    fn drop(&mut self) {
+        self.to = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was told by the call that found its thread gone.
+            let _ = thread.join();
+        }
+    }
+}
