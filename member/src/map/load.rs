@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jet_core::{Digest, Machine, PartitionContent, TableVersion, Version};
-use jet_hotstore::{LoadReport, Loaded};
+use jet_hotstore::{LoadReport, Loaded, Sink};
 use jet_map::digest::content_of;
 use jet_map::{Content, LogRecord, SnapshotId};
 use tracing::{info, warn};
@@ -18,6 +18,32 @@ use super::cell::OnDisk;
 use super::{Shared, journal, lock};
 
 type Entries = BTreeMap<u32, BTreeMap<Bytes, Bytes>>;
+
+/// More threads than that build faster than any disk reads.
+const MOST_BUILDERS: usize = 8;
+
+fn builders() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_BUILDERS)
+}
+
+fn build(found: &mut BTreeMap<u16, Entries>, loaded: Loaded<'_>) {
+    match loaded {
+        Loaded::Put { space, partition, key, value, .. } => {
+            let entries = found.entry(partition).or_default().entry(space).or_default();
+            entries.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        }
+        Loaded::Remove { space, partition, key, .. } => {
+            if let Some(entries) = found.get_mut(&partition).and_then(|spaces| spaces.get_mut(&space)) {
+                entries.remove(key);
+            }
+        }
+        Loaded::Clear { space, partition, .. } => {
+            if let Some(spaces) = found.get_mut(&partition) {
+                spaces.remove(&space);
+            }
+        }
+    }
+}
 
 /// The snapshots that contents are compared with: the newest that is a fact, of every job that is not ended.
 pub fn counted(machine: &Machine) -> BTreeSet<SnapshotId> {
@@ -47,26 +73,12 @@ impl Shared {
     }
 
     fn load_log(&self) -> Result<(), String> {
-        let mut found: BTreeMap<u16, Entries> = BTreeMap::new();
-        let report = self
-            .store
-            .load(&mut |loaded| match loaded {
-                Loaded::Put { space, partition, key, value, .. } => {
-                    let entries = found.entry(partition).or_default().entry(space).or_default();
-                    entries.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-                }
-                Loaded::Remove { space, partition, key, .. } => {
-                    if let Some(entries) = found.get_mut(&partition).and_then(|spaces| spaces.get_mut(&space)) {
-                        entries.remove(key);
-                    }
-                }
-                Loaded::Clear { space, partition, .. } => {
-                    if let Some(spaces) = found.get_mut(&partition) {
-                        spaces.remove(&space);
-                    }
-                }
-            })
-            .map_err(|error| error.to_string())?;
+        // Each builds the contents of its own partitions; they count when all is over without an error.
+        let mut built: Vec<BTreeMap<u16, Entries>> = vec![BTreeMap::new(); builders()];
+        let mut sinks: Vec<_> = built.iter_mut().map(|found| |loaded: Loaded<'_>| build(found, loaded)).collect();
+        let mut sinks: Vec<Sink<'_>> = sinks.iter_mut().map(|sink| sink as Sink<'_>).collect();
+        let report = self.store.load_into(&mut sinks).map_err(|error| error.to_string())?;
+        let found = built.into_iter().flatten().collect();
         if let Some(cut) = &report.cut {
             warn!(file = %cut.file.display(), offset = cut.offset, records = cut.records, "maps: a torn tail was left out");
         }
