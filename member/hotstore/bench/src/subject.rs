@@ -1,0 +1,175 @@
+//! The store that is measured: the only file here that knows its interface.
+//!
+//! The law: it is used as a member uses it (default options, nothing lagging, partitions rewritten when it asks for it).
+//! Must not know: what is compared with what.
+
+use crate::conditions::cores;
+use crate::content::{self, Content, PARTITIONS};
+use crate::table::{self, Table};
+use anyhow::{Result, bail};
+use jet_hotstore::store::load::Sink;
+use jet_hotstore::{
+    Appended, Base, Loaded, Options, OsDisk, PartitionContent, Record, SealRequest, Store, Ticket, Version,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const SPACE: u32 = 1;
+/// An hour of waiting is an error, not a figure.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Bytes after which the store syncs.
+pub fn sync_bytes() -> u64 {
+    Options::default().sync_bytes
+}
+
+/// A store open for writing.
+pub struct Writing {
+    store: Store,
+    sequences: Vec<u64>,
+    room: usize,
+    mark: Ticket,
+}
+
+impl Writing {
+    /// A store in an empty directory, in its first generation.
+    pub fn begin(dir: &Path) -> Result<Self> {
+        let options = Options::default();
+        // Half: the rate of the disk is measured, and nothing ever lags.
+        let room = options.queue_bytes / 2;
+        let (store, _) = Store::open(dir, Arc::new(OsDisk), options)?;
+        store.join_cluster(Uuid::from_u128(1))?;
+        store.open_generation(store.generation() + 1)?;
+        Ok(Writing { store, sequences: vec![0; usize::from(PARTITIONS)], room, mark: Ticket(0) })
+    }
+
+    /// A record as the next change of its partition.
+    pub fn next_record(&mut self, content: &Content, n: u64, round: u32) -> Record {
+        let partition = content::partition(n);
+        self.sequences[usize::from(partition)] += 1;
+        self.record(content, n, round)
+    }
+
+    fn version(&self, partition: u16) -> Version {
+        Version::new(self.store.generation(), self.sequences[usize::from(partition)])
+    }
+
+    fn record(&self, content: &Content, n: u64, round: u32) -> Record {
+        let partition = content::partition(n);
+        Record::put(SPACE, partition, self.version(partition), content::key(n).to_vec(), content.value(n, round))
+    }
+
+    /// Appends; what is not taken is an error of the benchmark.
+    pub fn append(&self, record: Record) -> Result<Ticket> {
+        match self.store.append(record) {
+            Appended::Queued(ticket) => Ok(ticket),
+            other => bail!("a record was not taken: {other:?}"),
+        }
+    }
+
+    /// Waits for the disk if too much waits for it, until half of that does: the writer never runs dry.
+    pub fn breathe(&mut self) -> Result<()> {
+        let health = self.store.health();
+        if health.waiting_bytes > self.room / 2 && health.durable >= self.mark {
+            self.mark = health.appended;
+        }
+        if health.waiting_bytes > self.room {
+            self.store.wait_durable(self.mark, PATIENCE)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is durable.
+    pub fn durable(&self) -> Result<()> {
+        Ok(self.store.wait_durable(self.store.flush()?, PATIENCE)?)
+    }
+
+    /// Says that every partition is held in full, so that its garbage counts.
+    pub fn complete(&self) -> Result<()> {
+        for partition in 0..PARTITIONS {
+            self.append(Record::complete(partition, self.version(partition)))?;
+        }
+        self.durable()
+    }
+
+    /// Appends all of the content; it may wait in the queue still.
+    pub fn fill(&mut self, content: &Content) -> Result<()> {
+        for n in 0..content.records {
+            let record = self.next_record(content, n, 0);
+            self.append(record)?;
+            // Asking takes a lock; a hundred records do not fill what is left.
+            if n % 64 == 0 {
+                self.breathe()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes anew what the store asks for; gives the bytes of keys and values written again.
+    pub fn rewrite_due(&self, content: &Content, rounds: &[u32], members: &[Vec<u64>]) -> Result<u64> {
+        let mut bytes = 0;
+        for partition in self.store.partitions_to_rewrite() {
+            let numbers = &members[usize::from(partition)];
+            let records = numbers.iter().map(|n| self.record(content, *n, rounds[*n as usize]));
+            match self.store.rewrite_partition(partition, self.version(partition), Base::Continues, records) {
+                Appended::Queued(_) => {}
+                other => bail!("partition {partition} was not rewritten: {other:?}"),
+            }
+            bytes += (numbers.len() * (content::KEY_BYTES + content.value_bytes)) as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Seals and closes.
+    pub fn seal(self, content: &Content) -> Result<()> {
+        let held = |partition: u16| PartitionContent {
+            partition,
+            version: self.version(partition),
+            entries: content.records / u64::from(PARTITIONS),
+            digest: String::new(),
+        };
+        self.store.seal(SealRequest {
+            operation: "bench".to_owned(),
+            attempt: 1,
+            generation: self.store.generation(),
+            partitions: (0..PARTITIONS).map(held).collect(),
+            machine: Vec::new(),
+            machine_index: 0,
+            roster_digest: String::new(),
+        })?;
+        Ok(self.store.close()?)
+    }
+}
+
+/// Saves the content: time until all of it is durable, and until it is sealed and closed as well.
+pub fn save(dir: &Path, content: &Content) -> Result<(Duration, Duration)> {
+    let mut writing = Writing::begin(dir)?;
+    let begin = Instant::now();
+    writing.fill(content)?;
+    writing.durable()?;
+    let durable = begin.elapsed();
+    writing.seal(content)?;
+    Ok((durable, begin.elapsed()))
+}
+
+/// Opens and loads into tables, which it also makes: one for each core.
+pub fn load(dir: &Path, kind: &str) -> Result<Vec<Box<dyn Table>>> {
+    let (store, _) = Store::open(dir, Arc::new(OsDisk), Options::default())?;
+    let mut tables = (0..cores()).map(|_| table::named(kind)).collect::<Result<Vec<_>>>()?;
+    let mut takes: Vec<_> = tables.iter_mut().map(|table| |loaded: Loaded<'_>| take(table.as_mut(), loaded)).collect();
+    let mut sinks: Vec<Sink<'_>> = takes.iter_mut().map(|take| take as Sink<'_>).collect();
+    if !store.load_into(&mut sinks)?.sealed {
+        bail!("what was loaded was not sealed");
+    }
+    Ok(tables)
+}
+
+fn take(table: &mut dyn Table, loaded: Loaded<'_>) {
+    match loaded {
+        Loaded::Put { partition, key, value, .. } => table.put(partition, key, value),
+        Loaded::Remove { partition, key, .. } => table.remove(partition, key),
+        Loaded::Clear { partition, .. } => table.clear(partition),
+    }
+}
