@@ -5,14 +5,19 @@
 //! written only after a successful sync of everything before it.
 //! Must not know: queues, callers, why records come.
 
+mod open;
+
+pub use open::BATCH_BYTES;
+
 use super::chunk::{self, ChunkHeader, ChunkId, Previous};
 use super::plan::{Chain, Head, Place, Plan};
 use super::record::{self, Record, Space};
-use crate::disk::{AppendFile, BLOCK, Batch, Disk, batch};
+use crate::disk::{BLOCK, Batch, Disk, batch};
 use crate::failure::{On, StoreError};
 use crate::frame;
 use crate::layout;
 use bytes::Bytes;
+use open::{First, OpenChunk, fill_up};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,77 +55,6 @@ pub struct Failure {
 impl From<&Failure> for StoreError {
     fn from(f: &Failure) -> StoreError {
         StoreError::Failed { file: f.file.clone(), reason: f.reason.clone() }
-    }
-}
-
-/// Records are handed to the disk in batches of about this many bytes.
-pub const BATCH_BYTES: usize = 1 << 20;
-
-struct OpenChunk {
-    id: ChunkId,
-    file_id: u64,
-    path: PathBuf,
-    file: Box<dyn AppendFile>,
-    /// Filled and not handed over yet.
-    batch: Batch,
-    /// Handed over.
-    length: u64,
-    durable: u64,
-    /// Up to here a mark says that it is durable.
-    marked: u64,
-}
-
-impl OpenChunk {
-    /// Where the next record comes.
-    fn end(&self) -> u64 {
-        self.length + self.batch.len() as u64
-    }
-
-    fn put(&mut self, record: &Record) {
-        record.encode(self.file_id, self.end(), &mut self.batch);
-    }
-
-    /// Says first what is durable by now.
-    fn put_mark(&mut self) {
-        if self.batch.is_empty() && self.durable > self.marked {
-            self.marked = self.durable;
-            self.put(&record::mark(self.durable));
-        }
-    }
-
-    /// Hands over what is filled.
-    fn give(&mut self) -> Result<(), StoreError> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        fill_up(&mut self.batch, self.file_id, self.length, self.file.alignment());
-        let filled = std::mem::replace(&mut self.batch, batch(0));
-        let length = filled.len() as u64;
-        self.batch = self.file.append(self.length, filled).on("write", &self.path)?;
-        if self.batch.capacity() > 2 * BATCH_BYTES {
-            // One long record is no reason to keep so much.
-            self.batch = batch(BATCH_BYTES + BLOCK);
-        }
-        self.length += length;
-        Ok(())
-    }
-}
-
-/// A chunk that has no name yet.
-struct First {
-    file: Box<dyn AppendFile>,
-    header: ChunkHeader,
-    /// Empty, to be filled next.
-    batch: Batch,
-    length: u64,
-    placed: Vec<(u64, Record)>,
-}
-
-/// Fills a batch that begins at `offset` up to the next block.
-fn fill_up(batch: &mut Batch, file_id: u64, offset: u64, alignment: usize) {
-    let room = batch.len().next_multiple_of(alignment) - batch.len();
-    if let Some(pad) = record::pad(room, alignment) {
-        pad.encode(file_id, offset + batch.len() as u64, batch);
     }
 }
 
@@ -459,7 +393,7 @@ impl Appender {
             first_bytes: records.iter().map(|r| r.size() as u64).sum(),
         };
         let bytes = frame::encode(chunk::MAGIC, &header, &[])?;
-        let mut filled = batch(BATCH_BYTES.max(bytes.len() + header.first_bytes as usize) + BLOCK);
+        let mut filled = batch(BATCH_BYTES.max(bytes.len() + header.first_bytes as usize) + 16 * BLOCK);
         filled.extend_from_slice(&bytes);
         let mut placed = Vec::new();
         for record in records {
@@ -510,56 +444,4 @@ fn described(record: &Record) -> Option<Space> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::simulated::SimulatedDisk;
-    use crate::log::record::Version;
-
-    fn begun(disk: &SimulatedDisk) -> Appender {
-        disk.set_alignment(512);
-        let dir = Path::new("/store");
-        disk.make_dir(dir).unwrap();
-        let origin = Origin { founding: Uuid::from_u128(1), member: Uuid::from_u128(2), boot: 1 };
-        let limits = ChunkLimits { chunk_bytes: 1 << 20, drop_bytes: 1 << 20 };
-        let mut appender = Appender::new(Arc::new(disk.clone()), dir, origin, limits, Heritage::default());
-        appender.begin(1).unwrap();
-        appender
-    }
-
-    fn put(appender: &mut Appender, sequence: u64) {
-        appender.write([Record::put(1, 0, Version::new(1, sequence), vec![7; 9], vec![8; 90])]).unwrap();
-    }
-
-    #[test]
-    fn what_is_durable_is_marked_once_when_nothing_follows() {
-        let disk = SimulatedDisk::new();
-        let mut appender = begun(&disk);
-        put(&mut appender, 1);
-        appender.sync().unwrap();
-        let calls = disk.calls();
-        appender.rest();
-        assert_eq!(disk.calls(), calls + 1, "a mark");
-        appender.sync().unwrap();
-        appender.rest();
-        assert_eq!(disk.calls(), calls + 2, "a sync of the mark, and no mark of that");
-    }
-
-    #[test]
-    fn behind_an_end_nothing_is_written() {
-        let disk = SimulatedDisk::new();
-        let mut appender = begun(&disk);
-        put(&mut appender, 1);
-        appender.finish().unwrap();
-        let calls = disk.calls();
-        appender.rest();
-        assert_eq!(disk.calls(), calls);
-        // Who goes on says first what is durable.
-        put(&mut appender, 2);
-        appender.sync().unwrap();
-        let file = layout::chunk(Path::new("/store"), 1, 1);
-        let bytes = disk.read(&file).unwrap().unwrap();
-        let mut found = Vec::new();
-        let walked = chunk::walk(&file, &bytes, chunk::Extent::Open, &mut |_, raw| found.push(raw.version.sequence));
-        assert_eq!((found, walked.unwrap().good), (vec![1, 2], bytes.len() as u64));
-    }
-}
+mod tests;
