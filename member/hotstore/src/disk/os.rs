@@ -73,9 +73,16 @@ fn fill_direct(file: &fs::File, path: &Path, offset: u64, into: &mut [u8]) -> io
         }
     }
     if done < room {
-        done += fill(&fs::File::open(path)?, offset + done as u64, &mut into[done..room])?;
+        done += fill_afresh(path, offset + done as u64, &mut into[done..room])?;
     }
     Ok(done)
+}
+
+/// Through the page cache, which forgets first what it knows.
+fn fill_afresh(path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    let file = fs::File::open(path)?;
+    rustix::fs::fadvise(&file, offset, std::num::NonZeroU64::new(into.len() as u64), Advice::DontNeed)?;
+    fill(&file, offset, into)
 }
 
 fn read_exactly(file: &fs::File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
@@ -145,7 +152,7 @@ impl Disk for OsDisk {
         let aligned = is_aligned(into.as_ptr().addr() as u64) && is_aligned(into.len() as u64) && is_aligned(offset);
         if aligned {
             match fs::OpenOptions::new().read(true).custom_flags(DIRECT).open(path) {
-                Err(error) if refuses_direct(&error) => {}
+                Err(error) if refuses_direct(&error) => return fill_afresh(path, offset, into),
                 file => return fill_direct(&file?, path, offset, into),
             }
         }

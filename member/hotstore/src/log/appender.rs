@@ -188,12 +188,21 @@ impl Appender {
     pub fn begin(&mut self, generation: u64) -> Result<(), StoreError> {
         self.generation = generation;
         let path = layout::chunk(&self.dir, generation, self.next_number);
-        self.start_chunk().map_err(|error| self.fail(error, &path))
+        match self.start_chunk() {
+            Ok(()) => {
+                self.failure = None;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(error, &path)),
+        }
     }
 
-    /// After a failed [`Appender::begin`]: it will be begun again.
+    /// After a failed [`Appender::begin`]: it will be begun again. Where a chunk was open before, the failure stays: the new
+    /// one may be found instead of what would be written there.
     pub fn forget_failure(&mut self) {
-        self.failure = None;
+        if self.open.is_none() {
+            self.failure = None;
+        }
     }
 
     /// Goes on in a new file after a failure.
@@ -253,7 +262,7 @@ impl Appender {
         if self.failure.is_some() {
             return;
         }
-        let Some(open) = self.open.as_mut().filter(|open| open.batch.is_empty()) else { return };
+        let Some(open) = self.open.as_mut().filter(|open| open.batch.is_empty() && !open.ended) else { return };
         open.put_mark();
         let path = open.path.clone();
         if let Err(error) = open.give() {
@@ -265,16 +274,7 @@ impl Appender {
     pub fn finish(&mut self) -> Result<(), StoreError> {
         self.sync_chunk()?;
         if let Some(open) = self.open.as_mut() {
-            open.marked = open.durable;
-        }
-        Ok(())
-    }
-
-    /// Stops writing: the chain ends with what is durable.
-    pub fn close(&mut self) -> Result<(), StoreError> {
-        self.finish()?;
-        if let Some(open) = self.open.take() {
-            self.chain.push((open.id, open.durable));
+            open.ended = true;
         }
         Ok(())
     }
@@ -328,19 +328,14 @@ impl Appender {
         let path = layout::chunk(&self.dir, id.generation, id.number);
         self.make_generation(id.generation)?;
         let tmp = path.with_extension("jl.tmp");
-        let begun = self.first_write(&tmp, id, file_id, previous).inspect_err(|_| {
-            // A disk that is full is not made fuller by each try.
-            if let Err(error) = self.disk.remove(&tmp) {
-                tracing::debug!(%error, "a file that could not be begun stays; it only costs room");
-            }
-        })?;
+        let begun = self.first_write(&tmp, id, file_id, previous).inspect_err(|_| self.give_up(&tmp))?;
         let First { file, header, batch, length, placed } = begun;
         // From here on the number may be taken.
         self.next_number += 1;
-        self.disk.rename(&tmp, &path).on("rename", &tmp)?;
+        self.disk.rename(&tmp, &path).on("rename", &tmp).inspect_err(|_| self.give_up(&tmp))?;
         let room = layout::generation(&self.dir, id.generation);
         self.disk.sync_dir(&room).on("fsync the directory", &room)?;
-        let open = OpenChunk { id, file_id, path, file, batch, length, durable: length, marked: length };
+        let open = OpenChunk { id, file_id, path, file, batch, length, durable: length, marked: length, ended: false };
         let former = self.open.replace(open);
         self.chain.extend(former.map(|open| (open.id, open.durable)));
         for (offset, record) in placed {
@@ -350,6 +345,13 @@ impl Appender {
         self.unsynced_bytes = 0;
         self.drop_dead(header.floor);
         Ok(())
+    }
+
+    /// A disk that is full is not made fuller by each try.
+    fn give_up(&self, tmp: &Path) {
+        if let Err(error) = self.disk.remove(tmp) {
+            tracing::debug!(%error, "a file that could not be begun stays; it only costs room");
+        }
     }
 
     fn first_write(

@@ -9,11 +9,3 @@ pub mod chunk;
 pub mod plan;
 pub mod queue;
 pub mod record;
-
-/// Number of parallel logs. One is enough until a later format; every caller asks [`log_of`].
-pub const LOGS: u16 = 1;
-
-/// The log that holds all records of a partition.
-pub fn log_of(partition: u16) -> u16 {
-    partition.checked_rem(LOGS).unwrap_or(0)
-}

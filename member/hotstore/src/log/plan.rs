@@ -80,7 +80,8 @@ impl Track {
 
     /// A forgotten partition needs nothing: whatever its `Forget` kills lies before it and goes first.
     fn needed_from(&self) -> Option<Place> {
-        if self.held { self.start } else { self.broken.or(self.start.filter(|_| self.bytes > 0)) }
+        let content = if self.held { self.start } else { self.broken.or(self.start.filter(|_| self.bytes > 0)) };
+        content.into_iter().chain(self.rewrite.map(|rewrite| rewrite.from)).min()
     }
 
     fn note(&mut self, place: Place, head: Head) {
@@ -98,9 +99,8 @@ impl Track {
                 self.rewrite = Some(Rewrite { from: place, seen: Version::default(), bytes: head.size });
             }
             Kind::Complete => self.complete(place, head),
-            Kind::Forget => {
-                *self = Track { start: Some(place), version: head.version, ..Track::default() };
-            }
+            // Nothing before counts, and nothing needs the chunk in which this is said.
+            Kind::Forget => *self = Track { version: head.version, ..Track::default() },
         }
     }
 
@@ -207,23 +207,24 @@ impl Plan {
     pub fn says_as_much_as(&self, other: &Plan) -> bool {
         let told = |plan: &Plan| -> Vec<_> {
             let told = plan.tracks.iter().filter(|(_, track)| track.held || track.pending());
-            told.map(|(p, t)| (*p, t.start, t.copies_until, t.broken, t.version, t.held)).collect()
+            let content = |t: &Track| t.held.then_some((t.start, t.copies_until, t.version));
+            told.map(|(p, t)| (*p, t.broken, content(t))).collect()
         };
         told(self) == told(other)
-    }
-
-    /// The same, quickly found by partition.
-    pub fn table(&self) -> Table {
-        let length = self.tracks.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
-        let mut tracks = vec![Track::default(); length];
-        self.tracks.iter().for_each(|(partition, track)| tracks[usize::from(*partition)] = *track);
-        Table(tracks)
     }
 
     /// Whether a data record belongs to the content.
     pub fn counts(&self, place: Place, head: Head) -> bool {
         matches!(head.kind, Kind::Put | Kind::Remove | Kind::Clear)
             && self.tracks.get(&head.partition).is_some_and(|track| track.counts(place, head.copy))
+    }
+
+    /// What counts, quickly found by partition.
+    pub fn table(&self) -> Table {
+        let length = self.tracks.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        let mut tracks = vec![Track::default(); length];
+        self.tracks.iter().for_each(|(partition, track)| tracks[usize::from(*partition)] = *track);
+        Table(tracks)
     }
 
     /// All partitions.

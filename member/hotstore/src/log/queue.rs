@@ -245,7 +245,7 @@ impl Queue {
 
     /// Writes what is queued and makes all of it durable; what is durable is said behind it, if nothing follows.
     pub fn pump(&self, appender: &mut Appender) -> Result<(), StoreError> {
-        let result = self.pump_unreported(appender, None).and_then(|()| appender.sync());
+        let result = self.write_taken(appender, None).and_then(|_| appender.sync());
         if result.is_ok() && locked(&self.state).records.is_empty() {
             appender.rest();
         }
@@ -255,42 +255,39 @@ impl Queue {
 
     /// The same, and nothing is written behind it.
     pub fn pump_to_end(&self, appender: &mut Appender) -> Result<(), StoreError> {
-        let result = self.pump_unreported(appender, None).and_then(|()| appender.finish());
+        let result = self.write_taken(appender, None).and_then(|_| appender.finish());
         self.report(appender, &VecDeque::new());
         result
     }
 
-    /// Writes what is queued; durable at the latest at `due`.
-    fn write(&self, appender: &mut Appender, due: Option<Instant>) -> Result<(), StoreError> {
-        let result = self.pump_unreported(appender, due);
+    /// Writes what is queued; durable at the latest at `due`. Gives whether it was synced meanwhile.
+    fn write(&self, appender: &mut Appender, due: Option<Instant>) -> Result<bool, StoreError> {
+        let result = self.write_taken(appender, due);
         self.report(appender, &VecDeque::new());
         result
     }
 
-    fn pump_unreported(&self, appender: &mut Appender, due: Option<Instant>) -> Result<(), StoreError> {
+    /// What was queued at the beginning; what comes meanwhile waits for the next time.
+    fn write_taken(&self, appender: &mut Appender, due: Option<Instant>) -> Result<bool, StoreError> {
         if let Some(failure) = appender.failure() {
             return Err(failure.into());
         }
-        loop {
-            let mut taken = self.take();
-            if taken.is_empty() {
-                break;
+        let (mut taken, mut due, mut synced) = (self.take(), due, false);
+        while !taken.is_empty() {
+            let written = appender.write(taken.drain(..fill_a_batch(&taken)));
+            let is_due = written.is_ok() && self.is_due(appender, due, taken.len());
+            let done = written.and_then(|()| if is_due { appender.sync() } else { Ok(()) });
+            if let Err(error) = done {
+                // It waits for the new file with all the rest.
+                let _ = appender.write(taken);
+                return Err(error);
             }
-            while !taken.is_empty() {
-                let written = appender.write(taken.drain(..pieces(&taken)));
-                let done = written
-                    .and_then(|()| if self.is_due(appender, due, taken.len()) { appender.sync() } else { Ok(()) });
-                if done.is_err() {
-                    // It waits for the new file with all the rest.
-                    let _ = appender.write(taken);
-                    return done;
-                }
-                if appender.unsynced_bytes() == 0 {
-                    self.report(appender, &taken);
-                }
+            if is_due {
+                (due, synced) = (None, true);
+                self.report(appender, &taken);
             }
         }
-        Ok(())
+        Ok(synced)
     }
 
     /// `left`: taken, and not given to the appender yet.
@@ -360,20 +357,22 @@ impl Queue {
                 continue;
             };
             // Failures are in the health; the loop then waits for a retry.
-            let _ = match work {
+            let synced = match work {
                 Work::Stop => return,
-                Work::Sync => self.pump(appender),
-                Work::Write => self.write(appender, due),
+                Work::Sync => self.pump(appender).is_ok(),
+                Work::Write => self.write(appender, due).unwrap_or(false),
             };
-            if appender.unsynced_bytes() == 0 {
-                due = None;
-            }
+            due = match appender.unsynced_bytes() {
+                0 => None,
+                _ if synced => Some(Instant::now() + every),
+                _ => due,
+            };
         }
     }
 }
 
 /// As many of the first records as fill a batch.
-fn pieces(records: &VecDeque<Record>) -> usize {
+fn fill_a_batch(records: &VecDeque<Record>) -> usize {
     let mut bytes = 0;
     let whole = |record: &&Record| {
         let fits = bytes < BATCH_BYTES;

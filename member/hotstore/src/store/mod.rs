@@ -247,14 +247,19 @@ impl Store {
         }
         let origin = self.origin()?;
         self.must_be_loaded(&known)?;
-        if known.phase == Phase::Open {
-            let mut appender = locked(&self.appender);
-            if let Some(appender) = appender.as_mut() {
-                self.queue.pump_to_end(appender)?;
-            }
+        let was_open = known.phase == Phase::Open;
+        if was_open {
+            // What comes from here on belongs to the new generation.
+            self.queue.set_closed(Some(Closed::NotOpened));
         }
         let record = Opened { founding: origin.founding, member: origin.member, generation };
-        opened::write(self.disk.as_ref(), &self.dir, &record)?;
+        let written = self.end_chunk(was_open).and_then(|()| opened::write(self.disk.as_ref(), &self.dir, &record));
+        if let Err(error) = written {
+            if was_open {
+                self.queue.set_closed(None);
+            }
+            return Err(error);
+        }
         known.generation = generation;
         known.phase = Phase::Found;
         if let Some(seal) = known.seal.take() {
@@ -263,6 +268,13 @@ impl Store {
         self.begin(&mut known)?;
         self.clean_up(&known);
         Ok(())
+    }
+
+    fn end_chunk(&self, is_open: bool) -> Result<(), StoreError> {
+        match locked(&self.appender).as_mut().filter(|_| is_open) {
+            Some(appender) => self.queue.pump_to_end(appender),
+            None => Ok(()),
+        }
     }
 
     /// Goes on in the same generation after a stop was aborted: the seals made so far are void here.

@@ -4,14 +4,11 @@
 //! proved one by one while the cluster runs, so that a seal has only the last one to read. One that does not verify is spoilt:
 //! whatever has content in it is written anew from RAM, and no seal names it. Must not know: who has the RAM.
 
-use super::load::checkers;
-use super::load::stream::{Readers, Source, Take, stream};
+use super::load::stream::{Source, check_only};
 use super::{Store, locked};
 use crate::failure::StoreError;
 use crate::layout;
 use crate::log::chunk::ChunkId;
-use crate::log::plan::Place;
-use crate::log::record::Raw;
 use crate::seal::{SealSummary, SealedFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -51,17 +48,19 @@ impl Store {
         let new: Vec<_> =
             chunks.iter().filter(is_new).map(|(id, length)| (*id, *length, self.chunk_path(*id))).collect();
         let sources: Vec<_> = new.iter().map(|(id, length, path)| Source { id: *id, path, length: *length }).collect();
-        let mut only_checked: Vec<_> = (0..checkers()).map(|_| |_: Place, _: Raw<'_>| {}).collect();
-        let mut takes: Vec<Take<'_>> = only_checked.iter_mut().map(|take| take as Take<'_>).collect();
-        let readers = Readers { takes: &mut takes, note: &mut |_, _| {}, head: &mut |_, _| {}, hash: true };
-        let digests =
-            stream(self.disk.as_ref(), &sources, readers).inspect_err(|error| self.note_spoilt(error, &new))?;
+        let read = check_only(self.disk.as_ref(), &sources, &mut |_, _| {}, &mut |_, _| {}, true);
+        let digests = read.inspect_err(|error| self.note_spoilt(error, &new))?;
         let mut proofs = locked(&self.proofs);
         for ((id, length, path), digest) in new.iter().zip(digests) {
             let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
             proofs.whole.insert(*id, SealedFile { name, length: *length, digest, chunk: Some(*id) });
         }
-        Ok(chunks.iter().filter_map(|(id, _)| proofs.whole.get(id).cloned()).collect())
+        let named = |(id, _): &(ChunkId, u64)| {
+            let unproved =
+                || StoreError::Failed { file: self.chunk_path(*id), reason: "it was not read back".to_owned() };
+            proofs.whole.get(id).cloned().ok_or_else(unproved)
+        };
+        chunks.iter().map(named).collect()
     }
 
     fn chunk_path(&self, id: ChunkId) -> PathBuf {

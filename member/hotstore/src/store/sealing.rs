@@ -124,6 +124,9 @@ impl Store {
                 return Err(StoreError::Behind { partitions: behind });
             }
         }
+        if let Some(failure) = appender.failure() {
+            return Err(failure.into());
+        }
         compare_versions(request, appender.plan())?;
         let spaces = appender.spaces().values().cloned().collect();
         Ok(Settled { chain: appender.chain(), plan: appender.plan().clone(), spaces })

@@ -47,9 +47,10 @@ impl Appending {
         if !std::mem::take(&mut self.under_way) {
             return Ok(None);
         }
+        self.failed = true;
         let (mut batch, result) = self.written.recv().map_err(|_| gone())?;
-        self.failed = result.is_err();
         result?;
+        self.failed = false;
         batch.clear();
         Ok(Some(batch))
     }
@@ -80,14 +81,18 @@ impl AppendFile for Appending {
     fn append(&mut self, offset: u64, filled: Batch) -> io::Result<Batch> {
         let room = filled.capacity();
         let empty = self.settle()?;
+        self.failed = true;
         self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).map_err(|_| gone())?;
-        self.under_way = true;
+        (self.under_way, self.failed) = (true, false);
         Ok(empty.unwrap_or_else(|| batch(room)))
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.settle()?;
-        self.file.sync_data()
+        self.failed = true;
+        self.file.sync_data()?;
+        self.failed = false;
+        Ok(())
     }
 }
 

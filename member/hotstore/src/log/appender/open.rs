@@ -24,6 +24,8 @@ pub(super) struct OpenChunk {
     pub durable: u64,
     /// Up to here a mark says that it is durable.
     pub marked: u64,
+    /// Nothing is written behind it but records.
+    pub ended: bool,
 }
 
 impl OpenChunk {
@@ -38,6 +40,7 @@ impl OpenChunk {
 
     /// Says first what is durable by now.
     pub fn put_mark(&mut self) {
+        self.ended = false;
         if self.batch.is_empty() && self.durable > self.marked {
             self.marked = self.durable;
             self.put(&record::mark(self.durable));

@@ -9,7 +9,7 @@
 
 pub(crate) mod stream;
 
-use self::stream::{Readers, Source, Take, stream};
+use self::stream::{Readers, Source, Take, check_only, stream};
 use super::sealing::compare_digest;
 use super::{Phase, Store, locked};
 use crate::epoch::EpochInfo;
@@ -120,14 +120,6 @@ struct Survey {
 /// Takes the records of some partitions, in the order of the log.
 pub type Sink<'a> = &'a mut (dyn FnMut(Loaded<'_>) + Send);
 
-/// Threads that check records.
-pub(super) fn checkers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_CHECKERS)
-}
-
-/// More threads than that are slower than any disk.
-const MOST_CHECKERS: usize = 8;
-
 impl Store {
     /// [`Store::load_into`] with one sink.
     pub fn load(&self, visit: Sink<'_>) -> Result<LoadReport, StoreError> {
@@ -197,8 +189,7 @@ impl Store {
         let mut nothing = |_: Place, _: Head| {};
         let head: &mut dyn FnMut(Place, Head) = if seal.is_some() { &mut prove } else { &mut nothing };
         let readers = Readers { takes: &mut takes, note: &mut |_, _| {}, head, hash: seal.is_some() };
-        let sources: Vec<_> =
-            survey.sources.iter().map(|(id, path, length)| Source { id: *id, path, length: *length }).collect();
+        let sources: Vec<_> = survey.sources.iter().map(source).collect();
         let digests = stream(self.disk.as_ref(), &sources, readers)?;
         let sealed = seal.iter().flat_map(|seal| seal.manifest.files.iter().filter(|file| file.chunk.is_some()));
         for ((sealed, source), found) in sealed.zip(&sources).zip(digests) {
@@ -234,18 +225,11 @@ impl Store {
 
     /// Chunks that must verify to a known length: checked by several threads.
     fn survey_exact(&self, survey: &mut Survey) -> Result<(), StoreError> {
-        let sources: Vec<_> =
-            survey.sources.iter().map(|(id, path, length)| Source { id: *id, path, length: *length }).collect();
-        let mut only_checked: Vec<_> = (0..checkers()).map(|_| |_: Place, _: Raw<'_>| {}).collect();
-        let mut takes: Vec<Take<'_>> = only_checked.iter_mut().map(|take| take as Take<'_>).collect();
+        let sources: Vec<_> = survey.sources.iter().map(source).collect();
         let (whole, spaces) = (&mut survey.whole, &mut survey.heritage.spaces);
-        let readers = Readers {
-            takes: &mut takes,
-            note: &mut |_, raw| note_space(spaces, raw),
-            head: &mut |place, head| whole.note(place, head),
-            hash: false,
-        };
-        stream(self.disk.as_ref(), &sources, readers)?;
+        let note = &mut |_: Place, raw: Raw<'_>| note_space(spaces, raw);
+        let head = &mut |place: Place, head: Head| whole.note(place, head);
+        check_only(self.disk.as_ref(), &sources, note, head, false)?;
         survey.heritage.plan = survey.whole.clone();
         Ok(())
     }
@@ -285,6 +269,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn source((id, path, length): &(ChunkId, PathBuf, u64)) -> Source<'_> {
+    Source { id: *id, path, length: *length }
 }
 
 /// As the manifest says; that it is so is proved by the digests, while it is read.

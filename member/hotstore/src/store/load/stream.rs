@@ -4,9 +4,10 @@
 //! Contents: here pieces and checks · `split` where records begin · `together` by threads · `alone` without them.
 //!
 //! The law: every record is checked before it is handed out, and whoever takes it forgets it if this ends with an error; at
-//! most [`PIECES`] pieces and one record are in RAM. Must not know: which records count, and why anybody reads.
+//! most [`PIECES`] pieces are in RAM, each with the record that began before it. Must not know: which records count, and why
+//! anybody reads.
 
-use crate::disk::{BLOCK, Batch, Disk, zeroed};
+use crate::disk::{BLOCK, Batch, Disk, batch, zeroed};
 use crate::failure::{On, StoreError};
 use crate::log::chunk::{COSTS, ChunkId};
 use crate::log::plan::{Head, Place};
@@ -15,6 +16,7 @@ use crate::refusal::Refused;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod alone;
@@ -26,7 +28,7 @@ const PIECE: usize = 4 << 20;
 /// Room before a piece for the record that began in the one before; as much as the piece, where that is less.
 const FRONT: usize = 16 * BLOCK;
 /// Pieces in RAM.
-pub const PIECES: usize = 8;
+const PIECES: usize = 8;
 /// Less than that is read faster than threads are begun.
 const SMALL: u64 = 1 << 20;
 
@@ -44,7 +46,7 @@ pub(crate) type Take<'a> = &'a mut (dyn FnMut(Place, Raw<'_>) + Send);
 pub(crate) struct Readers<'a, 'b> {
     /// Records of partition p go to number p modulo their number.
     pub takes: &'b mut [Take<'a>],
-    /// Every record that is none of a partition's content, checked.
+    /// Every record that is no content, and every one if nobody takes any; checked.
     pub note: &'b mut dyn FnMut(Place, Raw<'_>),
     /// Every record, by its head alone, before it is checked.
     pub head: &'b mut dyn FnMut(Place, Head),
@@ -72,6 +74,26 @@ pub(crate) fn stream(
         None if whole != sources.len() => Err(cut_short(sources, whole)),
         None => Ok(digests),
     }
+}
+
+/// Checks all records of sources; gives their digests, if asked for.
+pub(crate) fn check_only(
+    disk: &dyn Disk,
+    sources: &[Source<'_>],
+    note: &mut dyn FnMut(Place, Raw<'_>),
+    head: &mut dyn FnMut(Place, Head),
+    hash: bool,
+) -> Result<Vec<String>, StoreError> {
+    let mut only_checked: Vec<_> = (0..threads()).map(|_| |_: Place, _: Raw<'_>| {}).collect();
+    let mut takes: Vec<Take<'_>> = only_checked.iter_mut().map(|take| take as Take<'_>).collect();
+    stream(disk, sources, Readers { takes: &mut takes, note, head, hash })
+}
+
+/// More threads than that check faster than any disk reads.
+const MOST_THREADS: usize = 8;
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
 }
 
 /// Source and offset of what went wrong, and what.
@@ -107,6 +129,23 @@ struct Piece {
     read: usize,
     end: usize,
     base: u64,
+    home: Option<Home>,
+}
+
+/// Where the buffer of a piece goes when nobody needs the piece any more.
+struct Home {
+    to: Sender<Batch>,
+    /// The buffer, where the piece has another: a record that began before it is longer than the room there.
+    buffer: Option<Batch>,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        let bytes = std::mem::replace(&mut self.bytes, batch(0));
+        // Nobody reads any more: then nobody wants it.
+        let _ = home.to.send(home.buffer.unwrap_or(bytes));
+    }
 }
 
 impl Piece {
@@ -152,6 +191,7 @@ fn read_piece(
     (number, source): (usize, &Source<'_>),
     at: u64,
     mut bytes: Batch,
+    home: Option<Home>,
 ) -> Result<Piece, Failed> {
     let front = front(bytes.len());
     let room = bytes.len() - front;
@@ -162,7 +202,7 @@ fn read_piece(
     };
     let piece = read.and_then(|read| match read < wanted {
         true => Err(too_short(source, at + read as u64)),
-        false => Ok(Piece { source: number, bytes, start: front, read: front, end: front + wanted, base: at }),
+        false => Ok(Piece { source: number, bytes, start: front, read: front, end: front + wanted, base: at, home }),
     });
     piece.map_err(|error| ((number, at), error))
 }

@@ -23,7 +23,7 @@ pub(super) fn read(
     for (number, source) in sources.iter().enumerate() {
         let mut at = 0;
         while at < source.length && !ended.flag.load(Ordering::Relaxed) {
-            let piece = read_piece(disk, (number, source), at, buffer(piece));
+            let piece = read_piece(disk, (number, source), at, buffer(piece), None);
             at = piece.as_ref().map_or(source.length, |piece| piece.offset(piece.end));
             if let Err((at, error)) = piece.and_then(|piece| split.take(piece)) {
                 ended.with(at, error);
@@ -56,6 +56,4 @@ impl Onward for Alone<'_, '_, '_> {
             self.ended.with(at, error);
         }
     }
-
-    fn done(&mut self, _: Arc<Piece>) {}
 }

@@ -3,7 +3,7 @@
 //! The law: a record goes to the sink of its partition as its head says it; if the head lies, the check of that sink finds
 //! it. What a piece ends with in mid-record is put before the next one. Must not know: what becomes of records.
 
-use super::{Failed, Lot, Piece, Source, damaged};
+use super::{Failed, Home, Lot, Piece, Source, damaged};
 use crate::disk::{BLOCK, batch};
 use crate::failure::StoreError;
 use crate::log::chunk;
@@ -19,8 +19,6 @@ pub(super) trait Onward {
     fn hash(&mut self, piece: &Arc<Piece>);
     /// Takes records of one lane.
     fn lot(&mut self, lane: usize, lot: Lot);
-    /// Nobody needs it any more, as far as this thread knows.
-    fn done(&mut self, piece: Arc<Piece>);
 }
 
 /// The state between two pieces.
@@ -87,9 +85,11 @@ impl<O: Onward> Split<'_, '_, O> {
         bytes.extend_from_slice(&self.rest);
         bytes.extend_from_slice(fresh);
         let (base, end) = (read.base - left as u64, bytes.len());
-        let piece = Piece { source: read.source, bytes, start: 0, read: left, end, base };
-        self.onward.done(Arc::new(read));
-        piece
+        let home = read.home.take().map(|home| {
+            let buffer = std::mem::replace(&mut read.bytes, batch(0));
+            Home { buffer: Some(buffer), ..home }
+        });
+        Piece { source: read.source, bytes, start: 0, read: left, end, base, home }
     }
 
     /// File id, and where the next record begins.
@@ -140,6 +140,5 @@ impl<O: Onward> Split<'_, '_, O> {
         for (lane, at) in lists.into_iter().enumerate().filter(|(_, at)| !at.is_empty()) {
             self.onward.lot(lane, Lot { piece: piece.clone(), file_id, at });
         }
-        self.onward.done(piece);
     }
 }

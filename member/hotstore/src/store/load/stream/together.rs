@@ -3,7 +3,7 @@
 //! The law: a thread that ends early has said why; buffers go round, so that what waits is bounded. Must not know: records.
 
 use super::split::{Onward, Split};
-use super::{Ended, FRONT, Failed, Lot, PIECES, Piece, Readers, Source, Take, buffer, check, hex, read_piece};
+use super::{Ended, Failed, Home, Lot, PIECES, Piece, Readers, Source, Take, buffer, check, hex, read_piece};
 use crate::disk::{Batch, Disk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,21 +23,17 @@ pub(super) fn read(
     std::thread::scope(|scope| {
         let (free, buffers) = channel();
         let (read, pieces) = sync_channel(WAITING);
-        let pool = Pool { buffers, made: 0, piece };
+        let pool = Pool { free, buffers, made: 0, piece };
         scope.spawn(move || read_all(disk, sources, pool, &read, ended));
         let (to_hash, hashed) = sync_channel::<Arc<Piece>>(WAITING);
-        let hasher = readers.hash.then(|| {
-            let free = free.clone();
-            scope.spawn(move || hash(&hashed, sources.len(), &free))
-        });
+        let hasher = readers.hash.then(|| scope.spawn(move || hash(&hashed, sources.len(), ended)));
         let mut lanes = Vec::new();
         for take in readers.takes.iter_mut() {
             let (to, from) = sync_channel::<Lot>(WAITING);
-            let free = free.clone();
-            scope.spawn(move || check_all(&from, take, sources, &free, ended));
+            scope.spawn(move || check_all(&from, take, sources, ended));
             lanes.push(to);
         }
-        let onward = Threads { lanes, to_hash: hasher.is_some().then_some(to_hash), free };
+        let onward = Threads { lanes, to_hash: hasher.is_some().then_some(to_hash) };
         let (note, head) = (readers.note, readers.head);
         let mut split = Split { sources, onward, note, head, begun: None, rest: Vec::new(), whole: 0 };
         for piece in pieces {
@@ -59,7 +55,6 @@ pub(super) fn read(
 struct Threads {
     lanes: Vec<SyncSender<Lot>>,
     to_hash: Option<SyncSender<Arc<Piece>>>,
-    free: Sender<Batch>,
 }
 
 impl Onward for Threads {
@@ -76,21 +71,10 @@ impl Onward for Threads {
     fn lot(&mut self, lane: usize, lot: Lot) {
         let _ = self.lanes[lane].send(lot);
     }
-
-    fn done(&mut self, piece: Arc<Piece>) {
-        give_back(piece, &self.free);
-    }
-}
-
-/// The last one who looks at a piece gives its buffer back.
-fn give_back(piece: Arc<Piece>, free: &Sender<Batch>) {
-    if let Some(piece) = Arc::into_inner(piece) {
-        // Nobody reads any more: then nobody wants it.
-        let _ = free.send(piece.bytes);
-    }
 }
 
 struct Pool {
+    free: Sender<Batch>,
     buffers: Receiver<Batch>,
     made: usize,
     piece: usize,
@@ -102,13 +86,7 @@ impl Pool {
             self.made += 1;
             return Some(buffer(self.piece));
         }
-        loop {
-            let bytes = self.buffers.recv().ok()?;
-            // Those of records longer than a piece are not of the pool.
-            if bytes.len() == self.piece + self.piece.min(FRONT) {
-                return Some(bytes);
-            }
-        }
+        self.buffers.recv().ok()
     }
 }
 
@@ -126,7 +104,8 @@ fn read_all(
                 return;
             }
             let Some(bytes) = pool.next() else { return };
-            let piece = read_piece(disk, (number, source), at, bytes);
+            let home = Home { to: pool.free.clone(), buffer: None };
+            let piece = read_piece(disk, (number, source), at, bytes, Some(home));
             at = piece.as_ref().map_or(source.length, |piece| piece.offset(piece.end));
             let failed = piece.is_err();
             if to.send(piece).is_err() || failed {
@@ -136,20 +115,31 @@ fn read_all(
     }
 }
 
-fn hash(from: &Receiver<Arc<Piece>>, sources: usize, free: &Sender<Batch>) -> Vec<String> {
+/// One that panics ends the reading as one that fails does.
+struct Watched<'a>(&'a Ended);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.flag.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn hash(from: &Receiver<Arc<Piece>>, sources: usize, ended: &Ended) -> Vec<String> {
+    let _watched = Watched(ended);
     let mut hashers = vec![blake3::Hasher::new(); sources];
     for piece in from {
         hashers[piece.source].update(piece.fresh());
-        give_back(piece, free);
     }
     hex(hashers)
 }
 
-fn check_all(from: &Receiver<Lot>, take: Take<'_>, sources: &[Source<'_>], free: &Sender<Batch>, ended: &Ended) {
+fn check_all(from: &Receiver<Lot>, take: Take<'_>, sources: &[Source<'_>], ended: &Ended) {
+    let _watched = Watched(ended);
     for lot in from {
         if let Err((at, error)) = check(&lot, take, sources) {
             return ended.with(at, error);
         }
-        give_back(lot.piece, free);
     }
 }
