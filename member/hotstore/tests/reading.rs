@@ -7,8 +7,8 @@
 
 use bytes::Bytes;
 use jet_hotstore::{
-    Cadence, Loaded, Options, PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Sink, Store, StoreError,
-    Version,
+    Base, Cadence, Loaded, Options, PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Sink, Store,
+    StoreError, Version,
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -161,4 +161,50 @@ fn whoever_takes_records_and_panics_is_not_waited_for() {
         })
     }));
     assert!(panicked.is_err());
+}
+
+#[test]
+fn a_partition_that_was_forgotten_and_comes_back_half_is_no_part_of_the_seal() {
+    let disk = SimulatedDisk::new();
+    let options = Options { chunk_bytes: 2000, drop_bytes: 1000, ..options() };
+    let open = || Store::open(Path::new("/store"), Arc::new(disk.clone()), options.clone()).unwrap().0;
+    let store = open();
+    store.join_cluster(Uuid::from_u128(1)).unwrap();
+    store.open_generation(1).unwrap();
+    let put = |partition, n: u64| Record::put(1, partition, Version::new(1, n), vec![1], vec![n as u8; 1500]);
+    for record in [put(0, 1), put(1, 1), Record::forget(1, Version::new(1, 2))] {
+        store.append(record).ticket().unwrap();
+        store.flush().unwrap();
+    }
+    for n in 2..6 {
+        let whole = [put(0, n)];
+        store.rewrite_partition(0, Version::new(1, n), Base::Continues, whole).ticket().unwrap();
+        store.flush().unwrap();
+    }
+    let first = Path::new("/store/data/gen-1/log-1.jl");
+    assert!(disk.files().iter().all(|(path, _)| path != first), "the chunk that forgets is gone");
+    for record in [Record::rewrite(1, Base::Broken), put(1, 7).copied()] {
+        store.append(record).ticket().unwrap();
+    }
+    let content = PartitionContent { partition: 0, version: Version::new(1, 5), entries: 1, digest: String::new() };
+    let request = SealRequest {
+        operation: "stop".to_owned(),
+        attempt: 1,
+        generation: 1,
+        partitions: vec![content],
+        machine: Vec::new(),
+        machine_index: 0,
+        roster_digest: String::new(),
+    };
+    store.seal(request).unwrap();
+    drop(store);
+    let mut found = Vec::new();
+    open()
+        .load(&mut |loaded| {
+            if let Loaded::Put { partition, version, .. } = loaded {
+                found.push((partition, version))
+            }
+        })
+        .unwrap();
+    assert_eq!(found, vec![(0, Version::new(1, 5))]);
 }
