@@ -45,6 +45,12 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path, found: &Resolution, told: &mut A
     if ends.len() < found.chain.len() {
         return Ok(());
     }
+    if let Contents::Sealed(seal) = &found.contents
+        && !plan.says_as_much_as(&seal.manifest.plan)
+    {
+        told.findings.push(Finding::broken(load::plan_differs(dir, seal)));
+        return Ok(());
+    }
     let (mut live, mut content) = (Live::new(), Content::default());
     for (n, ((id, path, _), end)) in found.chain.iter().zip(ends).enumerate() {
         let bytes = disk.read(path).on("read", path)?.unwrap_or_default();

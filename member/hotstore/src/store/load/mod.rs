@@ -195,12 +195,10 @@ impl Store {
         for ((sealed, source), found) in sealed.zip(&sources).zip(digests) {
             compare_digest(source.path, sealed, found)?;
         }
-        if let Some(seal) = seal.filter(|_| !found.says_as_much_as(&survey.whole)) {
-            let file = layout::seal(&self.dir, seal.manifest.generation, seal.manifest.number);
-            let why = "what it says of the chunks is not what is in them".to_owned();
-            return Err(Refused::Inconsistent { file, why }.into());
+        match seal.filter(|_| !found.says_as_much_as(&survey.whole)) {
+            Some(seal) => Err(plan_differs(&self.dir, seal).into()),
+            None => Ok(records.iter().sum()),
         }
-        Ok(records.iter().sum())
     }
 
     fn survey(&self, chain: &[(ChunkId, PathBuf, Extent)], next_number: u64) -> Result<Survey, StoreError> {
@@ -269,6 +267,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The manifest is not of these chunks.
+pub(crate) fn plan_differs(dir: &Path, seal: &SealSummary) -> Refused {
+    let file = layout::seal(dir, seal.manifest.generation, seal.manifest.number);
+    Refused::Inconsistent { file, why: "what it says of the chunks is not what is in them".to_owned() }
 }
 
 fn source((id, path, length): &(ChunkId, PathBuf, u64)) -> Source<'_> {
