@@ -102,13 +102,13 @@ async fn said(world: &mut World, files: &Files, part: &str) -> String {
     let changed: Vec<_> =
         files.keys().filter(|path| !of_the_process(path) && now.get(*path) != files.get(*path)).collect();
     assert!(changed.is_empty(), "of a refused store was changed: {changed:?}");
-    without_lengths(&said)
+    without_offset(&said)
 }
 
-/// How long a log is differs from run to run.
-fn without_lengths(said: &str) -> String {
-    let Some((before, after)) = said.split_once("bytes 0..") else { return said.to_owned() };
-    format!("{before}bytes 0..<length>{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+/// Where a record lies in a log differs from run to run.
+fn without_offset(said: &str) -> String {
+    let Some((before, after)) = said.split_once("damaged at byte ") else { return said.to_owned() };
+    format!("{before}damaged at byte <offset>{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Every store that is refused.
