@@ -44,6 +44,13 @@ fn refuses_direct(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error())
 }
 
+fn say_that_it_is_buffered() {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        tracing::info!("the file system of the store takes no direct writes: they go through the page cache")
+    });
+}
+
 /// As many bytes as there are, up to all of `into`.
 fn fill(file: &fs::File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
@@ -122,10 +129,7 @@ impl Disk for OsDisk {
         let file = match options.clone().custom_flags(DIRECT).open(path) {
             Ok(file) => file,
             Err(error) if refuses_direct(&error) => {
-                static SAID: std::sync::Once = std::sync::Once::new();
-                SAID.call_once(|| {
-                    tracing::info!(file = %path.display(), "this file system takes no direct writes: they go through the page cache")
-                });
+                say_that_it_is_buffered();
                 // The name may have been made before the flag was refused.
                 self.remove(path)?;
                 options.open(path)?

@@ -2,7 +2,7 @@
 //!
 //! The law: batches are written one after the other; what failed is said at the next call. Must not know: what is in them.
 
-use super::refuses_direct;
+use super::{refuses_direct, say_that_it_is_buffered};
 use crate::disk::{AppendFile, BLOCK, Batch, batch};
 use std::fs::File;
 use std::io;
@@ -60,6 +60,7 @@ impl Appending {
 fn write(file: &File, offset: u64, batch: &[u8]) -> io::Result<()> {
     match file.write_all_at(batch, offset) {
         Err(error) if offset == 0 && refuses_direct(&error) => {
+            say_that_it_is_buffered();
             let flags = rustix::fs::fcntl_getfl(file)?;
             rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::DIRECT)?;
             file.write_all_at(batch, offset)

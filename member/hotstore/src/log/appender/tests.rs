@@ -41,7 +41,7 @@ fn behind_an_end_nothing_is_written() {
     let mut appender = begun(&disk);
     put(&mut appender, 1);
     appender.finish().unwrap();
-    let calls = disk.calls();
+    let (calls, ended) = (disk.calls(), appender.chain()[0].1);
     appender.rest();
     assert_eq!(disk.calls(), calls);
     // Who goes on says first what is durable.
@@ -51,5 +51,6 @@ fn behind_an_end_nothing_is_written() {
     let bytes = disk.read(&file).unwrap().unwrap();
     let mut found = Vec::new();
     let walked = chunk::walk(&file, &bytes, chunk::Extent::Open, &mut |_, raw| found.push(raw.version.sequence));
-    assert_eq!((found, walked.unwrap().good), (vec![1, 2], bytes.len() as u64));
+    let walked = walked.unwrap();
+    assert_eq!((found, walked.good, walked.durable), (vec![1, 2], bytes.len() as u64, ended));
 }
