@@ -22,6 +22,8 @@ pub const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same where the pod ends: when its network is gone nobody answers any more, and that the pod is gone must not be
 /// seen later for it.
 pub const GLANCE_TIMEOUT: Duration = Duration::from_millis(300);
+/// Between two looks of a pass that waits for members only.
+pub const MOMENT: Duration = Duration::from_millis(20);
 /// A command takes at most this long; it may go on in the member after that.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,10 @@ pub trait Members: Send + Sync {
     async fn command(&self, door: &Door, command: &Command) -> Result<String, CallError>;
     /// Where peers may be found: a hint, not an effect.
     async fn hint(&self, door: &Door, peers: &[Door]);
+    /// Lets [`MOMENT`] pass, between two looks of one pass.
+    async fn moment(&self) {
+        tokio::time::sleep(MOMENT).await;
+    }
 }
 
 /// Members over mTLS.

@@ -16,7 +16,6 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::node::Node;
-use super::presence::pace;
 use super::supervise::kind;
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::SealOrder;
@@ -83,7 +82,7 @@ impl Agent {
     pub async fn run(self: Arc<Self>) {
         let mut machines = self.node.machines();
         loop {
-            let pause = pace(&machines.borrow());
+            let pause = self.node.pace();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.looked.notified() => {}

@@ -19,7 +19,7 @@ use super::consensus::wire::Letter;
 use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::Judgement;
-use super::presence::{Beat, BeatAnswer, Grant, Presence, pace};
+use super::presence::{self, Beat, BeatAnswer, Grant, Presence};
 use super::supervise;
 use crate::clock::Moment;
 use crate::config::Founding as PermitSource;
@@ -48,6 +48,7 @@ pub struct Node {
     broken: Notify,
     starting: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
+    begun: Moment,
     machine: watch::Sender<Arc<Machine>>,
     ports: OnceLock<Ports>,
     contents: Mutex<Option<ContentsReport>>,
@@ -72,6 +73,7 @@ impl Node {
             broken: Notify::new(),
             starting: tokio::sync::Mutex::new(()),
             presence: Mutex::default(),
+            begun: Moment::now(),
             machine: watch::Sender::new(Arc::default()),
             ports: OnceLock::new(),
             contents: Mutex::default(),
@@ -305,11 +307,19 @@ impl Node {
         self.machine.borrow().roster.keys().copied().collect()
     }
 
+    /// Pause between two beats, and between two looks.
+    pub fn pace(&self) -> Duration {
+        presence::pace(&self.machine.borrow(), Moment::now().since(self.begun))
+    }
+
     async fn beat_for_ever(self: Arc<Self>) {
+        let mut connections = self.net.changes();
         loop {
             self.beat_all();
-            let pause = pace(&self.machine.borrow());
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.pace()) => {}
+                _ = connections.changed() => {}
+            }
         }
     }
 

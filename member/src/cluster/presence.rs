@@ -17,6 +17,8 @@ use crate::clock::Moment;
 const BEAT: Duration = Duration::from_millis(100);
 /// The same while the cluster turns from one state into another: every step on the way waits for a beat and for two looks.
 const BEAT_IN_TURN: Duration = Duration::from_millis(20);
+/// A process is young so long: the members of a return find each other, load, and build their jobs.
+const YOUNG: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_millis(LEASE_MS);
 
 /// What a member says to each other one, over and over.
@@ -50,9 +52,10 @@ pub struct Grant {
     pub table: TableVersion,
 }
 
-/// Pause between two beats, and between two looks, as the machine stands.
-pub fn pace(machine: &Machine) -> Duration {
+/// Pause between two beats, and between two looks, as the machine stands, in a process of this age.
+pub fn pace(machine: &Machine, age: Duration) -> Duration {
     match machine.state {
+        _ if age < YOUNG => BEAT_IN_TURN,
         ClusterState::InTransition { .. } | ClusterState::Activating { .. } => BEAT_IN_TURN,
         _ => BEAT,
     }

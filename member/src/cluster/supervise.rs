@@ -13,7 +13,7 @@ use jet_core::{Command, Machine, MemberId, Outcome};
 use tracing::{debug, info, warn};
 
 use super::node::Node;
-use super::presence::{Presence, pace};
+use super::presence::Presence;
 use crate::clock::Moment;
 
 /// Time for one command.
@@ -25,7 +25,7 @@ pub async fn run(node: Arc<Node>) {
     let mut watch: Option<(u64, Watch)> = None;
     let mut said = BTreeMap::new();
     loop {
-        let pause = pace(&machines.borrow());
+        let pause = node.pace();
         let applied = async {
             // A burst of entries is one look.
             let _ = machines.changed().await;

@@ -50,6 +50,8 @@ struct Lacks {
 
 /// Bytes of sink writes that are given back in one change.
 const SINK_BYTES: usize = 4 << 20;
+/// Partitions that are cut back at a time: each waits for its backups.
+const CUT_AT_ONCE: usize = 32;
 /// Between two looks at jobs that do not run, and after one that did not find what it wants.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -74,14 +76,17 @@ impl MapService {
         ended: impl Fn() -> bool,
     ) -> Result<Restored, Refusal> {
         let (mut restored, mut search) = (Restored::default(), Search::default());
-        for cell in self.shared.cells() {
+        let mut led = self.shared.cells();
+        led.retain(|cell| cell.state().lead.is_some());
+        for some in led.chunks(CUT_AT_ONCE) {
             if ended() {
                 return Err(Refusal::NotNow { what: "the generation is over".into() });
             }
-            if cell.state().lead.is_some() {
-                let _alone = self.shared.restoring.lock().await;
-                self.shared.restore_op(cell.partition, Op::CutBack { id, by }).await?;
-                self.shared.give_back(&cell, id, by, true, &mut search, &mut restored).await?;
+            let _alone = self.shared.restoring.lock().await;
+            let cut = |cell: &Arc<Cell>| self.shared.restore_op(cell.partition, Op::CutBack { id, by });
+            futures::future::try_join_all(some.iter().map(cut)).await?;
+            for cell in some {
+                self.shared.give_back(cell, id, by, true, &mut search, &mut restored).await?;
             }
         }
         debug!(?id, %by, ?restored, "maps: snapshot in place");

@@ -115,13 +115,13 @@ async fn serve(shared: &Arc<Shared>, connection: TlsStream<TcpStream>, peer: Pee
     match purpose {
         Purpose::Lane(lane) => {
             let Some(handler) = shared.handler(lane) else { return };
-            let ticket = shared.registry().enter(peer);
+            let ticket = shared.enter(peer);
             let end = lane::answer(connection, peer, handler, ticket.over).await;
             shared.registry().leave(peer.member, ticket.number);
             debug!(member = %peer.member, ?lane, %end, "a peer's connection ended");
         }
         Purpose::Engine { generation } => {
-            let over = shared.registry().enter(peer);
+            let over = shared.enter(peer);
             let stream =
                 EngineStream { peer, generation, opened_here: false, over: over.over, connection: connection.into() };
             if shared.streams.try_send(stream).is_err() {

@@ -1,7 +1,8 @@
 //! Finding peers by names and hints, and keeping a connection for each lane to each of them.
 //!
 //! Law: addresses are only places to try; whom one finds there decides. The pause between tries is bounded on both
-//! sides. Must not know: bodies.
+//! sides, and a boot of a member that is met for the first time ends it: a member that starts later than its peers is
+//! found when it calls, and not when their pause is over. Must not know: bodies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -82,6 +83,7 @@ async fn look_up(names: BTreeSet<String>) -> BTreeSet<SocketAddr> {
 async fn keep(shared: Arc<Shared>, address: SocketAddr, lane: Lane, wanted: watch::Receiver<BTreeSet<SocketAddr>>) {
     let mut pause = RETRY_SHORTEST;
     let mut said = None;
+    let mut met = shared.met.subscribe();
     while wanted.borrow().contains(&address) {
         match tokio::time::timeout(GREETING, greet(&shared, address, Purpose::Lane(lane)))
             .await
@@ -106,6 +108,10 @@ async fn keep(shared: Arc<Shared>, address: SocketAddr, lane: Lane, wanted: watc
                     said = Some(words);
                 }
                 pause = (pause * 2).min(RETRY_LONGEST);
+                if let Ok(Ok(())) = tokio::time::timeout(pause, met.changed()).await {
+                    pause = RETRY_SHORTEST;
+                }
+                continue;
             }
         }
         tokio::time::sleep(pause).await;
@@ -113,7 +119,7 @@ async fn keep(shared: Arc<Shared>, address: SocketAddr, lane: Lane, wanted: watc
 }
 
 async fn hold(shared: &Arc<Shared>, address: SocketAddr, lane: Lane, connection: TlsStream<TcpStream>, peer: Peer) {
-    let ticket = shared.registry().enter(peer);
+    let ticket = shared.enter(peer);
     let (caller, drive) = lane::caller(connection, ticket.over);
     shared.registry().open(peer, lane, ticket.number, address, caller);
     shared.changed();
@@ -158,7 +164,7 @@ pub(super) async fn stream(
     let greeted = tokio::time::timeout(GREETING, greet(shared, address, Purpose::Engine { generation })).await;
     match greeted {
         Ok(Ok((connection, peer))) if peer.member == to => {
-            let ticket = shared.registry().enter(peer);
+            let ticket = shared.enter(peer);
             Ok(EngineStream { peer, generation, opened_here: true, over: ticket.over, connection: connection.into() })
         }
         _ => Err(CallError::NotConnected { to }),

@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     me: watch::Sender<Hello>,
     registry: Mutex<Registry>,
     connected: watch::Sender<u64>,
+    /// Boots of members met so far: whoever is met is up, and so is tried at once.
+    met: watch::Sender<u64>,
     hints: watch::Sender<BTreeSet<String>>,
     handlers: [OnceLock<Arc<dyn Handler>>; LANES],
     streams: mpsc::Sender<EngineStream>,
@@ -112,6 +114,7 @@ impl Net {
             me,
             registry: Mutex::new(Registry::default()),
             connected: watch::Sender::new(0),
+            met: watch::Sender::new(0),
             hints: watch::Sender::new(BTreeSet::new()),
             handlers: [const { OnceLock::new() }; LANES],
             streams,
@@ -185,6 +188,14 @@ impl Net {
 }
 
 impl Shared {
+    fn enter(&self, peer: Peer) -> registry::Ticket {
+        let ticket = self.registry().enter(peer);
+        if ticket.met {
+            self.met.send_modify(|n| *n += 1);
+        }
+        ticket
+    }
+
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,8 @@ struct Known {
 pub(super) struct Ticket {
     pub number: u64,
     pub over: CancellationToken,
+    /// Nobody was connected under this boot of that member before.
+    pub met: bool,
 }
 
 impl Registry {
@@ -45,7 +47,8 @@ impl Registry {
         let over = CancellationToken::new();
         let known = self.members.entry(peer.member).or_default();
         known.ordinal = peer.ordinal;
-        if peer.boot > known.boot {
+        let met = peer.boot > known.boot;
+        if met {
             known.boot = peer.boot;
             for (_, (_, token)) in known.connections.iter().filter(|(_, (boot, _))| *boot < peer.boot) {
                 token.cancel();
@@ -53,7 +56,7 @@ impl Registry {
             known.callers = Default::default();
         }
         known.connections.insert(number, (peer.boot, over.clone()));
-        Ticket { number, over }
+        Ticket { number, over, met }
     }
 
     pub fn open(&mut self, peer: Peer, lane: Lane, number: u64, address: SocketAddr, caller: Caller) {
@@ -106,7 +109,9 @@ mod tests {
         let old = registry.enter(peer(3));
         let same = registry.enter(peer(3));
         assert!(!old.over.is_cancelled() && !same.over.is_cancelled());
+        assert!(old.met && !same.met);
         let new = registry.enter(peer(4));
+        assert!(new.met);
         assert!(old.over.is_cancelled() && same.over.is_cancelled() && !new.over.is_cancelled());
         assert_eq!(registry.known_boot(Uuid::from_u128(1)), Some(4));
     }

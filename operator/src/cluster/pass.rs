@@ -70,8 +70,11 @@ pub enum Outcome {
     Not(String),
 }
 
-/// What is said to members does not change Kubernetes: so many looks at them go by one look at Kubernetes.
+/// What is said to members does not change Kubernetes: so many commands go by one look at Kubernetes.
 pub const TURNS: usize = 3;
+/// Nor does what members do by themselves: where only they are waited for, so many more looks at them go by one look at
+/// Kubernetes, which costs the API server up to a tenth of a second.
+pub const MORE_LOOKS: usize = 4;
 
 /// Looks at Kubernetes once, does at most one thing there, writes the status. What was only remembered, or said to a member,
 /// is looked at again at once: each consistent look at a list costs the API server up to a tenth of a second.
@@ -79,16 +82,31 @@ pub async fn pass(kube: &dyn Kubernetes, members: &dyn Members, now: i64, fresh:
     let Some((mut cluster, seen)) = kube.read().await? else {
         return Ok(Passed { again: None, plan: None });
     };
-    let mut said = Vec::new();
+    let (mut said, mut looks) = (Vec::new(), 0);
     loop {
         let look = Look { cluster, seen: seen.clone(), now, fresh };
-        let (passed, written) = turn(kube, members, look, &said).await?;
+        let (passed, next) = turn(kube, members, look, &said).await?;
         said.extend(passed.plan.as_ref().and_then(|plan| plan.act.clone()));
-        match written {
-            Some(next) if said.len() < TURNS => cluster = next,
+        match next {
+            Next::Turn(next) if said.len() < TURNS => cluster = *next,
+            Next::Look(same) if looks < MORE_LOOKS => {
+                looks += 1;
+                members.moment().await;
+                cluster = *same;
+            }
             _ => return Ok(passed),
         }
     }
+}
+
+/// What goes by the same look at Kubernetes; the resource as it is now.
+enum Next {
+    /// Nothing more.
+    Nothing,
+    /// Only the status and the members are others than before.
+    Turn(Box<JetCluster>),
+    /// Members are waited for.
+    Look(Box<JetCluster>),
 }
 
 struct Look {
@@ -98,29 +116,28 @@ struct Look {
     fresh: Uuid,
 }
 
-/// One turn; the resource as it is now, if only its status and the members are others than before. What was said in this
-/// pass is not said again by it: a member that lags behind has not heard of it yet.
+/// One turn. What was said in this pass is not said again by it: a member that lags behind has not heard of it yet.
 async fn turn(
     kube: &dyn Kubernetes,
     members: &dyn Members,
     look: Look,
     said: &[Act],
-) -> Result<(Passed, Option<JetCluster>), PassError> {
+) -> Result<(Passed, Next), PassError> {
     let facts = observe_members(look, members).await;
     let plan = plan::plan(&facts);
     tracing::debug!(cluster = facts.name(), step = ?plan.step, message = plan.message, acts = plan.act.is_some(), "planned");
     if plan.act.as_ref().is_some_and(|act| said.contains(act)) {
-        return Ok((Passed { again: Some(QUICK), plan: Some(plan) }, None));
+        return Ok((Passed { again: Some(QUICK), plan: Some(plan) }, Next::Nothing));
     }
     let outcome = carry_out(kube, members, &facts, &plan).await?;
     if matches!(plan.act, Some(Act::Finalizer(_))) {
-        return Ok((Passed { again: Some(AFTER_ACT), plan: Some(plan) }, None));
+        return Ok((Passed { again: Some(AFTER_ACT), plan: Some(plan) }, Next::Nothing));
     }
     if matches!((&plan.act, &outcome), (Some(Act::TakeUp(_)), Outcome::Done(_))) {
         // The resource is another now: its status is for the next look.
         let was = facts.cluster.status.clone().unwrap_or_default();
         kube.tell(&facts.cluster, &story::lines(Some(&was), &was, &plan, &outcome)).await;
-        return Ok((Passed { again: Some(AFTER_ACT), plan: Some(plan) }, None));
+        return Ok((Passed { again: Some(AFTER_ACT), plan: Some(plan) }, Next::Nothing));
     }
     let next = status::status(&facts, &plan, &outcome);
     let again = pause(&facts, &plan, &outcome);
@@ -138,7 +155,13 @@ async fn turn(
         (Some(Act::Remember(_)), _) => plan.reason != Reason::NotApplicable,
         _ => false,
     };
-    let next = goes_on.then(|| written.unwrap_or(facts.cluster));
+    let waits = again == QUICK && waits_for_members(&facts, &plan);
+    let now = Box::new(written.unwrap_or(facts.cluster));
+    let next = match (goes_on, waits) {
+        (true, _) => Next::Turn(now),
+        (false, true) => Next::Look(now),
+        _ => Next::Nothing,
+    };
     Ok((Passed { again: Some(again), plan: Some(plan) }, next))
 }
 
@@ -211,6 +234,17 @@ async fn write(kube: &dyn Kubernetes, facts: &Facts, act: &Act) -> Result<(), Po
         kube.write(facts, act).await?;
     }
     Ok(())
+}
+
+/// Nothing in Kubernetes is waited for: no pod that begins or ends.
+fn waits_for_members(facts: &Facts, plan: &Plan) -> bool {
+    let addressed = || facts.kube.pods.values().filter(|pod| pod.ip.is_some() && !pod.deleting).count();
+    let all_there = || facts.kube.set.as_ref().is_some_and(|set| usize::try_from(set.replicas) == Ok(addressed()));
+    let step = matches!(
+        plan.step,
+        Step::Fenced | Step::Frozen | Step::Sealed | Step::MembersComplete | Step::Activated | Step::JobsVerified
+    );
+    plan.act.is_none() && !plan.stalled && step && all_there()
 }
 
 fn pause(facts: &Facts, plan: &Plan, outcome: &Outcome) -> Duration {

@@ -303,4 +303,7 @@ impl Members for World {
     }
 
     async fn hint(&self, _: &Door, _: &[Door]) {}
+
+    /// Time of the world passes between passes only.
+    async fn moment(&self) {}
 }

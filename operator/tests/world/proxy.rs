@@ -304,4 +304,8 @@ impl Members for Proxy {
     async fn hint(&self, door: &Door, peers: &[Door]) {
         self.members.hint(door, peers).await;
     }
+
+    async fn moment(&self) {
+        self.members.moment().await;
+    }
 }

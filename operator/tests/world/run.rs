@@ -214,7 +214,7 @@ fn too_much(did: &[Effect]) -> Option<String> {
         .collect();
     let claims = |written: &[&str]| written.iter().all(|what| *what == "a claim");
     let fits = match &written[..] {
-        [] | [_] | ["the set", "the budget"] => true,
+        [] | [_] | ["the set", "the budget"] | ["the budget", "the set"] => true,
         ["the record", rest @ ..] => claims(rest),
         all => claims(all),
     };

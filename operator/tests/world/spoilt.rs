@@ -105,4 +105,8 @@ impl Members for Spoilt {
     async fn hint(&self, door: &Door, peers: &[Door]) {
         self.proxy.hint(door, peers).await;
     }
+
+    async fn moment(&self) {
+        self.proxy.moment().await;
+    }
 }

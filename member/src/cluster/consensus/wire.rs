@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::error::{InstallSnapshotError, RPCError, RaftError, RemoteError, Unreachable};
-use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{Types, Voter};
 use crate::net::{Lane, Net};
+
+/// Pause of a leader after a voter could not be reached. Without a connection nothing is sent and a try costs nothing; a
+/// return waits for it when the leader is up before the others.
+const UNREACHED: Duration = Duration::from_millis(25);
 
 /// A message of consensus to one voter.
 #[derive(Serialize, Deserialize)]
@@ -120,5 +124,9 @@ impl RaftNetwork<Types> for Way {
         option: RPCOption,
     ) -> Result<VoteResponse<Voter>, RPCError<Voter, EmptyNode, RaftError<Voter>>> {
         self.ask(Body::Vote(request), option.hard_ttl()).await
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(UNREACHED))
     }
 }

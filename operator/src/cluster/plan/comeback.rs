@@ -279,11 +279,15 @@ fn undecided(facts: &Facts, open: &OperationStamp) -> Vec<String> {
 
 /// Everything is as before the stop but the stamps: they go last.
 fn opened(facts: &Facts, open: &OperationStamp) -> Plan {
-    if let Some(plan) = objects::budget(facts, Step::Open, rest::budget(facts)) {
-        return plan;
-    }
+    let budget = match objects::budget(facts, Step::Open, rest::budget(facts)) {
+        Some(plan) if plan.act.is_none() => return plan,
+        plan => plan.and_then(|plan| plan.act),
+    };
     let write = keys::STAMPS.iter().fold(Mark::default(), |mark, key| mark.stamp(key, None));
-    let mut plan = Plan::acts(Step::Open, Reason::Running, "the return is complete", Act::Mark(write));
+    let Some(acts) = Act::row(budget.into_iter().chain([Act::Mark(write)]).collect()) else {
+        return Plan::waits(Step::Open, Reason::Running, "the return is complete");
+    };
+    let mut plan = Plan::acts(Step::Open, Reason::Running, "the return is complete", acts);
     plan.ended = Some((open.clone(), "Returned"));
     plan
 }
