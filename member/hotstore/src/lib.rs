@@ -41,6 +41,7 @@ pub use log::record::{Base, Kind, Record, Space, Version};
 pub use refusal::Refused;
 pub use resolve::{Contents, Resolution};
 pub use seal::{PartitionContent, SealRequest, SealSummary};
+pub use store::collecting::{Due, live_bytes};
 pub use store::load::{Cut, LoadReport, Loaded, PartitionFound, Sink};
 pub use store::usage::Usage;
 pub use store::{Cadence, Options, Store, inspect};

@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+pub use crate::entry::Entry;
 use crate::later::{Later, behind};
 use crate::sink::Pending;
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// Entries of maps.
-    pub maps: BTreeMap<String, BTreeMap<Bytes, Bytes>>,
+    pub maps: BTreeMap<String, BTreeMap<Bytes, Entry>>,
     /// Parts of snapshots by vertex and part.
     pub snapshots: BTreeMap<SnapshotId, BTreeMap<(u32, u32), Bytes>>,
     /// Commit records (at a job's home).
@@ -143,13 +144,19 @@ impl Content {
     /// Sets or removes a key in RAM only.
     pub(crate) fn set(&mut self, map: &str, key: &Bytes, value: Option<Bytes>) -> Option<Bytes> {
         match value {
-            Some(value) => match self.maps.get_mut(map) {
-                Some(entries) => entries.insert(key.clone(), value),
-                None => self.maps.entry(map.into()).or_default().insert(key.clone(), value),
-            },
+            Some(value) => {
+                let entries = match self.maps.get_mut(map) {
+                    Some(entries) => entries,
+                    None => self.maps.entry(map.into()).or_default(),
+                };
+                match entries.get_mut(key) {
+                    Some(entry) => Some(std::mem::replace(&mut entry.value, value)),
+                    None => entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value),
+                }
+            }
             None => {
                 let entries = self.maps.get_mut(map)?;
-                let previous = entries.remove(key);
+                let previous = entries.remove(key).map(|entry| entry.value);
                 if entries.is_empty() {
                     self.maps.remove(map);
                 }
@@ -315,9 +322,9 @@ impl Content {
             let start = from
                 .filter(|place| place.map == *map)
                 .map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
-            for (key, value) in entries.range((start, Bound::Unbounded)) {
+            for (key, entry) in entries.range((start, Bound::Unbounded)) {
                 let value = match self.pending.on_disk(map, key) {
-                    None => value,
+                    None => &entry.value,
                     Some(Some(before)) => before,
                     Some(None) => continue,
                 };
@@ -372,7 +379,7 @@ impl Content {
     pub fn ask(&self, query: &Query) -> QueryReply {
         match query {
             Query::Get { map, key } => {
-                QueryReply::Value(self.maps.get(map).and_then(|entries| entries.get(key)).cloned())
+                QueryReply::Value(self.maps.get(map).and_then(|entries| Some(entries.get(key)?.value.clone())))
             }
             Query::Size { map } => QueryReply::Size(self.maps.get(map).map_or(0, |entries| entries.len() as u64)),
             Query::Scan { map, after, bytes } => self.scan(map, after.as_ref(), *bytes as usize),
@@ -386,7 +393,8 @@ impl Content {
     fn scan(&self, map: &str, after: Option<&Bytes>, bound: usize) -> QueryReply {
         let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
         let (mut entries, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (key, value) in self.maps.get(map).into_iter().flat_map(|all| all.range((from.clone(), Bound::Unbounded))) {
+        for (key, entry) in self.maps.get(map).into_iter().flat_map(|all| all.range((from.clone(), Bound::Unbounded))) {
+            let value = &entry.value;
             if !entries.is_empty() && bytes >= bound {
                 more = true;
                 break;

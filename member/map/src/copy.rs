@@ -144,10 +144,10 @@ impl CopySource {
 fn items_of(content: &Content) -> VecDeque<CopyItem> {
     let mut items = VecDeque::new();
     for (map, entries) in &content.maps {
-        items.extend(entries.iter().map(|(key, value)| CopyItem::Entry {
+        items.extend(entries.iter().map(|(key, entry)| CopyItem::Entry {
             map: map.clone(),
             key: key.clone(),
-            value: value.clone(),
+            value: entry.value.clone(),
         }));
     }
     for (id, parts) in &content.snapshots {

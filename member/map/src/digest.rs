@@ -13,10 +13,10 @@ pub fn digest_of(content: &Content, counted: Option<&BTreeSet<SnapshotId>>) -> D
     let counts = |id: &SnapshotId| counted.is_none_or(|set| set.contains(id));
     hash.section("maps", content.entries());
     for (map, entries) in &content.maps {
-        for (key, value) in entries {
+        for (key, entry) in entries {
             hash.bytes(map.as_bytes());
             hash.bytes(key);
-            hash.bytes(value);
+            hash.bytes(&entry.value);
         }
     }
     hash.section("markers", content.markers.len() as u64);

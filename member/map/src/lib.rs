@@ -4,7 +4,7 @@
 //! replica that does not fit is copied whole, never patched by guess; a map sink on disk is never ahead of the durable
 //! epoch. It must not know: sockets, disks, async runtimes, clocks. It gets calls and gives values.
 //!
-//! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · [`sink`] writes
+//! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · `entry` how old its last record is · [`sink`] writes
 //! of epochs that are not durable · [`digest`] when two replicas are equal · [`replica`] one replica · [`tail`] its
 //! newest changes · [`lead`] what a primary knows of its followers · [`copy`] a whole partition in transfer · [`fence`]
 //! who may send to whom · [`door`] who may ask · [`journal`] what the log on disk gets · [`later`] what in it is later than
@@ -14,6 +14,7 @@ pub mod content;
 pub mod copy;
 pub mod digest;
 pub mod door;
+mod entry;
 pub mod epoch;
 pub mod fence;
 pub mod journal;
@@ -33,7 +34,7 @@ pub use jet_core::{
     TableVersion, Version,
 };
 
-pub use content::{Applied, Content, Place};
+pub use content::{Applied, Content, Entry, Place};
 pub use copy::{CopyItem, CopySource};
 pub use door::{Door, Requester};
 pub use epoch::PartitionEpoch;

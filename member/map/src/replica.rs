@@ -60,6 +60,11 @@ impl Replica {
         &self.content
     }
 
+    /// The last record of a key lies in a chunk of the log of this number, or of a later one.
+    pub fn stamp(&mut self, map: &str, key: &bytes::Bytes, age: u64) {
+        self.content.stamp(map, key, age);
+    }
+
     /// For tests and drills: a way to spoil the content of one replica behind everybody's back.
     #[doc(hidden)]
     pub fn content_for_spoiling(&mut self) -> &mut Content {

@@ -102,7 +102,7 @@ pub fn later(key: &[u8], value: &[u8]) -> Option<LogRecord> {
 }
 
 impl Shared {
-    fn record(&self, partition: PartitionId, logged: Logged) -> Record {
+    pub(super) fn record(&self, partition: PartitionId, logged: Logged) -> Record {
         let version = version_to_store(logged.version);
         let space = |name: &str| lock(&self.spaces).id(&self.store, name);
         match logged.record {
@@ -237,13 +237,26 @@ impl State {
         }
         for logged in log {
             let version = logged.version;
+            let put = put_key(&logged.record);
+            let age = shared.store.age();
             if shared.store.append(shared.record(partition, logged)).ticket().is_none() {
                 self.on_disk = OnDisk::Behind;
                 shared.behind.notify_one();
                 return;
             }
+            if let Some((map, key)) = put {
+                self.replica.stamp(&map, &key, age);
+            }
             self.logged = version;
         }
+    }
+}
+
+/// The key of a record that puts one.
+pub(super) fn put_key(record: &LogRecord) -> Option<(String, Bytes)> {
+    match record {
+        LogRecord::Put { map, key, .. } => Some((map.clone(), key.clone())),
+        _ => None,
     }
 }
 
@@ -274,7 +287,8 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
                     shared.rewrite(cell, Base::Broken);
                 }
                 shared.read_back();
-                shared.collect_garbage();
+                shared.write_anew();
+                shared.empty_old_chunks();
                 behind.len()
             });
             match done.await {
@@ -310,8 +324,8 @@ impl Shared {
         }
     }
 
-    /// Partitions whose log has much that is dead are written again, so that the log stays bounded.
-    fn collect_garbage(&self) {
+    /// Partitions with content in a chunk that does not verify are written again.
+    fn write_anew(&self) {
         let cells = self.cells();
         for partition in self.store.partitions_to_rewrite() {
             let Some(cell) = cells.get(usize::from(partition)) else { continue };

@@ -17,7 +17,8 @@ use tracing::{info, warn};
 use super::cell::OnDisk;
 use super::{Shared, journal, lock};
 
-type Entries = BTreeMap<u32, BTreeMap<Bytes, Bytes>>;
+/// By space and key: the value, and the chunk that it was found in.
+type Entries = BTreeMap<u32, BTreeMap<Bytes, (Bytes, u64)>>;
 
 /// More threads than that build faster than any disk reads.
 const MOST_BUILDERS: usize = 8;
@@ -28,9 +29,9 @@ fn builders() -> usize {
 
 fn build(found: &mut BTreeMap<u16, Entries>, loaded: Loaded<'_>) {
     match loaded {
-        Loaded::Put { space, partition, key, value, .. } => {
+        Loaded::Put { space, partition, key, value, age, .. } => {
             let entries = found.entry(partition).or_default().entry(space).or_default();
-            entries.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+            entries.insert(Bytes::copy_from_slice(key), (Bytes::copy_from_slice(value), age));
         }
         Loaded::Remove { space, partition, key, .. } => {
             if let Some(entries) = found.get_mut(&partition).and_then(|spaces| spaces.get_mut(&space)) {
@@ -99,18 +100,21 @@ impl Shared {
                     Some(&journal::MARKERS) => {
                         entries
                             .iter()
-                            .filter_map(|(key, value)| journal::marker(key, value))
+                            .filter_map(|(key, (value, _))| journal::marker(key, value))
                             .for_each(|record| content.load(record));
                     }
                     Some(&journal::LATER) => {
                         entries
                             .iter()
-                            .filter_map(|(key, value)| journal::later(key, value))
+                            .filter_map(|(key, (value, _))| journal::later(key, value))
                             .for_each(|record| content.load(record));
                     }
-                    Some(name) => entries
-                        .into_iter()
-                        .for_each(|(key, value)| content.load(LogRecord::Put { map: (*name).to_owned(), key, value })),
+                    Some(name) => {
+                        for (key, (value, age)) in entries {
+                            content.load(LogRecord::Put { map: (*name).to_owned(), key: key.clone(), value });
+                            content.stamp(name, &key, age);
+                        }
+                    }
                     None => warn!(space, partition = partition.partition, "maps: records of a space without a name"),
                 }
             }

@@ -8,7 +8,7 @@
 //! | [`cell`] | one partition: replica, lead, and how the log stands to it |
 //! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
-//! | [`journal`] | records for the log, and writing a partition whole again |
+//! | [`journal`] | records for the log, and writing a partition whole again · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
@@ -16,6 +16,7 @@
 
 mod calls;
 mod cell;
+mod collect;
 mod doors;
 mod epochs;
 mod finality;
@@ -77,6 +78,7 @@ struct Shared {
     /// Held by who gives a snapshot back.
     restoring: tokio::sync::Mutex<()>,
     finality: Mutex<Finality>,
+    live: Mutex<collect::Live>,
 }
 
 #[derive(Default)]
@@ -114,6 +116,7 @@ impl MapService {
             flushes: Mutex::default(),
             restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),
+            live: Mutex::default(),
         });
         for lane in [Lane::Data, Lane::Copies] {
             net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));

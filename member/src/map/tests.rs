@@ -29,6 +29,7 @@ use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::ports::Maps;
 use crate::store::Keeper;
 
+mod collect;
 mod files;
 
 const PARTITIONS: u16 = 3;
@@ -276,8 +277,8 @@ impl World {
     fn reads(&self, partition: u16, key: &str) -> Option<String> {
         let cell = self.maps.shared.cell(PartitionId(partition)).unwrap();
         let state = cell.state();
-        let value = state.replica.content().maps.get("out")?.get(key.as_bytes())?;
-        Some(String::from_utf8_lossy(value).into_owned())
+        let value = state.replica.content().maps.get("out")?.get(key.as_bytes())?.value.clone();
+        Some(String::from_utf8_lossy(&value).into_owned())
     }
 
     fn parts_of(&self, id: SnapshotId) -> usize {

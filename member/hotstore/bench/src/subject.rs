@@ -1,6 +1,6 @@
 //! The store that is measured: the only file here that knows its interface.
 //!
-//! The law: it is used as a member uses it (default options, nothing lagging, partitions rewritten when it asks for it).
+//! The law: it is used as a member uses it (default options, nothing lagging, old chunks emptied when it asks for it).
 //! Must not know: what is compared with what.
 
 use crate::conditions::cores;
@@ -9,7 +9,7 @@ use crate::table::{self, Table};
 use anyhow::{Result, bail};
 use jet_hotstore::store::load::Sink;
 use jet_hotstore::{
-    Appended, Base, Loaded, Options, OsDisk, PartitionContent, Record, SealRequest, Store, Ticket, Version,
+    Appended, Loaded, Options, OsDisk, PartitionContent, Record, SealRequest, Store, Ticket, Version, live_bytes,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -107,19 +107,40 @@ impl Writing {
         Ok(())
     }
 
-    /// Writes anew what the store asks for; gives the bytes of keys and values written again.
-    pub fn rewrite_due(&self, content: &Content, rounds: &[u32], members: &[Vec<u64>]) -> Result<u64> {
-        let mut bytes = 0;
-        for partition in self.store.partitions_to_rewrite() {
-            let numbers = &members[usize::from(partition)];
-            let records = numbers.iter().map(|n| self.record(content, *n, rounds[*n as usize]));
-            match self.store.rewrite_partition(partition, self.version(partition), Base::Continues, records) {
-                Appended::Queued(_) => {}
-                other => bail!("partition {partition} was not rewritten: {other:?}"),
+    /// A record that is appended now lies in a chunk of this number or of a later one.
+    pub fn age(&self) -> u64 {
+        self.store.age()
+    }
+
+    /// Empties old chunks, if the store asks for it: entries that are older are appended again. Gives their bytes.
+    pub fn collect_due(&self, content: &Content, rounds: &[u32], ages: &mut [u32]) -> Result<u64> {
+        let live = content.records * live_bytes(content::KEY_BYTES, content.value_bytes);
+        let Some(due) = self.store.due_for_collection(live) else { return Ok(0) };
+        let mut again = 0;
+        for n in 0..content.records {
+            let age = &mut ages[n as usize];
+            if u64::from(*age) < due.to.number {
+                *age = self.store.age() as u32;
+                self.append_again(&self.record(content, n, rounds[n as usize]))?;
+                again += (content::KEY_BYTES + content.value_bytes) as u64;
             }
-            bytes += (numbers.len() * (content::KEY_BYTES + content.value_bytes)) as u64;
         }
-        Ok(bytes)
+        for partition in self.store.to_move(&due) {
+            if self.store.append_moved(partition, self.version(partition), &due).ticket().is_none() {
+                bail!("partition {partition} did not move");
+            }
+        }
+        self.durable()?;
+        Ok(again)
+    }
+
+    fn append_again(&self, record: &Record) -> Result<()> {
+        match self.store.append_again(record.clone()) {
+            Appended::Queued(_) => return Ok(()),
+            Appended::Busy => self.durable()?,
+            other => bail!("a record was not taken again: {other:?}"),
+        }
+        self.append(record.clone()).map(drop)
     }
 
     /// Seals and closes.

@@ -10,7 +10,7 @@ mod open;
 pub use open::BATCH_BYTES;
 
 use super::chunk::{self, ChunkHeader, ChunkId, Previous};
-use super::plan::{Chain, Head, Place, Plan};
+use super::plan::{Head, Place, Plan};
 use super::record::{self, Record, Space};
 use crate::disk::{BLOCK, Batch, Disk, batch};
 use crate::failure::{On, StoreError};
@@ -129,15 +129,15 @@ impl Appender {
         chain
     }
 
-    /// How long the chain is.
-    pub fn chain_length(&self) -> Chain {
-        let chain = self.chain();
-        let floor = self.plan.floor();
-        Chain {
-            bytes: chain.iter().map(|(_, length)| length).sum(),
-            needed: chain.iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor)).count() as u64,
-            chunk_bytes: self.limits.chunk_bytes,
-        }
+    /// Number of the newest chunk; 0: none was begun.
+    pub fn newest(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.id.number)
+    }
+
+    /// Bytes of all chunks.
+    pub fn chain_bytes(&self) -> u64 {
+        let open = self.open.as_ref().map_or(0, |open| open.durable);
+        open + self.chain.iter().map(|(_, length)| length).sum::<u64>()
     }
 
     /// Bytes written since the last sync.

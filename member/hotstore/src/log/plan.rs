@@ -1,11 +1,12 @@
 //! Which records of the log are live, per partition. Pure: fed with every record in order, asked afterwards.
 //!
 //! The law: the content of a partition is a prefix by version. A rewrite counts only once it is complete; behind a hole
-//! nothing counts without a completed rewrite; what was valid before stays valid until then.
+//! nothing counts without a completed rewrite; what was valid before stays valid until then. What has moved away from old
+//! chunks is told while nothing is broken and no rewrite is under way, or it is not heard.
 //! Must not know: files, keys, values.
 
 use super::chunk::ChunkId;
-use super::record::{Kind, Raw, Record, Version};
+use super::record::{self, Kind, Raw, Record, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,17 +32,21 @@ pub struct Head {
     pub version: Version,
     /// Bytes in the log.
     pub size: u64,
+    /// Where content has moved to, if it says that.
+    pub moved: Option<ChunkId>,
 }
 
 impl From<&Record> for Head {
     fn from(r: &Record) -> Head {
-        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size: r.size() as u64 }
+        let (size, moved) = (r.size() as u64, record::moved_to(r.kind, &r.value));
+        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size, moved }
     }
 }
 
 impl From<&Raw<'_>> for Head {
     fn from(r: &Raw<'_>) -> Head {
-        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size: r.size() as u64 }
+        let (size, moved) = (r.size() as u64, record::moved_to(r.kind, r.value));
+        Head { kind: r.kind, copy: r.copy, partition: r.partition, version: r.version, size, moved }
     }
 }
 
@@ -49,7 +54,6 @@ impl From<&Raw<'_>> for Head {
 struct Rewrite {
     from: Place,
     seen: Version,
-    bytes: u64,
 }
 
 /// What is known of one partition.
@@ -57,6 +61,9 @@ struct Rewrite {
 pub struct Track {
     /// Where live content begins.
     start: Option<Place>,
+    /// That was said; otherwise it is where the first record lies that was seen.
+    #[serde(default)]
+    settled: bool,
     /// End of the rewrite at `start`; copies behind it do not count yet.
     copies_until: Option<Place>,
     /// Live records from here on do not count.
@@ -66,10 +73,8 @@ pub struct Track {
     pub version: Version,
     /// Content that counts was there at least once.
     pub held: bool,
-    /// Bytes in the log since `start`.
-    pub bytes: u64,
-    /// Bytes when the rewrite at `start` was complete.
-    pub base_bytes: u64,
+    /// Changes were seen since `start`.
+    changed: bool,
 }
 
 impl Track {
@@ -78,9 +83,14 @@ impl Track {
         self.broken.is_some()
     }
 
+    /// A rewrite is under way.
+    pub fn rewrites(&self) -> bool {
+        self.rewrite.is_some()
+    }
+
     /// A forgotten partition needs nothing: whatever its `Forget` kills lies before it and goes first.
     fn needed_from(&self) -> Option<Place> {
-        let content = if self.held { self.start } else { self.broken.or(self.start.filter(|_| self.bytes > 0)) };
+        let content = if self.held { self.start } else { self.broken.or(self.start.filter(|_| self.changed)) };
         content.into_iter().chain(self.rewrite.map(|rewrite| rewrite.from)).min()
     }
 
@@ -96,9 +106,10 @@ impl Track {
                 if head.kind == Kind::RewriteBroken {
                     self.broken.get_or_insert(place);
                 }
-                self.rewrite = Some(Rewrite { from: place, seen: Version::default(), bytes: head.size });
+                self.rewrite = Some(Rewrite { from: place, seen: Version::default() });
             }
             Kind::Complete => self.complete(place, head),
+            Kind::Moved => self.moved(place, head),
             // Nothing before counts, and nothing needs the chunk in which this is said.
             Kind::Forget => *self = Track { version: head.version, ..Track::default() },
         }
@@ -106,9 +117,8 @@ impl Track {
 
     fn change(&mut self, place: Place, head: Head) {
         self.start.get_or_insert(place);
-        self.bytes += head.size;
+        self.changed = true;
         if let Some(rewrite) = &mut self.rewrite {
-            rewrite.bytes += head.size;
             rewrite.seen = rewrite.seen.max(head.version);
         }
         if self.broken.is_none() && !head.copy {
@@ -122,11 +132,11 @@ impl Track {
             let version = head.version.max(rewrite.seen);
             *self = Track {
                 start: Some(rewrite.from),
+                settled: true,
                 copies_until: Some(place),
                 version,
                 held: true,
-                bytes: rewrite.bytes + head.size,
-                base_bytes: rewrite.bytes + head.size,
+                changed: true,
                 ..Track::default()
             };
         } else if self.broken.is_none() {
@@ -136,6 +146,26 @@ impl Track {
         }
     }
 
+    fn moved(&mut self, place: Place, head: Head) {
+        let Some(chunk) = head.moved.filter(|chunk| *chunk <= place.chunk) else { return };
+        if self.broken.is_some() || self.rewrite.is_some() {
+            return;
+        }
+        let to = Place { chunk, offset: 0 };
+        if !self.settled || self.start.is_none_or(|start| start < to) {
+            (self.start, self.settled) = (Some(to), true);
+            self.copies_until = self.copies_until.filter(|end| *end > to);
+        }
+        self.version = self.version.max(head.version);
+        self.held = true;
+    }
+
+    /// Its content can be appended again and be said to have moved to `chunk`.
+    fn can_move_to(&self, chunk: ChunkId) -> bool {
+        let before = self.start.is_some_and(|start| start.chunk < chunk);
+        self.held && before && self.broken.is_none() && self.rewrite.is_none()
+    }
+
     fn counts(&self, place: Place, copy: bool) -> bool {
         let after_start = self.start.is_some_and(|start| place >= start);
         let in_time = match copy {
@@ -143,36 +173,6 @@ impl Track {
             false => self.broken.is_none_or(|broken| place < broken),
         };
         after_start && in_time
-    }
-}
-
-/// Rewriting begins when a partition's log is this many times its base …
-pub const GARBAGE_FACTOR: u64 = 2;
-/// … and at least this much more, in bytes.
-pub const GARBAGE_FLOOR: u64 = 1 << 20;
-/// All chunks together may be this many times the live bases …
-pub const CHAIN_FACTOR: u64 = 3;
-/// … plus this many bytes, before partitions that pin the oldest chunk are rewritten too.
-pub const CHAIN_FLOOR: u64 = 192 << 20;
-/// So many chunks more than the live bases fill may be needed before the same is done: each start and each stop begins one,
-/// however little it holds.
-pub const CHAIN_CHUNKS: u64 = 4;
-
-/// How long the chain is that the log still needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Chain {
-    /// Bytes of all chunks, the dead ones too that no later header has dropped yet.
-    pub bytes: u64,
-    /// Chunks from the floor to the newest.
-    pub needed: u64,
-    /// A chunk is closed at this length.
-    pub chunk_bytes: u64,
-}
-
-impl Chain {
-    fn is_long(self, live: u64) -> bool {
-        let room = CHAIN_FACTOR * live;
-        self.bytes > room + CHAIN_FLOOR || self.needed > room / self.chunk_bytes.max(1) + CHAIN_CHUNKS
     }
 }
 
@@ -253,22 +253,9 @@ impl Plan {
         self.tracks.values().filter_map(|track| track.needed_from().map(|place| place.chunk)).min()
     }
 
-    /// Partitions that should be written anew, worst first: too much garbage, or pinning the oldest chunk of a long chain.
-    pub fn to_rewrite(&self, chain: Chain) -> Vec<u16> {
-        let mut due: Vec<(u64, u16)> = Vec::new();
-        let live: u64 = self.tracks.values().map(|t| t.base_bytes).sum();
-        let long = chain.is_long(live);
-        let floor = self.floor();
-        for (partition, track) in self.tracks().filter(|(_, t)| t.held && t.rewrite.is_none()) {
-            let garbage = track.bytes.saturating_sub(track.base_bytes);
-            let dirty = track.bytes > GARBAGE_FACTOR * track.base_bytes + GARBAGE_FLOOR;
-            let pins = long && track.start.map(|s| s.chunk) == floor;
-            if dirty || pins {
-                due.push((garbage, partition));
-            }
-        }
-        due.sort_by(|a, b| b.cmp(a));
-        due.into_iter().map(|(_, partition)| partition).collect()
+    /// Partitions whose content can be moved to `chunk`, away from older ones.
+    pub fn can_move_to(&self, chunk: ChunkId) -> Vec<u16> {
+        self.tracks().filter(|(_, track)| track.can_move_to(chunk)).map(|(partition, _)| partition).collect()
     }
 }
 
@@ -283,7 +270,14 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(i, (kind, copy, v))| {
-                let head = Head { kind: *kind, copy: *copy, partition: 5, version: Version::new(1, *v), size: 40 };
+                let head = Head {
+                    kind: *kind,
+                    copy: *copy,
+                    partition: 5,
+                    version: Version::new(1, *v),
+                    size: 40,
+                    moved: None,
+                };
                 (Place { chunk, offset: i as u64 }, head)
             })
             .collect();
@@ -388,7 +382,8 @@ mod tests {
     #[test]
     fn floor_moves_only_with_completed_rewrites() {
         let place = |number, offset| Place { chunk: ChunkId { generation: 1, number }, offset };
-        let head = |kind, partition| Head { kind, copy: false, partition, version: Version::new(1, 1), size: 40 };
+        let head =
+            |kind, partition| Head { kind, copy: false, partition, version: Version::new(1, 1), size: 40, moved: None };
         let mut plan = Plan::default();
         plan.note(place(1, 0), head(Kind::Put, 1));
         plan.note(place(1, 1), head(Kind::Put, 2));

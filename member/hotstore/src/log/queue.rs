@@ -8,6 +8,7 @@ use super::appender::{Appender, BATCH_BYTES, Failure};
 use super::record::{Kind, LONGEST_RECORD, Record};
 use crate::failure::StoreError;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,7 @@ pub struct Queue {
     bound: usize,
     sync_bytes: u64,
     watcher: Option<Watcher>,
+    age: AtomicU64,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -129,7 +131,15 @@ impl Queue {
             failure: None,
             stop: false,
         };
-        Queue { state: Mutex::new(state), work: Condvar::new(), progress: Condvar::new(), bound, sync_bytes, watcher }
+        Queue {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            bound,
+            sync_bytes,
+            watcher,
+            age: AtomicU64::new(0),
+        }
     }
 
     /// Opens or closes it for appends.
@@ -142,8 +152,23 @@ impl Queue {
         locked(&self.state).closed
     }
 
+    /// What is taken from now on goes into a chunk of this number or of a later one.
+    pub fn age(&self) -> u64 {
+        self.age.load(Ordering::Acquire)
+    }
+
     /// Takes a record or says why not; never waits for the disk.
     pub fn append(&self, record: Record) -> Appended {
+        let is_news = !record.copy;
+        self.take_in(record, is_news)
+    }
+
+    /// The same for what is no news: the other half of the queue stays free for what is.
+    pub fn append_again(&self, record: Record) -> Appended {
+        self.take_in(record, false)
+    }
+
+    fn take_in(&self, record: Record, is_news: bool) -> Appended {
         let mut state = locked(&self.state);
         if let Some(closed) = state.closed {
             return Appended::Closed(closed);
@@ -159,8 +184,7 @@ impl Queue {
                 return Appended::Lagging;
             }
             state.lagging.remove(&record.partition);
-        } else if record.copy && waiting + record.size() > self.bound / 2 && waiting > 0 {
-            // Copies are not news; the other half stays free for live changes.
+        } else if !is_news && waiting + record.size() > self.bound / 2 && waiting > 0 {
             return Appended::Busy;
         } else if waiting + record.size() > self.bound && record.kind != Kind::Space {
             let partition = record.partition;
@@ -237,6 +261,7 @@ impl Queue {
         }
         let durable = Ticket(state.durable);
         drop(state);
+        self.age.fetch_max(appender.newest(), Ordering::AcqRel);
         self.progress.notify_all();
         if let Some(watcher) = &self.watcher {
             watcher(durable);

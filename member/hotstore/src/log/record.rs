@@ -3,6 +3,7 @@
 //! The law: the checksum covers the file's own id and the offset, so a record in the wrong place does not verify.
 //! Must not know: files.
 
+use super::chunk::ChunkId;
 use super::plan::Head;
 use crate::disk::Batch;
 use bytes::Bytes;
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes before the key.
 pub const HEAD: usize = 40;
+/// Bytes of the value of a [`Kind::Moved`].
+const MOVED_BYTES: usize = 16;
 /// A longer record (key and value) is refused when appended.
 pub const LONGEST_RECORD: usize = 256 << 20;
 
@@ -75,12 +78,15 @@ pub enum Kind {
     Mark = 10,
     /// Nothing: it fills a batch up to the blocks of the device.
     Pad = 11,
+    /// What counts of the partition lies at or after the beginning of a chunk (the value says which), and makes it held at
+    /// this version: everything live before was appended again.
+    Moved = 12,
 }
 
 impl Kind {
     fn read(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Put, Remove, Clear, Forget, Hole, RewriteContinues, RewriteBroken, Complete, Space, Mark, Pad]
+        [Put, Remove, Clear, Forget, Hole, RewriteContinues, RewriteBroken, Complete, Space, Mark, Pad, Moved]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -133,6 +139,12 @@ impl Record {
     /// The partition was given away and its new replicas are durable.
     pub fn forget(partition: u16, version: Version) -> Self {
         Self::bare(Kind::Forget, partition, version)
+    }
+
+    /// What counts of the partition lies at or after the beginning of chunk `to`.
+    pub(crate) fn moved(partition: u16, version: Version, to: ChunkId) -> Self {
+        let to = [to.generation.to_le_bytes(), to.number.to_le_bytes()].concat();
+        Record { value: to.into(), ..Self::bare(Kind::Moved, partition, version) }
     }
 
     pub(crate) fn hole(partition: u16) -> Self {
@@ -243,18 +255,27 @@ pub(crate) fn size_of(bytes: &[u8], at: usize) -> usize {
     word(bytes, at + 4) as usize
 }
 
-/// The head at `at`, of which [`HEAD`] bytes must be there; only what contradicts itself is refused here.
+/// Where a [`Kind::Moved`] with this value has moved to.
+pub(crate) fn moved_to(kind: Kind, value: &[u8]) -> Option<ChunkId> {
+    let told = kind == Kind::Moved && value.len() >= MOVED_BYTES;
+    told.then(|| ChunkId { generation: long(value, 0), number: long(value, 8) })
+}
+
+/// The head at `at`, of which [`HEAD`] bytes must be there; only what contradicts itself is refused here. Where it has moved
+/// to is known if the whole record is there.
 pub(crate) fn head_at(bytes: &[u8], at: usize) -> Result<Head, &'static str> {
-    let bytes = bytes.get(at..at + HEAD).ok_or("record ends in its head")?;
+    let bytes = bytes.get(at..).filter(|bytes| bytes.len() >= HEAD).ok_or("record ends in its head")?;
     let size = word(bytes, 4) as usize;
     let (key, value) = (word(bytes, 32) as usize, word(bytes, 36) as usize);
     let kind = Kind::read(bytes[8]).ok_or("record of an unknown kind")?;
-    if bytes[9] > 1 || HEAD + key + value != size || size > HEAD + LONGEST_RECORD {
+    let moved = kind != Kind::Moved || (key, value) == (0, MOVED_BYTES);
+    if bytes[9] > 1 || HEAD + key + value != size || size > HEAD + LONGEST_RECORD || !moved {
         return Err("record contradicts itself");
     }
     let version = Version::new(long(bytes, 16), long(bytes, 24));
     let partition = u16::from_le_bytes([bytes[10], bytes[11]]);
-    Ok(Head { kind, copy: bytes[9] == 1, partition, version, size: size as u64 })
+    let moved = moved_to(kind, &bytes[HEAD..]);
+    Ok(Head { kind, copy: bytes[9] == 1, partition, version, size: size as u64, moved })
 }
 
 /// Reads the record at `offset` of `file`; the error says what does not verify.

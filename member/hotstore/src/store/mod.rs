@@ -4,8 +4,9 @@
 //! Must not know: clusters. Its callers say which generation, which operation, which content.
 //!
 //! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` · `proof` reading back ·
-//! `epochs` · [`usage`] room.
+//! [`collecting`] emptying old chunks · `epochs` · [`usage`] room.
 
+pub mod collecting;
 mod epochs;
 pub mod load;
 mod naming;

@@ -1,6 +1,6 @@
 //! Room on the volume: what is live, what is retained, what is free, and which partitions to write anew.
 //!
-//! The law: growth is bounded by the constants of [`crate::log::plan`]; nothing retained is freed to make room.
+//! The law: growth is bounded by the constants of [`crate::log::collect`]; nothing retained is freed to make room.
 //! Must not know: who asks.
 
 use super::{Store, locked};
@@ -43,7 +43,7 @@ pub(crate) fn bytes_below(disk: &dyn Disk, dir: &Path, depth: usize) -> Result<u
 impl Store {
     /// Bytes on the volume.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let written = locked(&self.appender).as_ref().map(|appender| appender.chain_length().bytes);
+        let written = locked(&self.appender).as_ref().map(|appender| appender.chain_bytes());
         let chain = written.map_or_else(|| self.found_chain_bytes(), Ok)?;
         let live = chain + self.epochs().iter().map(|info| info.length).sum::<u64>();
         let all = bytes_below(self.disk.as_ref(), &layout::data(&self.dir), DEEPEST)?;
@@ -70,14 +70,12 @@ impl Store {
     }
 
     /// Partitions to write anew from RAM now (`rewrite_partition` with `Base::Continues`): first those that are behind
-    /// (lagging, or interrupted by a crash), then those with content in a chunk that does not verify, then those with too much
-    /// garbage or pinning old chunks.
+    /// (lagging, or interrupted by a crash), then those with content in a chunk that does not verify.
     pub fn partitions_to_rewrite(&self) -> Vec<u16> {
         let mut due = self.queue.health().lagging;
         if let Some(appender) = locked(&self.appender).as_ref() {
             due.extend(appender.plan().stuck());
             due.extend(self.newest_spoilt().map(|chunk| appender.plan().in_or_before(chunk)).unwrap_or_default());
-            due.extend(appender.plan().to_rewrite(appender.chain_length()));
         }
         let mut seen = std::collections::BTreeSet::new();
         due.retain(|partition| seen.insert(*partition));

@@ -5,11 +5,11 @@
 use super::model::{self, Content, EpochFate, Model};
 use bytes::Bytes;
 use jet_hotstore::{
-    Base, Cadence, Contents, EpochId, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space, Store,
-    StoreError, Version,
+    Base, Cadence, Contents, EpochId, Loaded, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space,
+    Store, StoreError, Version,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub enum Step {
     Forget(u16),
     Flush,
     Rewrite(u16),
+    /// Closed chunks are emptied.
+    Collect,
     /// A copy from elsewhere: half of it, then a live change, then its end if `true`.
     Transfer(u16, bool),
     Epoch(u64),
@@ -56,8 +58,13 @@ pub fn script() -> Vec<Step> {
         Rewrite(0),
         Put(0, 5, 5, 10),
         Flush,
+        Collect,
+        Put(0, 1, 3, 10),
         Clear(2),
         Put(2, 1, 1, 10),
+        Flush,
+        Collect,
+        Flush,
         Forget(1),
         Flush,
     ]);
@@ -86,7 +93,9 @@ pub fn script() -> Vec<Step> {
     steps.extend([
         Put(0, 8, 8, 10),
         Flush,
+        Collect,
         Rewrite(0),
+        Collect,
         Put(0, 9, 9, 700),
         Flush,
         Put(0, 9, 8, 700),
@@ -98,6 +107,7 @@ pub fn script() -> Vec<Step> {
         Flush,
         Seal("stop-2"),
         Unseal,
+        Collect,
         Put(0, 2, 2, 10),
         Flush,
         Seal("stop-3"),
@@ -107,7 +117,13 @@ pub fn script() -> Vec<Step> {
     ]);
     steps.extend([
         Put(0, 7, 7, 10),
+        Remove(0, 9),
+        Transfer(1, false),
+        Collect,
+        Flush,
         Transfer(1, true),
+        Flush,
+        Collect,
         Flush,
         Put(1, 2, 2, 10),
         Reopen,
@@ -160,6 +176,10 @@ pub struct Driver {
     sequence: u64,
     attempt: u32,
     way: Way,
+    /// Files when it was last opened.
+    pub found: Vec<(PathBuf, u64)>,
+    /// The chunk that holds the last record of a key, or an older one.
+    ages: BTreeMap<(u16, u32, Vec<u8>), u64>,
 }
 
 fn epoch_id(epoch: u64) -> EpochId {
@@ -195,13 +215,22 @@ impl Driver {
             disk.tell_late();
         }
         let model = Model { allowed: vec![(0, None)], ..Model::default() };
-        Driver { disk, model, store: None, sequence: 0, attempt: 0, way }
+        Driver { disk, model, store: None, sequence: 0, attempt: 0, way, found: Vec::new(), ages: BTreeMap::new() }
     }
 
     /// The same model on the disk as found after a crash.
     pub fn after_crash(&self, disk: SimulatedDisk) -> Driver {
         let Driver { model, sequence, attempt, way, .. } = self;
-        Driver { disk, model: model.clone(), store: None, sequence: *sequence, attempt: *attempt, way: *way }
+        Driver {
+            disk,
+            model: model.clone(),
+            store: None,
+            sequence: *sequence,
+            attempt: *attempt,
+            way: *way,
+            found: Vec::new(),
+            ages: BTreeMap::new(),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -211,12 +240,20 @@ impl Driver {
     /// Opens, compares and loads.
     pub fn open(&mut self) -> Result<Contents, Wrong> {
         self.store = None;
+        self.found = self.disk.files();
         let (chunk_bytes, drop_bytes) = (self.way.chunk_bytes, 400);
         let options = Options { cadence: Cadence::OnDemand, chunk_bytes, drop_bytes, ..Options::default() };
         let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options)?;
         self.model.stands(&contents).map_err(Wrong::Model)?;
         let mut loaded: BTreeMap<u16, Content> = BTreeMap::new();
-        let report = store.load(&mut |record| model::apply(&mut loaded, record))?;
+        let ages = &mut self.ages;
+        ages.clear();
+        let report = store.load(&mut |record| {
+            if let Loaded::Put { space, partition, key, age, .. } = record {
+                ages.insert((partition, space, key.to_vec()), age);
+            }
+            model::apply(&mut loaded, record);
+        })?;
         self.model.take_over(&report, &loaded).map_err(Wrong::Model)?;
         for info in store.epochs() {
             let parts: Result<Vec<_>, _> = store.read_epoch(info.id)?.collect();
@@ -249,6 +286,7 @@ impl Driver {
 
     fn append(&mut self, record: Record) {
         self.model.change(&record);
+        self.stamp(record.partition, record.space, &record.key);
         assert!(self.store().append(record).ticket().is_some(), "the store is open for appends");
     }
 
@@ -269,7 +307,31 @@ impl Driver {
         let version = part.version;
         part.counts = true;
         part.note(true);
+        records.iter().for_each(|record| self.stamp(p, record.space, &record.key));
         assert!(self.store().rewrite_partition(p, version, base, records).ticket().is_some());
+    }
+
+    /// As a member does it: what is older is appended again, then its partition is said to have moved.
+    fn collect(&mut self) {
+        let Some(due) = self.store().all_closed() else { return };
+        let moving: Vec<u16> = self.store().to_move(&due).into_iter().filter(|p| self.model.parts[p].counts).collect();
+        for p in moving {
+            let part = self.model.parts[&p].clone();
+            for ((space, key), value) in &part.ram {
+                let age = self.ages.get(&(p, *space, key.clone())).copied().unwrap_or_default();
+                if age < due.to.number {
+                    self.stamp(p, *space, key);
+                    let again = Record::put(*space, p, part.version, key.clone(), value.clone());
+                    assert!(self.store().append_again(again).ticket().is_some());
+                }
+            }
+            assert!(self.store().append_moved(p, part.version, &due).ticket().is_some());
+        }
+    }
+
+    fn stamp(&mut self, p: u16, space: u32, key: &[u8]) {
+        let age = self.store().age();
+        self.ages.insert((p, space, key.to_vec()), age);
     }
 
     fn transfer(&mut self, p: u16, whole: bool) {
@@ -277,10 +339,11 @@ impl Driver {
         let part = self.model.parts.entry(p).or_default();
         part.counts = false;
         part.ram = BTreeMap::from([((1, vec![50]), vec![1; 20]), ((2, vec![51]), vec![2; 20])]);
-        let store = self.store.as_ref().expect("open");
-        assert!(store.append(Record::rewrite(p, Base::Broken)).ticket().is_some());
+        assert!(self.store().append(Record::rewrite(p, Base::Broken)).ticket().is_some());
         for space in [1, 2] {
             let record = Record::put(space, p, version, vec![49 + space as u8], vec![space as u8; 20]).copied();
+            self.stamp(p, space, &record.key);
+            let store = self.store();
             assert!(store.append(record).ticket().is_some());
         }
         self.put(p, 52, 3, 5);
@@ -289,6 +352,20 @@ impl Driver {
             part.counts = true;
             part.note(true);
             let version = part.version;
+            assert!(self.store().append(Record::complete(p, version)).ticket().is_some());
+        }
+    }
+
+    /// As a member does before it seals, and when it becomes a primary.
+    fn say_what_is_held(&mut self) {
+        let held: Vec<_> = self
+            .model
+            .parts
+            .iter()
+            .filter(|(_, part)| part.states.last().is_some_and(|s| s.complete))
+            .map(|(p, part)| (*p, part.version))
+            .collect();
+        for (p, version) in held {
             assert!(self.store().append(Record::complete(p, version)).ticket().is_some());
         }
     }
@@ -328,6 +405,7 @@ impl Driver {
                 self.model.allowed = vec![(generation, None)];
             }
             Step::Rewrite(p) => self.rewrite(p, Base::Continues),
+            Step::Collect => self.collect(),
             Step::Transfer(p, whole) => self.transfer(p, whole),
             Step::Epoch(epoch) => self.epoch(epoch_id(epoch))?,
             Step::DropEpoch(epoch) => {
@@ -428,6 +506,9 @@ impl Driver {
         for p in broken {
             self.rewrite(p, Base::Broken);
         }
+        self.say_what_is_held();
+        self.step(Step::Flush)?;
+        self.step(Step::Collect)?;
         self.put(0, 77, 77, 7);
         self.step(Step::Flush)?;
         self.step(Step::Seal("after-crash"))?;

@@ -4,7 +4,7 @@
 //! first multiple of the live size only makes garbage and is not measured. Must not know: when the store rewrites.
 
 use super::process;
-use crate::content::{self, Content, KEY_BYTES, PARTITIONS};
+use crate::content::{self, Content, KEY_BYTES};
 use crate::room;
 use crate::subject::Writing;
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
 
-/// Between two looks for partitions that are due.
+/// Between two looks at what is due.
 const LOOK_BYTES: u64 = 16 << 20;
 /// Exponent that the usual benchmarks of key-value stores take.
 const ZIPF: f64 = 0.99;
@@ -51,7 +51,7 @@ struct Stream<'a> {
     law: Law,
     random: StdRng,
     rounds: Vec<u32>,
-    members: Vec<Vec<u64>>,
+    ages: Vec<u32>,
     rewritten: u64,
     taken: Vec<u64>,
 }
@@ -64,6 +64,7 @@ impl Stream<'_> {
         while flown < bytes {
             let n = self.law.next(&mut self.random, self.content.records);
             self.rounds[n as usize] += 1;
+            self.ages[n as usize] = self.writing.age() as u32;
             let record = self.writing.next_record(self.content, n, self.rounds[n as usize]);
             self.writing.append(record)?;
             flown += size;
@@ -80,7 +81,7 @@ impl Stream<'_> {
 
     fn look(&mut self) -> Result<()> {
         self.writing.breathe()?;
-        self.rewritten += self.writing.rewrite_due(self.content, &self.rounds, &self.members)?;
+        self.rewritten += self.writing.collect_due(self.content, &self.rounds, &mut self.ages)?;
         self.writing.breathe()?;
         self.taken.push(room::taken_below(self.dir)?);
         Ok(())
@@ -88,8 +89,6 @@ impl Stream<'_> {
 }
 
 pub(super) fn run(dir: &Path, content: &Content, law: &str, multiples: u64) -> Result<Value> {
-    let mut members = vec![Vec::new(); usize::from(PARTITIONS)];
-    (0..content.records).for_each(|n| members[usize::from(content::partition(n))].push(n));
     let mut stream = Stream {
         writing: Writing::begin(dir)?,
         content,
@@ -97,7 +96,7 @@ pub(super) fn run(dir: &Path, content: &Content, law: &str, multiples: u64) -> R
         law: Law::named(law, content.records)?,
         random: StdRng::seed_from_u64(3),
         rounds: vec![0; content.records as usize],
-        members,
+        ages: vec![0; content.records as usize],
         rewritten: 0,
         taken: Vec::new(),
     };

@@ -39,6 +39,8 @@ pub enum Loaded<'a> {
         key: &'a [u8],
         /// Value.
         value: &'a [u8],
+        /// Number of the chunk that holds this record.
+        age: u64,
     },
     /// Key is gone.
     Remove {
@@ -71,7 +73,8 @@ pub struct PartitionFound {
     pub version: Version,
     /// The content counts for recovery: it is a prefix by version. `false`: a copy never completed, or given away.
     pub complete: bool,
-    /// A rewrite or copy was under way; what came after `version` is not on this disk.
+    /// A rewrite or copy was under way; what came after `version` may not be on this disk. It must be written whole: what
+    /// completes a partition would complete what was begun.
     pub interrupted: bool,
 }
 
@@ -175,7 +178,7 @@ impl Store {
                 let table = &table;
                 move |place: Place, raw: Raw<'_>| {
                     if table.counts(place, raw.partition, raw.copy)
-                        && let Some(loaded) = handed_out(raw)
+                        && let Some(loaded) = handed_out(place, raw)
                     {
                         *records += 1;
                         sink(loaded);
@@ -315,10 +318,10 @@ pub(crate) fn note_space(spaces: &mut BTreeMap<u32, Space>, raw: Raw<'_>) {
     }
 }
 
-fn handed_out(raw: Raw<'_>) -> Option<Loaded<'_>> {
+fn handed_out(place: Place, raw: Raw<'_>) -> Option<Loaded<'_>> {
     let Raw { space, partition, version, key, value, .. } = raw;
     match raw.kind {
-        Kind::Put => Some(Loaded::Put { space, partition, version, key, value }),
+        Kind::Put => Some(Loaded::Put { space, partition, version, key, value, age: place.chunk.number }),
         Kind::Remove => Some(Loaded::Remove { space, partition, version, key }),
         Kind::Clear => Some(Loaded::Clear { space, partition, version }),
         _ => None,
@@ -331,7 +334,7 @@ pub(crate) fn partitions_of(plan: &Plan) -> Vec<PartitionFound> {
             partition,
             version: track.version,
             complete: track.held,
-            interrupted: track.pending(),
+            interrupted: track.pending() || track.rewrites(),
         })
         .collect()
 }
