@@ -73,6 +73,18 @@ impl World {
     }
 }
 
+impl World {
+    /// What the members said lately, and the processes that they had before.
+    fn tell_logs(&self) {
+        let pods = self.try_kubectl(&["get", "pods", "-o", "name"]).unwrap_or_default();
+        for (pod, whose) in pods.lines().flat_map(|pod| [(pod, "--previous=true"), (pod, "--previous=false")]) {
+            if let Ok(log) = self.try_kubectl(&["logs", pod, whose, "--all-containers", "--tail=80"]) {
+                eprintln!("--- {pod} {whose}\n{log}");
+            }
+        }
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -82,6 +94,7 @@ impl Drop for World {
                 attempt("kubectl", &["-n", OPERATOR_NAMESPACE, "logs", "deployment/jet-operator", "--tail=40"], None)
                     .unwrap_or_else(|e| e);
             eprintln!("--- {} as the test left it\n{story}\n{status}\n--- operator\n{operator}", self.namespace);
+            self.tell_logs();
             if std::env::var_os(KEEP).is_some() {
                 return;
             }

@@ -12,7 +12,7 @@ use jet_admin_api::identity::{Identity, Role};
 use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::renewal::Renewable;
-use jet_core::agent::Doors;
+use jet_core::agent::{self, Doors};
 use jet_core::{ClusterState, Machine, MemberId, safety};
 use jet_hotstore::Store;
 use tokio::net::TcpListener;
@@ -398,8 +398,10 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
             let missing = cluster.map(|c| c.missing.as_slice()).unwrap_or_default();
             let words: Vec<String> =
                 missing.iter().map(|m| format!("member {} ({}): {}", m.ordinal, m.uuid, m.why)).collect();
+            let machine = running.node.machine();
+            let unsealed = || agent::why_not_seal(&machine, running.node.me(), &running.agent.facts());
             match words.is_empty() {
-                true => "its copies".into(),
+                true => unsealed().unwrap_or_else(|| "its copies".into()),
                 false => words.join("; "),
             }
         }

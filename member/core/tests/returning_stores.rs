@@ -247,6 +247,12 @@ fn an_old_stop_seals_nothing_over_a_later_one() -> Result<(), Refused> {
         let actions = agent::plan(&machine, member(0), &facts);
         let seals = actions.iter().any(|action| matches!(action, Action::Seal { .. }));
         assert_eq!(seals, expected, "{sealed:?} {opened}: {actions:?}");
+        assert_eq!(agent::why_not_seal(&machine, member(0), &facts), None);
+        let other = LocalFacts { loaded: Some(Digest("less".into())), ..facts };
+        let actions = agent::plan(&machine, member(0), &other);
+        assert!(!actions.iter().any(|action| matches!(action, Action::Seal { .. })), "{actions:?}");
+        let why = agent::why_not_seal(&machine, member(0), &other);
+        assert_eq!(why.is_some_and(|why| why.contains("has less on its disk")), sealed.is_none(), "{sealed:?}");
     }
     Ok(())
 }

@@ -33,6 +33,18 @@ pub fn plan(machine: &Machine, me: MemberId, facts: &LocalFacts) -> Vec<Action> 
     actions
 }
 
+/// Why `me` cannot seal for the stop that waits for its seal; it was started again in the middle of it.
+pub fn why_not_seal(machine: &Machine, me: MemberId, facts: &LocalFacts) -> Option<String> {
+    let ClusterState::Passive { held_by: Some(op) } = &machine.state else { return None };
+    let operation = machine.operation(op).filter(|operation| operation.step < OperationStep::Committed)?;
+    let expected = operation.quiesced.as_ref()?.members.get(&me)?;
+    let found = facts.loaded.as_ref().filter(|_| facts.sealed.is_none() && facts.access == Access::Read)?;
+    let counts = machine.roster.get(&me).is_some_and(|entry| entry.boot == facts.boot);
+    (!counts && found != expected).then(|| {
+        format!("the end of stop {op} at its deadline: started again, this member has {found} on its disk, and {expected} was agreed to be sealed")
+    })
+}
+
 /// Doors of `me` as the committed state wants them. Whose boot is not the recorded one holds nothing that counts.
 pub fn doors(machine: &Machine, me: MemberId, boot: Boot) -> Doors {
     let counts = machine.roster.get(&me).is_some_and(|entry| entry.boot == boot);
