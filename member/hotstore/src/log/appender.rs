@@ -218,7 +218,11 @@ impl Appender {
     /// Takes records; durable only after [`Appender::sync`]. After a failure they wait for the new file.
     pub fn write(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), StoreError> {
         let mut result = self.healthy();
-        for record in records {
+        let mut records = records.into_iter().peekable();
+        while let Some(record) = records.next() {
+            if let Some(next) = records.peek() {
+                next.touch();
+            }
             if let Some(space) = described(&record) {
                 self.spaces.insert(space.id, space);
             }

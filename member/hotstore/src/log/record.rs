@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes before the key.
 pub const HEAD: usize = 40;
+/// What a processor fetches at a time.
+const CACHE_LINE: usize = 64;
+/// Bytes of a value that are asked for early; behind them the processor sees itself where the reading goes.
+const TOUCHED: usize = 4096;
 /// Bytes of the value of a [`Kind::Moved`].
 const MOVED_BYTES: usize = 16;
 /// A longer record (key and value) is refused when appended.
@@ -170,8 +174,8 @@ impl Record {
         HEAD + self.key.len() + self.value.len()
     }
 
-    /// The bytes before key and value, as the record stands at `offset` of file `file_id`.
-    fn head(&self, file_id: u64, offset: u64) -> [u8; HEAD] {
+    /// The bytes before key and value, without their checksum.
+    fn head(&self) -> [u8; HEAD] {
         let mut head = [0; HEAD];
         head[4..8].copy_from_slice(&(self.size() as u32).to_le_bytes());
         head[8..10].copy_from_slice(&[self.kind as u8, u8::from(self.copy)]);
@@ -181,17 +185,25 @@ impl Record {
         head[24..32].copy_from_slice(&self.version.sequence.to_le_bytes());
         head[32..36].copy_from_slice(&(self.key.len() as u32).to_le_bytes());
         head[36..].copy_from_slice(&(self.value.len() as u32).to_le_bytes());
-        let sum = crc32c::crc32c_append(checksum(file_id, offset, &head[4..]), &self.key);
-        let sum = crc32c::crc32c_append(sum, &self.value);
-        head[..4].copy_from_slice(&sum.to_le_bytes());
         head
     }
 
     /// Appends the bytes of this record, as it stands at `offset` of file `file_id`.
     pub fn encode(&self, file_id: u64, offset: u64, out: &mut Batch) {
-        out.extend_from_slice(&self.head(file_id, offset));
+        let begin = out.len();
+        out.extend_from_slice(&self.head());
         out.extend_from_slice(&self.key);
         out.extend_from_slice(&self.value);
+        // Summed where it was copied to, in one piece: that is in the cache now, what it was copied from may not have been.
+        let sum = checksum(file_id, offset, &out[begin + 4..]);
+        out[begin..begin + 4].copy_from_slice(&sum.to_le_bytes());
+    }
+
+    /// Asks for the bytes of this record before they are needed: what waited in a queue has left the cache.
+    pub fn touch(&self) {
+        for line in self.value.chunks(CACHE_LINE).take(TOUCHED / CACHE_LINE) {
+            std::hint::black_box(line[0]);
+        }
     }
 }
 
