@@ -9,6 +9,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 pub use crate::entry::Entry;
+use crate::entry::Revived;
 use crate::later::{Later, behind};
 use crate::sink::Pending;
 use crate::{
@@ -37,6 +38,8 @@ pub struct Content {
     pub partial: BTreeSet<SnapshotId>,
     /// Snapshots whose parts came from files, here or at the source of a copy.
     pub from_files: BTreeSet<SnapshotId>,
+    /// Grows when a key comes back into RAM of which the log may show something.
+    pub revived: Revived,
 }
 
 /// A place in a content that is being written whole.
@@ -151,6 +154,10 @@ impl Content {
                 };
                 match entries.get_mut(key) {
                     Some(entry) => Some(std::mem::replace(&mut entry.value, value)),
+                    None if matches!(self.pending.on_disk(map, key), Some(Some(_))) => {
+                        self.revived.0 += 1;
+                        entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value)
+                    }
                     None => entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value),
                 }
             }

@@ -39,6 +39,19 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
+/// How often a key came back into RAM of which the log may show something: who looks through the entries in pieces may have
+/// passed its place, and begins again. It says nothing about the content.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Revived(pub u64);
+
+impl PartialEq for Revived {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Revived {}
+
 /// Old entries, and where to go on; `None`: there are no more.
 pub type Older = (Vec<LogRecord>, Option<Place>);
 
@@ -139,6 +152,7 @@ mod tests {
         let after = Place { removed: false, map: "a".into(), key: bytes(9_999) };
         assert_eq!(keys(content.older(5, Some(&after))), (vec![], false));
         assert_eq!(keys(content.older(6, Some(&after))), (vec![7], false));
+        assert_eq!(content.revived.0, 0, "nothing came back");
         assert_eq!(content.live_bytes(|key, value| (key + value) as u64), 10_001 * 8);
     }
 }

@@ -20,6 +20,7 @@ impl Content {
     pub(crate) fn cut_back(&mut self, id: SnapshotId, by: ExecutionId) -> Result<Applied, Refusal> {
         self.refuse_begun_execution(id.job, by)?;
         for write in self.pending.cut_back(id) {
+            self.revived.0 += 1;
             self.set(&write.map, &write.key, write.value);
         }
         if let Some(marker) = self.markers.get_mut(&id.job) {

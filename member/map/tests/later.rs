@@ -73,7 +73,7 @@ impl Written {
 }
 
 fn k(replica: &Replica) -> Option<&[u8]> {
-    Some(replica.content().maps.get("out")?.get(&b"k"[..])?.as_ref())
+    Some(replica.content().maps.get("out")?.get(&b"k"[..])?.value.as_ref())
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_file_that_is_restored_takes_nothing_back_of_who_wrote_later_on_every_replic
         }
     }
     let ram = |replica: &Written| replica.replica.content().maps["out"].clone();
-    let of = |key: &'static [u8]| ram(&back)[key].clone();
+    let of = |key: &'static [u8]| ram(&back)[key].value.clone();
     assert_eq!((of(b"k").as_ref(), of(b"x").as_ref(), of(b"y").as_ref()), (&b"c"[..], &b"o"[..], &b"3"[..]));
     assert_eq!(ram(&back), ram(&backup), "replicas that were equal differ");
     assert_eq!(back.replica.content().unsettled().next(), None);

@@ -57,7 +57,8 @@ fn run_epoch(replica: &mut Replica, disk: &mut Disk, epoch: u64, delta: &[u8]) {
 }
 
 fn ram(replica: &Replica) -> BTreeMap<Bytes, Bytes> {
-    replica.content().maps.get("out").cloned().unwrap_or_default()
+    let entries = replica.content().maps.get("out").cloned().unwrap_or_default();
+    entries.into_iter().map(|(key, entry)| (key, entry.value)).collect()
 }
 
 #[test]
@@ -175,7 +176,15 @@ fn one_flipped_byte_in_a_backup_names_the_partition() {
     };
     assert!(said(&replicas, &others).is_empty());
     let spoils: [fn(&mut Replica); 3] = [
-        |r| drop(r.content_for_spoiling().maps.get_mut("m").unwrap().insert("k".into(), "walue".into())),
+        |r| {
+            drop(
+                r.content_for_spoiling()
+                    .maps
+                    .get_mut("m")
+                    .unwrap()
+                    .insert("k".into(), jet_map::Entry::new("walue".into())),
+            )
+        },
         |r| drop(r.content_for_spoiling().snapshots.get_mut(&id(1)).unwrap().insert((0, 0), "stade".into())),
         |r| assert!(r.content_for_spoiling().markers.insert(JobId(1), id(1).point()).is_none()),
     ];

@@ -19,6 +19,8 @@ use crate::store::version_to_store;
 
 /// Room in the log's queue is waited for so long at a time; then the next look goes on.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// Steps for one partition, pieces and waits together; then the next look goes on.
+const MOST_STEPS: usize = 10_000;
 /// Live bytes are counted anew when the log has grown by this part of them …
 const COUNTED_PART: u64 = 16;
 /// … or by so many bytes.
@@ -35,6 +37,8 @@ pub struct Live {
 enum Step {
     More(Place),
     NoRoom(Option<Place>),
+    /// A key came back behind the place: all are looked at once more.
+    Again(u64),
     Moved,
     GivenUp,
 }
@@ -42,7 +46,7 @@ enum Step {
 impl Shared {
     /// Old chunks are emptied, if the log is too long for what lives.
     pub fn empty_old_chunks(&self) {
-        if !matches!(self.cluster.machine().state, ClusterState::Active | ClusterState::NoMigration) {
+        if !self.may_collect() {
             return;
         }
         if let Some(due) = self.store.due_for_collection(self.live()) {
@@ -50,13 +54,24 @@ impl Shared {
         }
     }
 
+    fn may_collect(&self) -> bool {
+        matches!(self.cluster.machine().state, ClusterState::Active | ClusterState::NoMigration)
+    }
+
     /// These chunks are emptied, as far as may be.
     pub(super) fn empty(&self, due: &Due) {
         let cells = self.cells();
-        let (mut again, mut moved) = (0, 0);
+        let (mut again, mut moved) = (0, 0_u64);
         for partition in self.store.to_move(due) {
             let Some(cell) = cells.get(usize::from(partition)) else { continue };
-            moved += usize::from(self.move_on(cell, due, &mut again));
+            // What is behind on disk, and a stop, are not kept waiting.
+            if !self.may_collect() || !self.cells_behind().is_empty() {
+                break;
+            }
+            match self.move_on(cell, due, &mut again) {
+                Some(has_moved) => moved += u64::from(has_moved),
+                None => break,
+            }
         }
         let durable = self.store.flush().and_then(|ticket| self.store.wait_durable(ticket, ROOM_WITHIN));
         let (bytes, chunk) = (due.bytes, due.to.number);
@@ -74,27 +89,31 @@ impl Shared {
         live.bytes
     }
 
-    /// Appends the old entries of a partition again; `true`: it has moved.
-    fn move_on(&self, cell: &Cell, due: &Due, again: &mut u64) -> bool {
-        let mut place = None;
-        loop {
-            match self.step(cell, due, place.as_ref(), again) {
+    /// Appends the old entries of a partition again; `true`: it has moved. `None`: there is no room, and for others neither.
+    fn move_on(&self, cell: &Cell, due: &Due, again: &mut u64) -> Option<bool> {
+        let (mut place, mut seen) = (None, cell.state().replica.content().revived.0);
+        for _ in 0..MOST_STEPS {
+            match self.step(cell, due, (place.as_ref(), seen), again) {
                 Step::More(next) => place = Some(next),
-                Step::Moved => return true,
-                Step::GivenUp => return false,
+                // What was stamped by now is not old any more.
+                Step::Again(revived) => (place, seen) = (None, revived),
+                Step::Moved => return Some(true),
+                Step::GivenUp => return Some(false),
                 Step::NoRoom(same) => {
                     place = same;
                     let room = self.store.flush().and_then(|ticket| self.store.wait_durable(ticket, ROOM_WITHIN));
                     if let Err(error) = room {
                         debug!(%error, partition = %cell.partition, "maps: old entries are appended again later");
-                        return false;
+                        return None;
                     }
                 }
             }
         }
+        debug!(partition = %cell.partition, "maps: old entries are appended again later: changes have all the room");
+        None
     }
 
-    fn step(&self, cell: &Cell, due: &Due, place: Option<&Place>, again: &mut u64) -> Step {
+    fn step(&self, cell: &Cell, due: &Due, (place, seen): (Option<&Place>, u64), again: &mut u64) -> Step {
         let mut state = cell.state();
         if state.on_disk != OnDisk::InStep || state.logged == Version::default() {
             return Step::GivenUp;
@@ -109,7 +128,11 @@ impl Shared {
                 _ => return Step::GivenUp,
             }
         }
-        next.map_or_else(|| self.end(cell, due, place, &mut state), Step::More)
+        match (next, state.replica.content().revived.0) {
+            (Some(next), _) => Step::More(next),
+            (None, revived) if revived != seen => Step::Again(revived),
+            (None, _) => self.end(cell, due, place, &mut state),
+        }
     }
 
     fn append_again(&self, cell: &Cell, state: &mut State, record: LogRecord) -> Appended {

@@ -149,10 +149,11 @@ impl Shared {
             }
             state.on_disk = OnDisk::Rewriting;
         }
-        let mut place = None;
+        let (mut place, mut seen) = (None, cell.state().replica.content().revived.0);
         loop {
-            match self.rewrite_piece(cell, &mut place) {
+            match self.rewrite_piece(cell, &mut place, seen) {
                 Piece::More => {}
+                Piece::Again(revived) => (place, seen) = (None, revived),
                 Piece::NoRoom => {
                     let waited = self.store.flush().and_then(|ticket| self.store.wait_durable(ticket, ROOM_WITHIN));
                     if self.store.health().failure.is_some() {
@@ -166,13 +167,17 @@ impl Shared {
         }
     }
 
-    fn rewrite_piece(&self, cell: &Cell, place: &mut Option<Place>) -> Piece {
+    fn rewrite_piece(&self, cell: &Cell, place: &mut Option<Place>, seen: u64) -> Piece {
         let mut state = cell.state();
         if state.on_disk != OnDisk::Rewriting {
             return Piece::GivenUp;
         }
         let version = state.replica.version();
         let entries = state.replica.content().on_disk_after(place.as_ref(), PIECE_BYTES);
+        let revived = state.replica.content().revived.0;
+        if entries.is_empty() && revived != seen {
+            return Piece::Again(revived);
+        }
         if entries.is_empty() {
             return self.end_rewrite(cell, &mut state);
         }
@@ -224,6 +229,8 @@ impl Shared {
 
 enum Piece {
     More,
+    /// A key came back behind the place: all are written once more.
+    Again(u64),
     NoRoom,
     Last,
     GivenUp,

@@ -153,8 +153,8 @@ impl Track {
         }
         let to = Place { chunk, offset: 0 };
         if !self.settled || self.start.is_none_or(|start| start < to) {
-            (self.start, self.settled) = (Some(to), true);
-            self.copies_until = self.copies_until.filter(|end| *end > to);
+            // Copies behind it count no more, as they do not for whoever reads from there and knows of no rewrite.
+            (self.start, self.settled, self.copies_until) = (Some(to), true, None);
         }
         self.version = self.version.max(head.version);
         self.held = true;
@@ -181,6 +181,12 @@ impl Track {
 pub struct Table(Vec<Track>);
 
 impl Table {
+    /// The chunk that a record which counts is as old as: a copy counts as long as the beginning of its rewrite is there.
+    pub fn age(&self, place: Place, partition: u16, copy: bool) -> u64 {
+        let start = self.0.get(usize::from(partition)).and_then(|track| track.start).filter(|_| copy);
+        start.unwrap_or(place).chunk.number
+    }
+
     /// As [`Plan::counts`], of a data record.
     pub fn counts(&self, place: Place, partition: u16, copy: bool) -> bool {
         self.0.get(usize::from(partition)).is_some_and(|track| track.counts(place, copy))
@@ -377,6 +383,39 @@ mod tests {
             assert_eq!(found, live, "{name}");
             assert_eq!((track.version.sequence, track.held, track.pending()), (version, held, pending), "{name}");
         }
+    }
+
+    /// What has moved into the middle of a rewrite is the same for who reads all and for who reads from there.
+    #[test]
+    fn copies_of_a_rewrite_count_no_more_once_content_has_moved_behind_its_beginning() {
+        let chunk = |number| ChunkId { generation: 1, number };
+        let place = |number, offset| Place { chunk: chunk(number), offset };
+        let head = |kind, copy| Head { kind, copy, partition: 1, version: Version::new(1, 1), size: 40, moved: None };
+        let moved = |to| Head { moved: Some(chunk(to)), ..head(Kind::Moved, false) };
+        let log = [
+            (place(1, 0), head(Kind::RewriteBroken, false)),
+            (place(1, 1), head(Kind::Put, true)),
+            (place(2, 1), head(Kind::Put, true)),
+            (place(2, 2), head(Kind::Complete, false)),
+            (place(3, 0), head(Kind::Put, false)),
+            (place(3, 1), moved(2)),
+            (place(3, 2), head(Kind::Put, false)),
+        ];
+        let read = |from: u64| {
+            let mut plan = Plan::default();
+            log.iter().filter(|(at, _)| at.chunk.number >= from).for_each(|(at, head)| plan.note(*at, *head));
+            plan
+        };
+        let (all, rest) = (read(1), read(2));
+        assert!(all.says_as_much_as(&rest) && rest.says_as_much_as(&all), "{all:?} {rest:?}");
+        let counted = |plan: &Plan| {
+            log.iter().filter(|(at, head)| plan.counts(*at, *head)).map(|(at, _)| *at).collect::<Vec<_>>()
+        };
+        assert_eq!((counted(&all), all.floor()), (vec![place(3, 0), place(3, 2)], Some(chunk(2))));
+        assert_eq!(counted(&rest), counted(&all));
+        let mut before = Plan::default();
+        log[..5].iter().for_each(|(at, head)| before.note(*at, *head));
+        assert_eq!((before.table().age(place(2, 1), 1, true), before.table().age(place(3, 0), 1, false)), (1, 3));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! that it has moved.
 //!
 //! The law: whoever has the RAM knows of each entry an age that is not later than the chunk which holds its last record
-//! ([`Store::age`] when it was appended, or what the load told). Every entry older than the chunk that stays first is appended
+//! ([`Store::age`] when it was appended, or what the load told; a copy of a rewrite is as old as the beginning of the rewrite,
+//! without which it does not count). Every entry older than the chunk that stays first is appended
 //! again, and only then a partition is said to have moved, under the same lock as every change of it, and only if every
 //! change was taken by the log. What is said half way is true: the same entry twice is the same entry. A removal or a clearing
 //! in the oldest chunks kills nothing that is behind it, and goes with them. Must not know: who has the RAM.
@@ -56,7 +57,7 @@ impl Store {
         self.queue.append_again(record)
     }
 
-    /// Says that all live content of a partition lies behind old chunks; `version`: of the last change that was appended.
+    /// Says that all live content of a partition lies behind old chunks; not behind a `Forget` of it. `version`: of the last change that was appended.
     pub fn append_moved(&self, partition: u16, version: Version, due: &Due) -> Appended {
         self.queue.append_again(Record::moved(partition, version, due.to))
     }

@@ -31,6 +31,8 @@ pub enum Step {
     Collect,
     /// A copy from elsewhere: half of it, then a live change, then its end if `true`.
     Transfer(u16, bool),
+    /// A whole copy that is made durable in its middle.
+    TransferAcross(u16),
     Epoch(u64),
     DropEpoch(u64),
     Seal(&'static str),
@@ -94,6 +96,10 @@ pub fn script() -> Vec<Step> {
         Put(0, 8, 8, 10),
         Flush,
         Collect,
+        TransferAcross(5),
+        Flush,
+        Collect,
+        Flush,
         Rewrite(0),
         Collect,
         Put(0, 9, 9, 700),
@@ -110,6 +116,12 @@ pub fn script() -> Vec<Step> {
         Collect,
         Put(0, 2, 2, 10),
         Flush,
+        TransferAcross(6),
+        Flush,
+        Reopen,
+        Resume,
+        Collect,
+        Flush,
         Seal("stop-3"),
         Reopen,
         Seal("stop-4"),
@@ -119,6 +131,7 @@ pub fn script() -> Vec<Step> {
         Put(0, 7, 7, 10),
         Remove(0, 9),
         Transfer(1, false),
+        TransferAcross(6),
         Collect,
         Flush,
         Transfer(1, true),
@@ -307,6 +320,7 @@ impl Driver {
         let version = part.version;
         part.counts = true;
         part.note(true);
+        // As old as the beginning of the rewrite.
         records.iter().for_each(|record| self.stamp(p, record.space, &record.key));
         assert!(self.store().rewrite_partition(p, version, base, records).ticket().is_some());
     }
@@ -332,6 +346,26 @@ impl Driver {
     fn stamp(&mut self, p: u16, space: u32, key: &[u8]) {
         let age = self.store().age();
         self.ages.insert((p, space, key.to_vec()), age);
+    }
+
+    /// A chunk may end between its copies.
+    fn transfer_across(&mut self, p: u16) -> Result<(), Wrong> {
+        let (version, begun) = (self.next_version(), self.store().age());
+        let part = self.model.parts.entry(p).or_default();
+        part.counts = false;
+        part.ram = (1..=4).map(|key| ((1, vec![60 + key]), vec![key; 90])).collect();
+        assert!(self.store().append(Record::rewrite(p, Base::Broken)).ticket().is_some());
+        for key in 1..=4u8 {
+            let record = Record::put(1, p, version, vec![60 + key], vec![key; 90]).copied();
+            self.ages.insert((p, 1, vec![60 + key]), begun);
+            assert!(self.store().append(record).ticket().is_some());
+            self.store().flush()?;
+        }
+        let part = self.model.parts.get_mut(&p).expect("known");
+        (part.counts, part.version) = (true, version);
+        part.note(true);
+        assert!(self.store().append(Record::complete(p, version)).ticket().is_some());
+        Ok(())
     }
 
     fn transfer(&mut self, p: u16, whole: bool) {
@@ -406,6 +440,7 @@ impl Driver {
             }
             Step::Rewrite(p) => self.rewrite(p, Base::Continues),
             Step::Collect => self.collect(),
+            Step::TransferAcross(p) => self.transfer_across(p)?,
             Step::Transfer(p, whole) => self.transfer(p, whole),
             Step::Epoch(epoch) => self.epoch(epoch_id(epoch))?,
             Step::DropEpoch(epoch) => {

@@ -80,7 +80,7 @@ impl Node {
     }
 
     pub fn value(&self, key: u8) -> Option<u64> {
-        let value = self.content().maps.get("m")?.get(&[key][..])?;
+        let value = &self.content().maps.get("m")?.get(&[key][..])?.value;
         Some(u64::from_le_bytes(value[..8].try_into().unwrap()))
     }
 

@@ -39,7 +39,7 @@ pub enum Loaded<'a> {
         key: &'a [u8],
         /// Value.
         value: &'a [u8],
-        /// Number of the chunk that holds this record.
+        /// Number of the chunk that holds this record; of a copy, of the one in which its rewrite begins.
         age: u64,
     },
     /// Key is gone.
@@ -178,7 +178,7 @@ impl Store {
                 let table = &table;
                 move |place: Place, raw: Raw<'_>| {
                     if table.counts(place, raw.partition, raw.copy)
-                        && let Some(loaded) = handed_out(place, raw)
+                        && let Some(loaded) = handed_out(table.age(place, raw.partition, raw.copy), raw)
                     {
                         *records += 1;
                         sink(loaded);
@@ -318,10 +318,10 @@ pub(crate) fn note_space(spaces: &mut BTreeMap<u32, Space>, raw: Raw<'_>) {
     }
 }
 
-fn handed_out(place: Place, raw: Raw<'_>) -> Option<Loaded<'_>> {
+fn handed_out(age: u64, raw: Raw<'_>) -> Option<Loaded<'_>> {
     let Raw { space, partition, version, key, value, .. } = raw;
     match raw.kind {
-        Kind::Put => Some(Loaded::Put { space, partition, version, key, value, age: place.chunk.number }),
+        Kind::Put => Some(Loaded::Put { space, partition, version, key, value, age }),
         Kind::Remove => Some(Loaded::Remove { space, partition, version, key }),
         Kind::Clear => Some(Loaded::Clear { space, partition, version }),
         _ => None,
