@@ -182,8 +182,24 @@ pub fn save_pair<T: Serialize>(
     Ok(())
 }
 
-/// Reads both copies; refuses if one is there and none is valid.
-pub fn load_pair<T: DeserializeOwned>(
+/// Two copies of one number were written with the same bytes: what differs came from elsewhere, and neither can be told right.
+fn refuse_another<T: PartialEq>(
+    newest: Option<&(u64, Frame<T>)>,
+    found: &Frame<Numbered<T>>,
+    file: &Path,
+) -> Result<(), Refused> {
+    let is_another = |(serial, frame): &&(u64, Frame<T>)| {
+        *serial == found.body.serial && (frame.body != found.body.record || frame.blob != found.blob)
+    };
+    let why = || "it is whole, and not what its other copy of the same number says".to_owned();
+    match newest.filter(is_another) {
+        Some(_) => Err(Refused::Inconsistent { file: file.to_path_buf(), why: why() }),
+        None => Ok(()),
+    }
+}
+
+/// Reads both copies; refuses if one is there and none is valid, or if they contradict each other.
+pub fn load_pair<T: DeserializeOwned + PartialEq>(
     disk: &dyn Disk,
     magic: Magic,
     path: &Path,
@@ -195,6 +211,7 @@ pub fn load_pair<T: DeserializeOwned>(
             Ok(None) => {}
             Ok(Some(frame)) => {
                 let serial = frame.body.serial;
+                refuse_another(pair.newest.as_ref(), &frame, &copy)?;
                 if pair.newest.as_ref().is_none_or(|(other, _)| *other < serial) {
                     pair.newest =
                         Some((serial, Frame { body: frame.body.record, blob: frame.blob, length: frame.length }));
@@ -214,6 +231,24 @@ pub fn load_pair<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::simulated::SimulatedDisk;
+
+    #[test]
+    fn two_whole_copies_that_contradict_each_other_are_refused() {
+        let (disk, path) = (SimulatedDisk::new(), Path::new("/room/x"));
+        disk.make_dir(Path::new("/room")).unwrap();
+        let read = || load_pair::<String>(&disk, *b"TESTFRAM", path, "");
+        save_pair(&disk, *b"TESTFRAM", path, 1, &"ours".to_owned(), &[]).unwrap();
+        save_pair(&disk, *b"TESTFRAM", Path::new("/room/y"), 1, &"of another".to_owned(), &[]).unwrap();
+        assert_eq!(read().unwrap().newest.unwrap().1.body, "ours");
+        let [_, twin] = copies(Path::new("/room/y"));
+        let [_, second] = copies(path);
+        disk.plant(&second, &disk.read(&twin).unwrap().unwrap());
+        assert!(
+            matches!(read(), Err(StoreError::Refused(Refused::Inconsistent { file, .. })) if file == second),
+            "with the same number neither is newer"
+        );
+    }
 
     #[test]
     fn any_flipped_byte_is_seen() {

@@ -9,7 +9,7 @@ use super::{AppendFile, BLOCK, Disk, DiskFile, LockGuard};
 use append::Appending;
 use rustix::fs::{Advice, FlockOperation, OFlags};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -51,6 +51,17 @@ fn say_that_it_is_buffered() {
     });
 }
 
+/// A pipe under a name of ours would hold up whoever opens it, a device may never end.
+const AT_ONCE: i32 = OFlags::NONBLOCK.bits().cast_signed();
+
+fn open_to_read(path: &Path, flags: i32) -> io::Result<fs::File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags | AT_ONCE).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
 /// As many bytes as there are, up to all of `into`.
 fn fill(file: &fs::File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
@@ -87,7 +98,7 @@ fn fill_direct(file: &fs::File, path: &Path, offset: u64, into: &mut [u8]) -> io
 
 /// Through the page cache, which forgets first what it knows.
 fn fill_afresh(path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-    let file = fs::File::open(path)?;
+    let file = open_to_read(path, 0)?;
     rustix::fs::fadvise(&file, offset, std::num::NonZeroU64::new(into.len() as u64), Advice::DontNeed)?;
     fill(&file, offset, into)
 }
@@ -144,27 +155,33 @@ impl Disk for OsDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        absent_is_none(fs::read(path))
+        let Some(mut file) = absent_is_none(open_to_read(path, 0))? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?)?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     fn read_part(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        read_exactly(&fs::File::open(path)?, offset, length)
+        read_exactly(&open_to_read(path, 0)?, offset, length)
     }
 
     fn read_into(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let is_aligned = |n: u64| n.is_multiple_of(BLOCK as u64);
         let aligned = is_aligned(into.as_ptr().addr() as u64) && is_aligned(into.len() as u64) && is_aligned(offset);
         if aligned {
-            match fs::OpenOptions::new().read(true).custom_flags(DIRECT).open(path) {
+            match open_to_read(path, DIRECT) {
                 Err(error) if refuses_direct(&error) => return fill_afresh(path, offset, into),
                 file => return fill_direct(&file?, path, offset, into),
             }
         }
-        fill(&fs::File::open(path)?, offset, into)
+        fill(&open_to_read(path, 0)?, offset, into)
     }
 
     fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = absent_is_none(fs::File::open(path))? else {
+        let Some(file) = absent_is_none(open_to_read(path, 0))? else {
             return Ok(None);
         };
         rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
@@ -189,7 +206,13 @@ impl Disk for OsDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(AT_ONCE)
+            .open(path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -214,3 +237,6 @@ impl Disk for OsDisk {
         Ok(format!("fs:{:016x}", rustix::fs::statvfs(dir)?.f_fsid))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 
 use super::{refuses_direct, say_that_it_is_buffered};
 use crate::disk::{AppendFile, BLOCK, Batch, batch};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -56,17 +57,21 @@ impl Appending {
     }
 }
 
-/// A file system that takes no direct writes may say so at the first one only.
+/// A file system that takes no direct writes may say so at the first one only, and one of larger blocks than ours at the first
+/// batch that does not fit them.
 fn write(file: &File, offset: u64, batch: &[u8]) -> io::Result<()> {
     match file.write_all_at(batch, offset) {
-        Err(error) if offset == 0 && refuses_direct(&error) => {
+        Err(error) if refuses_direct(&error) && is_direct(file)? => {
             say_that_it_is_buffered();
-            let flags = rustix::fs::fcntl_getfl(file)?;
-            rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::DIRECT)?;
+            rustix::fs::fcntl_setfl(file, rustix::fs::fcntl_getfl(file)? - OFlags::DIRECT)?;
             file.write_all_at(batch, offset)
         }
         done => done,
     }
+}
+
+fn is_direct(file: &File) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(file)?.contains(OFlags::DIRECT))
 }
 
 fn gone() -> io::Error {
