@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use jet_hotstore::audit::{Audit, Depth, SealTold, Severity, Standing, audit};
+use jet_hotstore::backup::{BackupTold, Is};
 use jet_hotstore::{Disk, OsDisk, StoreError};
 
 use crate::columns::aligned;
@@ -113,6 +114,12 @@ fn heads(told: &Audit) -> String {
         let before = if raft.snapshot { ", behind a snapshot" } else { "" };
         line("Consensus", format!("{} entries up to {}{before}, {}", raft.entries, raft.last_index, size(raft.bytes)));
     }
+    if let Some(backup) = &told.backup {
+        line("Made by", format!("backup {}", backed_up(backup)));
+    }
+    for backup in &told.backups {
+        line("Backup", backed_up(backup));
+    }
     let room = &told.room;
     let (live, kept, aside) = (size(room.live), size(room.retained), size(room.quarantine));
     line(
@@ -131,6 +138,19 @@ fn standing(standing: &Standing) -> String {
         Standing::Unsealed { generation, .. } => format!("open in generation {generation}: in use, or after a crash"),
         Standing::Refused => "refused: a member would not open it".into(),
     }
+}
+
+fn backed_up(told: &BackupTold) -> String {
+    let is = match &told.is {
+        Is::Untouched => "as it was made".to_owned(),
+        Is::OpenedSince => "opened as a store since".to_owned(),
+        Is::Unfinished => "unfinished: no store, the next backup or start removes it".to_owned(),
+        Is::Refused { why } => format!("not to be told: {why}"),
+    };
+    let Some(says) = &told.manifest else { return format!("{}, {is}", told.name) };
+    let content = if says.sealed { "sealed content" } else { "content" };
+    let files = counted(says.files.len(), "file");
+    format!("{}, {is}: {content} of generation {}, {files} of {}", told.name, says.generation, size(says.bytes))
 }
 
 fn sealed(seal: &SealTold) -> String {

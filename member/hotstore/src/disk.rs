@@ -3,12 +3,16 @@
 //! Contract that callers rely on, and that the simulated disk enforces at its weakest:
 //! 1. Bytes written are durable only after `DiskFile::sync` of that file returned Ok. Before that, after a power loss
 //!    any subset of the writes may be there, in part, in any order.
-//! 2. A name (created, renamed, removed) is durable only after `sync_dir` of its directory returned Ok. `rename` is atomic.
+//! 2. A name (created, linked, renamed, removed) is durable only after `sync_dir` of its directory returned Ok. `rename` is
+//!    atomic, of a directory with all below it. A linked name makes no byte durable: the file is as durable as it was.
 //! 3. A `sync` that failed is final: what it covered may be gone although it reads back, and a later `sync` of the same
 //!    file may say Ok without having written it. So nobody calls `sync` on that file again; retries go to new files.
 //! 4. `create` makes a new file even if one of that name exists (the old one is unlinked, never truncated).
 //! 5. `AppendFile::append` may come back before the batch is written. If that fails, the next call on this file says so, and
 //!    it is the last one that means anything. `sync` covers every batch before it.
+//!
+//! 6. Names of one file are equal: its bytes stay until the last one is removed, and what is written under one is read
+//!    under all.
 //!
 //! Must not know: what the bytes mean. No file of this crate but `os` uses `std::fs`.
 
@@ -74,8 +78,13 @@ pub trait Disk: Send + Sync {
     fn length(&self, path: &Path) -> io::Result<Option<u64>>;
     /// Atomic change of a name (file or directory).
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// A second name of a file. Refused with `CrossesDevices` where `to` lies on another file system, `TooManyLinks` where
+    /// the file has all the names it can have, `AlreadyExists`, `StorageFull`; then nothing has changed.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Unlinks a file; no error if it is not there.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory; no error if it is not there.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock on a file (made if absent); `None` if another process or store holds it.

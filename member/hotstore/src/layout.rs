@@ -44,6 +44,25 @@ pub fn quarantine(dir: &Path) -> PathBuf {
     dir.join("quarantine")
 }
 
+/// Manifest of the backup that this directory is (two copies).
+pub fn backup(dir: &Path) -> PathBuf {
+    dir.join("backup")
+}
+
+/// Name of the directory of [`backups`].
+pub const BACKUPS: &str = "backups";
+
+/// The backups of this store, a directory each.
+pub fn backups(dir: &Path) -> PathBuf {
+    dir.join(BACKUPS)
+}
+
+/// A backup that is not finished, or is being removed: no store, whatever lies in it.
+pub fn is_unfinished_backup(dir: &Path) -> bool {
+    let is_among = dir.parent().is_some_and(|room| room.ends_with(BACKUPS));
+    is_among && dir.file_name().is_some_and(|name| parse(&name.to_string_lossy()) == Name::Tmp)
+}
+
 /// All generations.
 pub fn data(dir: &Path) -> PathBuf {
     dir.join("data")

@@ -7,9 +7,10 @@
 //! Contents: [`disk`] the only door to the file system · [`store`] opening, writing, sealing, activating ·
 //! [`log`] the append log of partitions · [`epoch`] snapshot epochs of jobs · [`seal`] manifests ·
 //! [`consensus`] the consensus log · [`identity`], [`founding`], [`boot`], [`owner`] who this is ·
-//! [`scan`] → [`resolve`] what a directory holds · [`audit`] the same told to people, and whether it is whole · [`refusal`] typed reasons · `FORMAT.md` the bytes.
+//! [`backup`] what a backup says of itself · [`scan`] → [`resolve`] what a directory holds · [`audit`] the same told to people, and whether it is whole · [`refusal`] typed reasons · `FORMAT.md` the bytes.
 
 pub mod audit;
+pub mod backup;
 pub mod boot;
 pub mod consensus;
 pub mod disk;
@@ -29,6 +30,7 @@ pub mod scan;
 pub mod seal;
 pub mod store;
 
+pub use backup::BackupTold;
 pub use consensus::{ConsensusLog, LogEntry};
 pub use disk::simulated::{Aftermath, Fault, SimulatedDisk};
 pub use disk::{Disk, DiskFile, OsDisk};
@@ -41,6 +43,7 @@ pub use log::record::{Base, Kind, Record, Space, Version};
 pub use refusal::Refused;
 pub use resolve::{Contents, Resolution};
 pub use seal::{PartitionContent, SealRequest, SealSummary};
+pub use store::backup::{BackupError, BackupReport};
 pub use store::collecting::{Due, live_bytes};
 pub use store::load::{Cut, LoadReport, Loaded, PartitionFound, Sink};
 pub use store::usage::Usage;

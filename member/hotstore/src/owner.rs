@@ -1,6 +1,7 @@
 //! Who holds the store: a lock of the OS and a nonce that can be read again past the page cache.
 //!
-//! The law: two processes never write one directory; a member whose volume was taken over can find out before it votes.
+//! The law: two processes never write one directory, nor a store and a backup of it that was opened where it was made; a
+//! member whose volume was taken over can find out before it votes.
 //! Must not know: votes.
 
 use crate::disk::{Disk, LockGuard};
@@ -12,22 +13,40 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, StoreError> {
+    let lock = layout::lock(dir);
+    let guard = disk.lock(&lock).on("lock", &lock)?;
+    guard.ok_or_else(|| Refused::InUse { dir: dir.to_path_buf() }.into())
+}
+
+/// The store among whose backups `dir` lies: both are the same member.
+fn origin(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let Some(room) = dir.parent().filter(|room| room.ends_with(layout::BACKUPS)) else { return Ok(None) };
+    let Some(origin) = room.parent() else { return Ok(None) };
+    for copy in frame::copies(&layout::identity(origin)) {
+        if disk.length(&copy).on("look at", &copy)?.is_some() {
+            return Ok(Some(origin.to_path_buf()));
+        }
+    }
+    Ok(None)
+}
+
 /// The held store.
 pub struct Owner {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     nonce: Uuid,
-    _guard: LockGuard,
+    _guards: Vec<LockGuard>,
 }
 
 impl Owner {
     /// Takes the lock; refuses if somebody has it.
     pub fn take(disk: Arc<dyn Disk>, dir: &Path) -> Result<Owner, StoreError> {
-        let lock = layout::lock(dir);
-        let Some(guard) = disk.lock(&lock).on("lock", &lock)? else {
-            return Err(Refused::InUse { dir: dir.to_path_buf() }.into());
-        };
-        Ok(Owner { disk, dir: dir.to_path_buf(), nonce: Uuid::new_v4(), _guard: guard })
+        let mut guards = vec![lock(disk.as_ref(), dir)?];
+        if let Some(origin) = origin(disk.as_ref(), dir)? {
+            guards.push(lock(disk.as_ref(), &origin)?);
+        }
+        Ok(Owner { disk, dir: dir.to_path_buf(), nonce: Uuid::new_v4(), _guards: guards })
     }
 
     /// Writes the nonce, durably.

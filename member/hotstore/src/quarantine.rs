@@ -26,14 +26,14 @@ pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, what: &Path, label: &str) -
     Ok(place)
 }
 
-/// Moves the whole store (all but lock and quarantine) aside, identity last; the directory is blank afterwards.
+/// Moves the whole store (all but lock, quarantine and backups) aside, identity last; the directory is blank afterwards.
 /// The caller has a consent for it. If it is interrupted, calling it again finishes it.
 pub fn set_everything_aside(disk: &std::sync::Arc<dyn Disk>, dir: &Path, label: &str) -> Result<PathBuf, StoreError> {
     let _owner = Owner::take(disk.clone(), dir)?;
     let place = free_place(disk.as_ref(), dir, label)?;
     disk.make_dir(&place).on("make", &place)?;
     let mut names = disk.list(dir).on("list", dir)?;
-    names.retain(|name| !matches!(name.as_str(), "lock" | "quarantine" | "lost+found"));
+    names.retain(|name| !matches!(name.as_str(), "lock" | "quarantine" | layout::BACKUPS | "lost+found"));
     names.sort_by_key(|name| (name.starts_with("identity"), name.clone()));
     for name in names {
         let from = dir.join(&name);

@@ -1,9 +1,11 @@
 //! What a directory holds, judged from a scan. Pure; the only place that says which content is accepted.
 //!
 //! The law: every file must carry the names of this cluster, member and an opened generation; the chain of chunks must be
-//! whole from the floor to the newest; a seal of the current generation must name exactly what is there. Else: refused.
+//! whole from the floor to the newest; a seal of the current generation must name exactly what is there, and so must the
+//! manifest of a backup that nobody has opened. Else: refused.
 //! Must not know: the disk.
 
+use crate::backup;
 use crate::epoch::EpochInfo;
 use crate::founding::Founding;
 use crate::identity::Identity;
@@ -54,10 +56,16 @@ pub struct Resolution {
     pub next_number: u64,
     /// Number of the newest seal.
     pub seal_number: u64,
+    /// The backup that the directory was made by.
+    pub backup: Option<backup::Seen>,
 }
 
 /// Judges a scan.
 pub fn resolve(scan: &Scan) -> Result<Resolution, Refused> {
+    if crate::layout::is_unfinished_backup(&scan.dir) {
+        let why = "it is a backup that was not finished, or is being removed".to_owned();
+        return Err(Refused::Inconsistent { file: scan.dir.clone(), why });
+    }
     let identity = scan.identity.clone()?;
     let boot = scan.boot.clone()?;
     let Some(own) = identity else {
@@ -89,6 +97,7 @@ fn bare(scan: &Scan, identity: Option<Identity>, boot: u64, contents: Contents) 
         healed: scan.healed.clone(),
         next_number: 1,
         seal_number: 0,
+        backup: None,
     }
 }
 
@@ -106,6 +115,10 @@ fn refuse_strangers(scan: &Scan) -> Result<(), Refused> {
 
 fn judge(scan: &Scan, own: Identity, cluster: Uuid, boot: u64) -> Result<Resolution, Refused> {
     let names = Names { cluster, member: own.member };
+    let backup = scan.backup.clone()?;
+    if let Some(seen) = &backup {
+        backup::judge(scan, seen, cluster, own.member)?;
+    }
     let generation = current_generation(scan, names)?;
     let seals = own_seals(scan, names, generation)?;
     let newest_seal = seals.last();
@@ -136,6 +149,7 @@ fn judge(scan: &Scan, own: Identity, cluster: Uuid, boot: u64) -> Result<Resolut
         healed: scan.healed.clone(),
         next_number: chunks.keys().max().map_or(1, |id| id.number + 1),
         seal_number: newest_seal.map_or(0, |seal| seal.manifest.number).max(voided),
+        backup,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Must not know: what follows from it.
 
+use crate::backup;
 use crate::boot;
 use crate::disk::Disk;
 use crate::epoch::{self, EpochInfo};
@@ -67,6 +68,8 @@ pub struct Scan {
     pub chunks: Vec<ChunkFile>,
     /// Epochs.
     pub epochs: Vec<EpochFile>,
+    /// The backup that the directory was made by, if it was.
+    pub backup: Found<Option<backup::Seen>>,
     /// Names of data found (for a directory without identity).
     pub data_names: Vec<String>,
     /// Damaged copies whose twin is whole.
@@ -92,6 +95,15 @@ pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
         healed.extend(pair.damaged);
         pair.newest.map_or(0, |(boot, _)| boot)
     });
+    let backup = match found(backup::read(disk, dir))? {
+        Ok(pair) => {
+            healed.extend(pair.damaged);
+            let counted = *boot.as_ref().unwrap_or(&0);
+            let seen = pair.newest.map(|(_, frame)| backup::look(disk, dir, frame.body, counted));
+            seen.transpose().map(Ok)?
+        }
+        Err(refused) => Err(refused),
+    };
     let mut scan = Scan {
         dir: dir.to_path_buf(),
         identity,
@@ -102,6 +114,7 @@ pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
         seals: Vec::new(),
         chunks: Vec::new(),
         epochs: Vec::new(),
+        backup,
         data_names: Vec::new(),
         healed,
     };
@@ -129,7 +142,9 @@ fn scan_top(disk: &dyn Disk, scan: &mut Scan) -> Result<(), StoreError> {
                 });
                 scan.seals.push((generation, number, seal));
             }
-            Name::Other if matches!(name.as_str(), "boot.a" | "boot.b" | "founding" | "founded") => {
+            Name::Other
+                if matches!(name.as_str(), "boot.a" | "boot.b" | "backup.a" | "backup.b" | "founding" | "founded") =>
+            {
                 scan.data_names.push(name)
             }
             _ => {}

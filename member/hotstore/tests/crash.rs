@@ -6,12 +6,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "crash/backups.rs"]
+mod backups;
 #[path = "crash/driver.rs"]
 mod driver;
 #[path = "crash/model.rs"]
 mod model;
 
-use driver::{Driver, Step, WAYS, Way, Wrong, script};
+use driver::{Driver, Step, WAYS, Way, Wrong, script, scripts, scripts_once};
 use jet_hotstore::{Aftermath, Fault, SimulatedDisk, StoreError};
 use std::path::PathBuf;
 
@@ -23,6 +25,12 @@ fn calls_with(steps: &[Step], way: Way) -> u64 {
     let mut driver = Driver::on(SimulatedDisk::new(), way);
     driver.run(steps).expect("the script runs on a healthy disk");
     driver.disk.calls()
+}
+
+/// Where a script begins to do what no other does: with its first backup, or at once.
+fn first_call(steps: &[Step], way: Way) -> u64 {
+    let before = steps.iter().position(|step| matches!(step, Step::Backup(_))).unwrap_or(0);
+    if before == 0 { 1 } else { calls_with(&steps[..before], way) }
 }
 
 /// Runs the script with the power cut at call `at`.
@@ -48,11 +56,11 @@ fn what_happened(driver: &Driver) -> String {
 
 #[test]
 fn crash_power_cut_at_every_call() {
-    let (steps, mut cases) = (script(), 0);
-    for way in WAYS {
+    let mut cases = 0;
+    for (steps, way) in scripts() {
         let calls = calls_with(&steps, way);
         assert!(calls > 280, "the script is long enough to mean something: {calls} calls");
-        for at in 1..=calls + 1 {
+        for at in first_call(&steps, way)..=calls + 1 {
             let crashed = cut_at(at, &steps, false, way);
             for aftermath in Aftermath::ALL {
                 let mut driver = crashed.after_crash(crashed.disk.reboot(aftermath));
@@ -101,31 +109,31 @@ fn crash_power_cut_again_during_recovery() {
 
 #[test]
 fn crash_one_failing_call_then_power_loss() {
-    let steps = script();
-    let calls = calls_of(&steps);
-    for at in 1..=calls {
-        let mut driver = Driver::new(SimulatedDisk::new());
-        driver.disk.fault_at(at, Fault::FailCall);
-        let mut opened = driver.open();
-        if opened.is_err() {
-            opened = driver.open();
+    for steps in scripts_once() {
+        (first_call(&steps, WAYS[1])..=calls_of(&steps)).for_each(|at| one_call_fails(at, &steps));
+    }
+}
+
+fn one_call_fails(at: u64, steps: &[Step]) {
+    let mut driver = Driver::new(SimulatedDisk::new());
+    driver.disk.fault_at(at, Fault::FailCall);
+    let mut opened = driver.open();
+    if opened.is_err() {
+        opened = driver.open();
+    }
+    opened.unwrap_or_else(|wrong| panic!("call {at} fails while opening: {wrong:?}"));
+    for step in steps {
+        let mut result = driver.step_with_retries(*step);
+        if matches!((&result, step), (Err(Wrong::Store(_)), Step::Reopen)) {
+            result = driver.step(*step);
         }
-        opened.unwrap_or_else(|wrong| panic!("call {at} fails while opening: {wrong:?}"));
-        for step in &steps {
-            let mut result = driver.step_with_retries(*step);
-            if matches!((&result, step), (Err(Wrong::Store(_)), Step::Reopen)) {
-                result = driver.step(*step);
-            }
-            result.unwrap_or_else(|wrong| {
-                panic!("call {at} fails, at {step:?}: {wrong:?}\n  {}", what_happened(&driver))
-            });
-        }
-        driver.disk.cut_power();
-        for aftermath in [Aftermath::Lost, Aftermath::Kept, Aftermath::Torn] {
-            let mut last = driver.after_crash(driver.disk.reboot(aftermath));
-            if let Err(wrong) = last.second_life() {
-                panic!("call {at} failed, then power loss {aftermath:?}: {wrong:?}");
-            }
+        result.unwrap_or_else(|wrong| panic!("call {at} fails, at {step:?}: {wrong:?}\n  {}", what_happened(&driver)));
+    }
+    driver.disk.cut_power();
+    for aftermath in [Aftermath::Lost, Aftermath::Kept, Aftermath::Torn] {
+        let mut last = driver.after_crash(driver.disk.reboot(aftermath));
+        if let Err(wrong) = last.second_life() {
+            panic!("call {at} failed, then power loss {aftermath:?}: {wrong:?}");
         }
     }
 }
@@ -168,11 +176,9 @@ fn crash_a_half_made_seal_is_void_once_writing_went_on() {
 /// Files whose loss is a loss.
 fn data_files(files: Vec<(PathBuf, u64)>) -> Vec<PathBuf> {
     let names = files.into_iter().map(|(path, _)| path);
-    names
-        .filter(|path| {
-            path.extension().is_none_or(|kind| kind != "tmp") && !path.ends_with("owner") && !path.ends_with("lock")
-        })
-        .collect()
+    let is_unfinished =
+        |path: &PathBuf| path.ancestors().any(|path| path.extension().is_some_and(|kind| kind == "tmp"));
+    names.filter(|path| !is_unfinished(path) && !path.ends_with("owner") && !path.ends_with("lock")).collect()
 }
 
 /// A second life, or a refusal by name that leaves every file; gives whether it was refused.
@@ -189,16 +195,16 @@ fn lives_or_is_refused(driver: &mut Driver, what: &str) -> bool {
     }
 }
 
-fn pairs(faults: &[Fault]) -> Vec<(Fault, Way)> {
-    faults.iter().flat_map(|fault| WAYS.map(|way| (*fault, way))).collect()
+fn with_each(faults: &[Fault]) -> Vec<(Fault, Vec<Step>, Way)> {
+    faults.iter().flat_map(|fault| scripts().into_iter().map(|(steps, way)| (*fault, steps, way))).collect()
 }
 
 /// The disk says that it failed, once, for ever or for want of room: mended, everything goes on, and nothing is lost.
 #[test]
 fn crash_every_call_with_every_fault_that_is_told() {
-    let (steps, mut cases) = (script(), 0);
-    for (fault, way) in pairs(&[Fault::FailForEver, Fault::RunsFull]) {
-        for at in 1..=calls_with(&steps, way) {
+    let mut cases = 0;
+    for (fault, steps, way) in with_each(&[Fault::FailForEver, Fault::RunsFull]) {
+        for at in first_call(&steps, way)..=calls_with(&steps, way) {
             let mut driver = Driver::on(SimulatedDisk::new(), way);
             driver.disk.fault_at(at, fault);
             let mut opened = driver.open();
@@ -240,10 +246,9 @@ fn crash_every_call_with_every_fault_that_is_told() {
 /// cut. With a power loss on top: a state that was once true, or a refusal. Never a wrong value.
 #[test]
 fn crash_every_call_with_every_silent_fault() {
-    let steps = script();
     let (mut cases, mut refused, mut harmless) = (0, 0, 0);
-    for (fault, way) in pairs(&Fault::SILENT) {
-        for at in 1..=calls_with(&steps, way) {
+    for (fault, steps, way) in with_each(&Fault::SILENT) {
+        for at in first_call(&steps, way)..=calls_with(&steps, way) {
             let mut driver = Driver::on(SimulatedDisk::new(), way);
             driver.disk.fault_at(at, fault);
             driver.model.tail_may_go = true;

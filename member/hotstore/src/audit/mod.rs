@@ -3,11 +3,13 @@
 //! The law: nothing is changed: no lock is taken, no boot counted, no file made. What does not verify is a finding beside all
 //! that does; a finding says the file, what it costs and what to do. Must not know: how it is printed.
 //!
-//! Contents: here what is told · `content` reading the log · `room` bytes on the volume.
+//! Contents: here what is told · `content` reading the log · `backups` · `room` bytes on the volume.
 
+mod backups;
 mod content;
 mod room;
 
+use crate::backup::BackupTold;
 use crate::consensus;
 use crate::disk::Disk;
 use crate::failure::{On, StoreError};
@@ -55,6 +57,10 @@ pub struct Audit {
     pub room: Usage,
     /// The consensus log; `None`: never begun.
     pub consensus: Option<ConsensusTold>,
+    /// The backup that this directory was made by, if it was.
+    pub backup: Option<BackupTold>,
+    /// Backups beside the store.
+    pub backups: Vec<BackupTold>,
     /// What is not as it should be, worst first.
     pub findings: Vec<Finding>,
 }
@@ -250,6 +256,8 @@ pub fn audit(disk: &Arc<dyn Disk>, dir: &Path, depth: Depth) -> Result<Audit, St
         content: None,
         room: Usage::default(),
         consensus: None,
+        backup: None,
+        backups: Vec::new(),
         findings: seen.healed.iter().map(healed).collect(),
     };
     let found = resolve(&seen);
@@ -260,6 +268,7 @@ pub fn audit(disk: &Arc<dyn Disk>, dir: &Path, depth: Depth) -> Result<Audit, St
         }
         Err(refused) => told.findings.push(Finding::broken(refused)),
     }
+    backups::tell(disk.as_ref(), &seen, depth, &mut told)?;
     told.room = room::of(disk.as_ref(), dir, &told)?;
     told.consensus = consensus(disk.as_ref(), &mut told.findings, dir, told.identity.as_ref())?;
     told.findings.sort_by_key(|finding| finding.severity);

@@ -40,15 +40,20 @@ impl Slots {
     /// Reads the newest whole slot. `None`: the file is not there.
     pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Durable>, StoreError> {
         let Some(bytes) = disk.read(path).on("read", path)? else { return Ok(None) };
+        Ok(Some(Slots::newest(&bytes, path)?))
+    }
+
+    /// The newest whole slot of these bytes.
+    pub(super) fn newest(bytes: &[u8], path: &Path) -> Result<Durable, Refused> {
         let costs = "how far the consensus log was acknowledged";
         let slots = [0, SLOT as usize]
             .map(|at| frame::decode::<Durable>(MAGIC, bytes.get(at..).unwrap_or_default(), path, costs));
         let newest =
             slots.iter().filter_map(|slot| slot.as_ref().ok()).map(|frame| frame.body).max_by_key(|d| d.serial);
         match (newest, slots) {
-            (Some(durable), _) => Ok(Some(durable)),
-            (None, [Err(reason), _]) => Err(reason.into()),
-            (None, _) => Err(Refused::Missing { file: path.to_path_buf(), why: "no slot is whole".to_owned() }.into()),
+            (Some(durable), _) => Ok(durable),
+            (None, [Err(reason), _]) => Err(reason),
+            (None, _) => Err(Refused::Missing { file: path.to_path_buf(), why: "no slot is whole".to_owned() }),
         }
     }
 

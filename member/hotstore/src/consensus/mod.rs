@@ -4,6 +4,7 @@
 //! record, of another line, missing) is refused and left as it is. After a failed write or sync the log is closed for good.
 //! Must not know: which consensus it serves.
 
+pub(crate) mod copying;
 mod durable;
 mod reading;
 mod record;

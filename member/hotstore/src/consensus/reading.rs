@@ -20,7 +20,7 @@ pub(super) struct FoundLog {
     pub(super) serial: u64,
 }
 
-fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
+pub(super) fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     let names = disk.list(dir).on("list", dir)?;
     let mut numbers: Vec<u64> =
         names.iter().filter_map(|name| name.strip_prefix("entries-")?.strip_suffix(".rl")?.parse().ok()).collect();
@@ -50,7 +50,13 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path, line: Uuid, may_begin: bool) -> 
     Ok(FoundLog { content, number, serial: slot.map_or(0, |slot| slot.serial) })
 }
 
-fn read_file(path: &Path, bytes: &[u8], line: Uuid, number: u64, slot: Option<Durable>) -> Result<Content, Refused> {
+pub(super) fn read_file(
+    path: &Path,
+    bytes: &[u8],
+    line: Uuid,
+    number: u64,
+    slot: Option<Durable>,
+) -> Result<Content, Refused> {
     let frame = frame::decode::<Header>(MAGIC, bytes, path, COSTS)?;
     let header = frame.body;
     if header.line != line {

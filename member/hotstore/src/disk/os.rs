@@ -197,8 +197,16 @@ impl Disk for OsDisk {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         absent_is_none(fs::remove_file(path)).map(|_| ())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        absent_is_none(fs::remove_dir(dir)).map(|_| ())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

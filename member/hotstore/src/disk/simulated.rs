@@ -6,13 +6,15 @@
 
 mod fault;
 mod file;
+mod names;
 
 pub use fault::{Aftermath, Fault};
 
 use super::{AppendFile, Disk, DiskFile, LockGuard};
 use fault::{Turn, survive};
 use file::{SimulatedAppend, SimulatedFile};
-use std::collections::{BTreeMap, BTreeSet};
+use names::Tree;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,17 +26,16 @@ struct Inode {
     pending: Vec<(u64, Vec<u8>)>,
 }
 
-#[derive(Debug, Default, Clone)]
-struct Tree {
-    files: BTreeMap<PathBuf, usize>,
-    dirs: BTreeSet<PathBuf>,
-}
-
 #[derive(Debug, Default)]
 struct World {
     inodes: Vec<Inode>,
     now: Tree,
     durable: Tree,
+    /// Directories that were renamed, not durably yet.
+    moves: Vec<(PathBuf, PathBuf)>,
+    /// Directories that lie on another device.
+    elsewhere: Vec<PathBuf>,
+    most_names: Option<usize>,
     locks: BTreeSet<PathBuf>,
     calls: u64,
     fault: Option<(u64, Fault)>,
@@ -101,7 +102,8 @@ impl World {
     }
 
     fn used(&self) -> u64 {
-        self.now.files.values().map(|i| self.inodes[*i].now.len() as u64).sum()
+        let inodes: BTreeSet<usize> = self.now.files.values().copied().collect();
+        inodes.into_iter().map(|i| self.inodes[i].now.len() as u64).sum()
     }
 
     /// A file beside this one.
@@ -126,7 +128,7 @@ impl SimulatedDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changing calls (create, write, sync, rename, remove, make_dir, sync_dir) so far.
+    /// Changing calls (create, write, sync, link, rename, remove, make_dir, remove_dir, sync_dir) so far.
     pub fn calls(&self) -> u64 {
         self.world().calls
     }
@@ -174,6 +176,16 @@ impl SimulatedDisk {
     /// A batch that could not be appended is told at the next call on its file.
     pub fn tell_late(&self) {
         self.world().tells_late = true;
+    }
+
+    /// What lies below `dir` is on another device: no file has a name on both.
+    pub fn put_elsewhere(&self, dir: &Path) {
+        self.world().elsewhere.push(dir.to_path_buf());
+    }
+
+    /// No file may have more names than this.
+    pub fn set_most_names(&self, names: usize) {
+        self.world().most_names = Some(names);
     }
 
     /// From now on every sync says Ok and does nothing (the disk that the contract forbids; proves a harness).
@@ -278,7 +290,7 @@ impl SimulatedDisk {
     /// The disk as it may be found when the power is back.
     pub fn reboot(&self, aftermath: Aftermath) -> SimulatedDisk {
         let world = self.world();
-        let tree = if aftermath == Aftermath::Lost { reachable(&world.durable) } else { world.now.clone() };
+        let tree = if aftermath == Aftermath::Lost { world.durable.reachable() } else { world.now.clone() };
         let inodes = world.inodes.iter().map(|inode| survive(inode, aftermath)).collect();
         SimulatedDisk(Arc::new(Mutex::new(World {
             inodes,
@@ -290,13 +302,6 @@ impl SimulatedDisk {
             ..World::default()
         })))
     }
-}
-
-fn reachable(tree: &Tree) -> Tree {
-    let mut tree = tree.clone();
-    let dirs = tree.dirs.clone();
-    tree.files.retain(|path, _| path.ancestors().skip(1).all(|d| d.as_os_str().is_empty() || dirs.contains(d)));
-    tree
 }
 
 impl Disk for SimulatedDisk {
@@ -392,14 +397,19 @@ impl Disk for SimulatedDisk {
         if !world.now.dirs.contains(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let moved = |p: &Path| p.strip_prefix(from).map(|rest| to.join(rest)).unwrap_or_else(|_| p.to_path_buf());
-        world.now.files = world.now.files.iter().map(|(p, i)| (moved(p), *i)).collect();
-        world.now.dirs = world.now.dirs.iter().map(|p| if p == from { to.to_path_buf() } else { moved(p) }).collect();
-        // What is durable below a directory moves with it once the move itself is durable; moved at once here.
-        world.durable.files = world.durable.files.iter().map(|(p, i)| (moved(p), *i)).collect();
-        world.durable.dirs =
-            world.durable.dirs.iter().map(|p| if p == from { to.to_path_buf() } else { moved(p) }).collect();
+        world.now.move_dir(from, to);
+        world.moves.push((from.to_path_buf(), to.to_path_buf()));
         Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        match world.turn("link", to)? {
+            Turn::Off | Turn::Fails => return Err(broken("link failed")),
+            Turn::Full => return Err(io::ErrorKind::StorageFull.into()),
+            _ => {}
+        }
+        world.link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -414,6 +424,21 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if !world.now.dirs.contains(dir) && !world.off {
+            return Ok(());
+        }
+        if let Turn::Off | Turn::Fails = world.turn("remove_dir", dir)? {
+            return Err(broken("remove_dir failed"));
+        }
+        if !world.now.is_empty(dir) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        world.now.dirs.remove(dir);
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.wait_for_ice();
         let mut world = self.world();
@@ -422,12 +447,7 @@ impl Disk for SimulatedDisk {
             Turn::Lies => Ok(()),
             _ if world.lies_about_sync => Ok(()),
             _ => {
-                let here = |p: &Path| p.parent() == Some(dir);
-                let World { now, durable, .. } = &mut *world;
-                durable.files.retain(|p, _| !here(p));
-                durable.files.extend(now.files.iter().filter(|(p, _)| here(p)).map(|(p, i)| (p.clone(), *i)));
-                durable.dirs.retain(|p| !here(p));
-                durable.dirs.extend(now.dirs.iter().filter(|p| here(p)).cloned());
+                world.make_durable(dir);
                 Ok(())
             }
         }

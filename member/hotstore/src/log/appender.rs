@@ -87,6 +87,8 @@ pub struct Appender {
     spaces: BTreeMap<u32, Space>,
     next_number: u64,
     retained: BTreeSet<ChunkId>,
+    held: BTreeSet<ChunkId>,
+    dead_but_held: Vec<ChunkId>,
     failure: Option<Failure>,
     generation: u64,
     after_seal: u64,
@@ -110,6 +112,8 @@ impl Appender {
             spaces: heritage.spaces,
             next_number: heritage.next_number.max(1),
             retained: BTreeSet::new(),
+            held: BTreeSet::new(),
+            dead_but_held: Vec::new(),
             failure: None,
             generation: 0,
             after_seal: 0,
@@ -158,6 +162,35 @@ impl Appender {
     /// Chunks that must stay although the log does not need them (the last seal's).
     pub fn retain(&mut self, chunks: BTreeSet<ChunkId>) {
         self.retained = chunks;
+    }
+
+    /// Chunks that are being linked: if they die meanwhile, they keep their names until [`Appender::let_go`].
+    pub fn hold(&mut self, chunks: BTreeSet<ChunkId>) {
+        self.held = chunks;
+    }
+
+    /// Chunks held.
+    pub fn held(&self) -> &BTreeSet<ChunkId> {
+        &self.held
+    }
+
+    /// Nothing is linked any more.
+    pub fn let_go(&mut self) {
+        self.held.clear();
+        for id in std::mem::take(&mut self.dead_but_held) {
+            self.unlink(id);
+        }
+    }
+
+    /// Closes the chunk that is written to for good and begins the next. Where that fails before the next has a name,
+    /// nothing has happened and the open one goes on.
+    pub fn roll(&mut self) -> Result<(), StoreError> {
+        self.healthy()?;
+        let (number, path) = (self.next_number, layout::chunk(&self.dir, self.generation, self.next_number));
+        match self.start_chunk() {
+            Err(error) if self.next_number != number => Err(self.fail(error, &path)),
+            done => done,
+        }
     }
 
     /// Chunks begun from now on void the seals up to this number.
@@ -425,11 +458,18 @@ impl Appender {
         let (dead, live) = std::mem::take(&mut self.chain).into_iter().partition(|(id, _)| *id < floor);
         self.chain = live;
         let dead: Vec<(ChunkId, u64)> = dead;
-        for (id, _) in dead.iter().filter(|(id, _)| !self.retained.contains(id)) {
-            let path = layout::chunk(&self.dir, id.generation, id.number);
-            if let Err(error) = self.disk.remove(&path) {
-                tracing::warn!(file = %path.display(), %error, "a dead chunk could not be removed; it only costs room");
+        for (id, _) in dead.into_iter().filter(|(id, _)| !self.retained.contains(id)).collect::<Vec<_>>() {
+            match self.held.contains(&id) {
+                true => self.dead_but_held.push(id),
+                false => self.unlink(id),
             }
+        }
+    }
+
+    fn unlink(&self, id: ChunkId) {
+        let path = layout::chunk(&self.dir, id.generation, id.number);
+        if let Err(error) = self.disk.remove(&path) {
+            tracing::warn!(file = %path.display(), %error, "a dead chunk could not be removed; it only costs room");
         }
     }
 }

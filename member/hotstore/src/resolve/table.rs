@@ -27,6 +27,7 @@ fn scan() -> Scan {
         seals: Vec::new(),
         chunks: Vec::new(),
         epochs: Vec::new(),
+        backup: Ok(None),
         data_names: vec!["opened-1".to_owned()],
         healed: Vec::new(),
     }

@@ -4,8 +4,9 @@
 //! Must not know: clusters. Its callers say which generation, which operation, which content.
 //!
 //! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` · `proof` reading back ·
-//! [`collecting`] emptying old chunks · `epochs` · [`usage`] room.
+//! [`collecting`] emptying old chunks · `epochs` · [`backup`] hot backups · [`usage`] room.
 
+pub mod backup;
 pub mod collecting;
 mod epochs;
 pub mod load;
@@ -127,6 +128,8 @@ pub struct Store {
     appender: Arc<Mutex<Option<Appender>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     proofs: Mutex<proof::Proofs>,
+    /// Held while a backup is made or removed.
+    backups: Mutex<()>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -170,6 +173,7 @@ impl Store {
             appender,
             thread: Mutex::new(thread),
             proofs: Mutex::default(),
+            backups: Mutex::default(),
         };
         if matches!(contents, Contents::Sealed(_)) {
             store.queue.set_closed(Some(Closed::Sealed));
@@ -310,6 +314,7 @@ impl Store {
                 .unwrap_or_else(|| Heritage { next_number: known.next_number, ..Heritage::default() });
             let limits = ChunkLimits { chunk_bytes: self.options.chunk_bytes, drop_bytes: self.options.drop_bytes };
             self.remove_unfinished();
+            self.sweep_backups();
             *guard = Some(Appender::new(self.disk.clone(), &self.dir, origin, limits, heritage));
         }
         let Some(appender) = guard.as_mut() else { return Ok(()) };

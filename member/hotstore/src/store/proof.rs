@@ -83,6 +83,12 @@ impl Store {
         locked(&self.proofs).whole.extend(chunks);
     }
 
+    /// Digest of a chunk at this length, if it was read back.
+    pub(super) fn proved_digest(&self, id: ChunkId, length: u64) -> Option<String> {
+        let proofs = locked(&self.proofs);
+        proofs.whole.get(&id).filter(|file| file.length == length).map(|file| file.digest.clone())
+    }
+
     /// The newest chunk that does not verify.
     pub(super) fn newest_spoilt(&self) -> Option<ChunkId> {
         locked(&self.proofs).spoilt.last().copied()

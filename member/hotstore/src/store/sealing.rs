@@ -243,8 +243,10 @@ impl Store {
                 self.disk.remove(&self.dir.join(&name)).on("remove", &self.dir.join(&name))?;
             }
         }
-        let chain: Vec<ChunkId> =
-            locked(&self.appender).as_ref().map(Appender::chain).unwrap_or_default().into_iter().map(|c| c.0).collect();
+        let in_use = |appender: &Appender| -> Vec<ChunkId> {
+            appender.chain().into_iter().map(|c| c.0).chain(appender.held().iter().copied()).collect()
+        };
+        let chain = locked(&self.appender).as_ref().map(in_use).unwrap_or_default();
         let data = layout::data(&self.dir);
         for generation in self.disk.list(&data).on("list", &data)? {
             let layout::Name::Generation(number) = layout::parse(&generation) else { continue };

@@ -2,6 +2,7 @@
 //!
 //! Must not know: which call is cut; that is the test's business.
 
+use super::backups::{self, Backups};
 use super::model::{self, Content, EpochFate, Model};
 use bytes::Bytes;
 use jet_hotstore::{
@@ -38,6 +39,21 @@ pub enum Step {
     Seal(&'static str),
     Unseal,
     Verify,
+    Vote(u8),
+    Backup(&'static str),
+    RemoveBackup(&'static str),
+}
+
+/// Every script with every way to run it; what is made of links does not care how chunks are written.
+pub fn scripts() -> Vec<(Vec<Step>, Way)> {
+    let mut scripts: Vec<_> = WAYS.map(|way| (script(), way)).into();
+    scripts.push((backups::script(), WAYS[1]));
+    scripts
+}
+
+/// The scripts run one way.
+pub fn scripts_once() -> [Vec<Step>; 2] {
+    [script(), backups::script()]
 }
 
 pub fn script() -> Vec<Step> {
@@ -185,10 +201,11 @@ pub const WAYS: [Way; 3] = [
 pub struct Driver {
     pub disk: SimulatedDisk,
     pub model: Model,
+    pub backups: Backups,
+    pub way: Way,
     store: Option<Store>,
     sequence: u64,
     attempt: u32,
-    way: Way,
     /// Files when it was last opened.
     pub found: Vec<(PathBuf, u64)>,
     /// The chunk that holds the last record of a key, or an older one.
@@ -197,6 +214,11 @@ pub struct Driver {
 
 fn epoch_id(epoch: u64) -> EpochId {
     EpochId { job: 5, execution: 1, epoch }
+}
+
+pub fn options(way: Way) -> Options {
+    let (chunk_bytes, drop_bytes) = (way.chunk_bytes, 400);
+    Options { cadence: Cadence::OnDemand, chunk_bytes, drop_bytes, ..Options::default() }
 }
 
 pub fn dir() -> &'static Path {
@@ -228,25 +250,18 @@ impl Driver {
             disk.tell_late();
         }
         let model = Model { allowed: vec![(0, None)], ..Model::default() };
-        Driver { disk, model, store: None, sequence: 0, attempt: 0, way, found: Vec::new(), ages: BTreeMap::new() }
+        let (backups, found, ages) = (Backups::default(), Vec::new(), BTreeMap::new());
+        Driver { disk, model, backups, store: None, sequence: 0, attempt: 0, way, found, ages }
     }
 
     /// The same model on the disk as found after a crash.
     pub fn after_crash(&self, disk: SimulatedDisk) -> Driver {
-        let Driver { model, sequence, attempt, way, .. } = self;
-        Driver {
-            disk,
-            model: model.clone(),
-            store: None,
-            sequence: *sequence,
-            attempt: *attempt,
-            way: *way,
-            found: Vec::new(),
-            ages: BTreeMap::new(),
-        }
+        let Driver { model, backups, sequence, attempt, way, .. } = self;
+        let (model, backups, sequence, attempt, way) = (model.clone(), backups.clone(), *sequence, *attempt, *way);
+        Driver { disk, model, backups, store: None, sequence, attempt, way, found: Vec::new(), ages: BTreeMap::new() }
     }
 
-    fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         self.store.as_ref().expect("the store is open")
     }
 
@@ -254,9 +269,7 @@ impl Driver {
     pub fn open(&mut self) -> Result<Contents, Wrong> {
         self.store = None;
         self.found = self.disk.files();
-        let (chunk_bytes, drop_bytes) = (self.way.chunk_bytes, 400);
-        let options = Options { cadence: Cadence::OnDemand, chunk_bytes, drop_bytes, ..Options::default() };
-        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options)?;
+        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options(self.way))?;
         self.model.stands(&contents).map_err(Wrong::Model)?;
         let mut loaded: BTreeMap<u16, Content> = BTreeMap::new();
         let ages = &mut self.ages;
@@ -457,6 +470,9 @@ impl Driver {
             Step::Verify => {
                 self.store().verify_seal()?;
             }
+            Step::Vote(vote) => self.vote(vote)?,
+            Step::Backup(name) => self.backup(name)?,
+            Step::RemoveBackup(name) => self.remove_backup(name)?,
         }
         Ok(())
     }
@@ -531,6 +547,7 @@ impl Driver {
 
     /// What a member does after a crash: goes on in whatever it finds, writes, and ends durable.
     pub fn second_life(&mut self) -> Result<(), Wrong> {
+        self.look_at_backups()?;
         let contents = self.open()?;
         match contents {
             Contents::Sealed(seal) => self.step(Step::OpenGeneration(seal.manifest.generation + 1))?,

@@ -15,7 +15,7 @@ pub enum Fault {
     FailCall,
     /// The same for this call and every later one, until it is mended.
     FailForEver,
-    /// No room: nothing is created and nothing written from here on, until it is mended.
+    /// No room: nothing is created or linked and nothing written from here on, until it is mended.
     RunsFull,
     /// A write says Ok, and one bit of it is another.
     Flips,
@@ -41,7 +41,7 @@ impl Fault {
             Fault::PowerCut if here => Turn::Off,
             Fault::FailCall if here => Turn::Fails,
             Fault::FailForEver if since => Turn::Fails,
-            Fault::RunsFull if since && (writes || call == "create") => Turn::Full,
+            Fault::RunsFull if since && (writes || matches!(call, "create" | "link")) => Turn::Full,
             Fault::Flips if here && writes => Turn::Flips,
             Fault::MisdirectedWithin if here && writes => Turn::Within,
             Fault::MisdirectedElsewhere if here && writes => Turn::Elsewhere,

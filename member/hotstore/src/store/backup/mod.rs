@@ -1,0 +1,298 @@
+//! Hot backup: a directory `backups/NAME` that is a store of its own, made of hard links while the member runs and writes.
+//!
+//! The laws:
+//! 1. **A moment.** Everything that was appended when the backup was asked for is in it, and nothing is that was appended
+//!    after its end. All of it is made durable and the chunk that is written to is closed (`cut`); the backup is the chain of
+//!    closed chunks, and of the chunk begun behind them only what it began with. That one says how long each chunk before
+//!    it is, so that no byte of the content is a tail that could be taken for torn: what is loaded is, of each partition,
+//!    exactly its prefix by version, or it is refused. With the chunks come the finished snapshot epochs, what says which
+//!    generation is open and what was founded, the boot counter, the last seal if all that it names is there, and the
+//!    consensus log with its vote, as it stood at one moment not before. A sealed store is backed up as it is, sealed.
+//! 2. **Linked or copied.** What is never written to again has a second name (closed chunks, epochs), and so has what is only
+//!    ever replaced by a rename (small records, seals). What is written to in place is copied and fsynced: the beginning of
+//!    the newest chunk, the consensus log. The identity is written anew.
+//! 3. **Whole or not there.** It is made under `NAME.tmp`, files and directories are fsynced, then the manifest
+//!    ([`crate::backup`]) is written, then the identity, then it gets its name and that is fsynced. What ends in `.tmp` is
+//!    refused as a store, counts as no backup, and is removed by the next backup or start. What fails leaves no more than
+//!    that, and costs the store nothing: not even the log stands still, unless the log itself failed.
+//! 4. **Nobody waits.** Appending goes on all the time. The writer waits for one fsync and one new chunk, as it does when a
+//!    chunk is full. Seals, generations and the dropping of epochs wait while small records and epochs are linked, not for
+//!    chunks. Collecting goes on: chunks that die meanwhile are kept (`Appender::hold`) until they are linked.
+//! 5. **Refused, not guessed.** Until it is opened as a store, a backup must hold exactly what its manifest says; a file that is
+//!    missing, shorter, of another backup or of another time is refused by name before a boot is counted. What the manifest
+//!    does not prove at once, the checksums and lengths of the chain prove when it is loaded.
+//! 6. **One member.** Restoring is opening the directory (or a copy of it): `base-dir` points at it. It has the member, the
+//!    cluster, the volume name and the boot counter of the original, and so it is to the cluster what every copy of a volume
+//!    is: on a volume of another name the store refuses it until somebody answers for it, and the cluster does too; the next
+//!    boot is above the one that made it. What this room adds: opened where it was made, it holds the lock of the store it
+//!    was made from, so that original and backup, or two backups, never run at once on one directory tree. It relies on
+//!    `naming` and the roster for the rest: it must not make a name or a number that would pass where a copy would not.
+//! 7. **Removing** a backup takes its name first, then the files; the bytes that only it held are free. What was opened as a
+//!    store since is no backup any more and is never removed here.
+//!
+//! Must not know: who asks, when members are backed up together, where a backup is brought to.
+//!
+//! Contents: here the order of it · `cut` the moment · `making` links and copies · [`listing`] what is there, removing.
+
+mod cut;
+pub(crate) mod listing;
+mod making;
+
+use super::{Phase, Store, locked};
+use crate::backup::{self, Manifest};
+use crate::consensus::copying;
+use crate::failure::{On, StoreError};
+use crate::identity::{self, Identity};
+use crate::layout;
+use crate::log::chunk::ChunkId;
+use making::Making;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, TryLockError};
+use thiserror::Error;
+
+/// A longer name is refused.
+pub const LONGEST_NAME: usize = 64;
+/// So many backups may lie beside a store.
+pub const MOST_BACKUPS: usize = 128;
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Where it lies: a `base-dir` for a restore.
+    pub dir: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+    /// Bytes of files that have a second name in it: they cost no room until the store drops them.
+    pub linked_bytes: u64,
+    /// Bytes of files that were copied.
+    pub copied_bytes: u64,
+}
+
+/// Why there is no backup. The store is as it was, and goes on.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    /// The name cannot be one.
+    #[error(
+        "{name:?} cannot be the name of a backup ({why}): use 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.'"
+    )]
+    Name {
+        /// As it was given.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// There is one of that name.
+    #[error("{dir} is there already: nothing was changed; choose another name or remove that backup")]
+    Exists {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// There is none of that name.
+    #[error("{dir} is not there: nothing was removed; list the backups for their names")]
+    NotThere {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// It is not removed, because it may be more than a backup.
+    #[error("{dir} is not removed ({why}): if nobody needs what is in it, remove the directory by hand")]
+    NotABackup {
+        /// Its directory.
+        dir: PathBuf,
+        /// What speaks against it.
+        why: String,
+    },
+    /// Another one is being made or removed.
+    #[error("another backup of {dir} is being made or removed: wait for its end and ask again")]
+    UnderWay {
+        /// The store.
+        dir: PathBuf,
+    },
+    /// Too many.
+    #[error(
+        "{dir} holds {MOST_BACKUPS} backups, more are not kept beside a store: bring some elsewhere and remove them"
+    )]
+    TooMany {
+        /// Where they lie.
+        dir: PathBuf,
+    },
+    /// The store has nothing to back up yet, or no more.
+    #[error("a store that is {phase} is not backed up: open a generation, or load the sealed content, first")]
+    NotOpen {
+        /// What it is.
+        phase: String,
+    },
+    /// Hard links do not reach there.
+    #[error(
+        "{file} lies on another file system than the store, and a hot backup is made of hard links: let `backups` be a plain directory on the store's volume, and copy the finished backup elsewhere"
+    )]
+    OtherFileSystem {
+        /// The name that could not be made.
+        file: PathBuf,
+    },
+    /// The file system has no hard links, or no more for this file.
+    #[error("{file} cannot be a hard link ({source}): remove older backups, or use a file system with hard links")]
+    NoLinks {
+        /// The name that could not be made.
+        file: PathBuf,
+        /// What the disk said.
+        source: std::io::Error,
+    },
+    /// No room for the backup.
+    #[error("no room for the backup at {file} ({source}): the store goes on; remove backups or enlarge the volume")]
+    NoRoom {
+        /// The file.
+        file: PathBuf,
+        /// What the disk said.
+        source: std::io::Error,
+    },
+    /// The log could not be brought to an end: that is more than a failed backup.
+    #[error("no backup, because the log failed: {0}")]
+    Log(#[source] StoreError),
+    /// Something else was refused or failed.
+    #[error("no backup: {0}")]
+    Store(#[source] StoreError),
+}
+
+impl From<StoreError> for BackupError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io { action, file, source } => match source.kind() {
+                ErrorKind::CrossesDevices => BackupError::OtherFileSystem { file },
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BackupError::NoRoom { file, source },
+                _ if action == making::LINK && making::cannot_be(&source) => BackupError::NoLinks { file, source },
+                _ => BackupError::Store(StoreError::Io { action, file, source }),
+            },
+            other => BackupError::Store(other),
+        }
+    }
+}
+
+/// Refuses a name that could be something else than a directory of its own.
+fn check(name: &str) -> Result<(), BackupError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let why = match name {
+        "" => "it is empty",
+        _ if name.len() > LONGEST_NAME => "it is too long",
+        _ if !name.chars().all(plain) => "it has other characters",
+        _ if name.starts_with('.') => "it begins with a point",
+        _ if layout::parse(name) == layout::Name::Tmp => "it ends like something unfinished",
+        _ => return Ok(()),
+    };
+    Err(BackupError::Name { name: name.to_owned(), why })
+}
+
+impl Store {
+    /// Makes the backup `name` of everything appended so far; it is whole and durable on return. Blocks for an fsync of the
+    /// log and of the copies, and for a link to each file; nobody else waits for more than law 4 says.
+    pub fn backup(&self, name: &str) -> Result<BackupReport, BackupError> {
+        check(name)?;
+        let _alone = self.alone()?;
+        let room = layout::backups(&self.dir);
+        let (dir, tmp) = (room.join(name), room.join(format!("{name}.tmp")));
+        listing::sweep(self.disk.as_ref(), &self.dir)?;
+        let there = self.disk.list(&room).on("list", &room)?;
+        if there.iter().any(|other| other == name) {
+            return Err(BackupError::Exists { dir });
+        }
+        if there.len() >= MOST_BACKUPS {
+            return Err(BackupError::TooMany { dir: room });
+        }
+        let made = self.make(name, &tmp).and_then(|made| self.give_name(&tmp, &dir).map(|()| made));
+        match made {
+            Ok(made) => Ok(BackupReport { dir, ..made }),
+            Err(error) => {
+                listing::discard(self.disk.as_ref(), &self.dir);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn alone(&self) -> Result<MutexGuard<'_, ()>, BackupError> {
+        match self.backups.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(BackupError::UnderWay { dir: self.dir.clone() }),
+        }
+    }
+
+    /// All of it but its name.
+    fn make(&self, name: &str, tmp: &Path) -> Result<BackupReport, BackupError> {
+        let mut making = Making::begin(self.disk.as_ref(), &self.dir, tmp)?;
+        let cut = {
+            let known = locked(&self.known);
+            if !matches!(known.phase, Phase::Open | Phase::Sealed) {
+                return Err(BackupError::NotOpen { phase: format!("{:?}", known.phase).to_lowercase() });
+            }
+            let seal = making.small_records(&known)?;
+            let cut = self.cut(&known, seal)?;
+            making.epochs(&locked(&self.shelf), cut.seal.as_ref())?;
+            cut
+        };
+        for (id, length) in &cut.closed {
+            making.chunk(*id, *length, self.digest_known(*id, *length, cut.seal.as_ref()))?;
+        }
+        if let Some((id, length)) = cut.begun {
+            making.beginning(id, length)?;
+        }
+        drop(cut.held);
+        let identity = self.consensus_into(&mut making)?;
+        let files = making.settle()?;
+        let manifest = Manifest {
+            name: name.to_owned(),
+            founding: cut.origin.founding,
+            incarnation: identity.incarnation,
+            member: identity.member,
+            generation: cut.generation,
+            sealed: cut.sealed,
+            boot: self.boot,
+            ticket: cut.ticket,
+            end: cut.begun.or_else(|| cut.closed.last_key_value().map(|(id, length)| (*id, *length))),
+            bytes: files.iter().map(|file| file.length).sum(),
+            files,
+        };
+        backup::write(self.disk.as_ref(), tmp, &manifest)?;
+        identity::write(self.disk.as_ref(), tmp, &identity)?;
+        let (linked_bytes, copied_bytes) = (making.linked_bytes, making.copied_bytes);
+        Ok(BackupReport { dir: tmp.to_path_buf(), manifest, linked_bytes, copied_bytes })
+    }
+
+    /// Copies the consensus log; gives the identity that it belongs to.
+    fn consensus_into(&self, making: &mut Making<'_>) -> Result<Identity, BackupError> {
+        let raft = layout::raft(&self.dir);
+        let mut identity = self.identity();
+        loop {
+            if !identity.log_begun {
+                return Ok(identity);
+            }
+            let copied = copying::copy(self.disk.as_ref(), &raft, identity.log_line);
+            let now = self.identity();
+            match copied {
+                Ok(files) => {
+                    files.into_iter().try_for_each(|(name, bytes)| making.copy(&format!("raft/{name}"), &bytes))?;
+                    return Ok(identity);
+                }
+                Err(error) if now.log_line == identity.log_line => return Err(error.into()),
+                // A new line was begun meanwhile.
+                Err(_) => identity = now,
+            }
+        }
+    }
+
+    fn give_name(&self, tmp: &Path, dir: &Path) -> Result<(), BackupError> {
+        self.disk.rename(tmp, dir).on("rename", tmp)?;
+        let room = layout::backups(&self.dir);
+        let named = self.disk.sync_dir(&room).on("fsync the directory", &room);
+        if named.is_err() {
+            // Whole it is in any case; what was refused shall not lie there, as far as the disk lets us.
+            let _ = self.disk.rename(dir, tmp);
+        }
+        Ok(named?)
+    }
+
+    fn digest_known(&self, id: ChunkId, length: u64, seal: Option<&crate::seal::SealSummary>) -> Option<String> {
+        let mut sealed = seal.into_iter().flat_map(|seal| &seal.manifest.files);
+        let mut by_seal = || sealed.find(|file| file.chunk == Some(id) && file.length == length);
+        self.proved_digest(id, length).or_else(|| by_seal().map(|file| file.digest.clone()))
+    }
+}
