@@ -6,6 +6,7 @@
 
 use crate::disk::Disk;
 use crate::failure::{On, StoreError};
+use crate::layout::LARGEST;
 use crate::refusal::Refused;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -195,7 +196,11 @@ pub fn load_pair<T: DeserializeOwned>(
             Ok(None) => {}
             Ok(Some(frame)) => {
                 let serial = frame.body.serial;
-                if pair.newest.as_ref().is_none_or(|(other, _)| *other < serial) {
+                if serial > LARGEST {
+                    let what = format!("its number {serial} was never counted up to");
+                    let (file, offset, costs) = (copy, HEAD as u64, costs.to_owned());
+                    pair.damaged.push(Refused::Damaged { file, offset, what, costs });
+                } else if pair.newest.as_ref().is_none_or(|(other, _)| *other < serial) {
                     pair.newest =
                         Some((serial, Frame { body: frame.body.record, blob: frame.blob, length: frame.length }));
                 }

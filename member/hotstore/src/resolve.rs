@@ -12,7 +12,7 @@ use crate::refusal::Refused;
 use crate::scan::{ChunkFile, Scan};
 use crate::seal::SealSummary;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// What a directory holds.
@@ -157,6 +157,17 @@ impl Names {
     }
 }
 
+/// Going on from this number is possible.
+fn counted(file: &Path, number: u64) -> Result<(), Refused> {
+    match number > crate::layout::LARGEST {
+        true => {
+            let why = format!("number {number} was never counted up to");
+            Err(Refused::Inconsistent { file: file.to_path_buf(), why })
+        }
+        false => Ok(()),
+    }
+}
+
 fn current_generation(scan: &Scan, names: Names) -> Result<u64, Refused> {
     let mut newest = 0;
     for (named, record) in &scan.opened {
@@ -166,6 +177,7 @@ fn current_generation(scan: &Scan, names: Names) -> Result<u64, Refused> {
         if record.generation != *named {
             return Err(Refused::OtherGeneration { file, found: record.generation, opened: *named });
         }
+        counted(&file, *named)?;
         newest = newest.max(*named);
     }
     Ok(newest)
@@ -185,6 +197,7 @@ fn own_seals(scan: &Scan, names: Names, generation: u64) -> Result<Vec<SealSumma
             let why = format!("it says that it is seal {}", says.number);
             return Err(Refused::Inconsistent { file, why });
         }
+        counted(&file, *number)?;
         seals.push(seal);
     }
     seals.sort_by_key(|seal| seal.manifest.number);
@@ -199,6 +212,11 @@ fn own_chunks(scan: &Scan, names: Names, generation: u64) -> Result<BTreeMap<Chu
         if header.id != chunk.id || header.id.generation > generation {
             let (file, found) = (chunk.path.clone(), header.id.generation);
             return Err(Refused::OtherGeneration { file, found, opened: generation });
+        }
+        counted(&chunk.path, header.id.number.max(header.after_seal))?;
+        if header.floor > header.id {
+            let why = "it says that chunks behind it are the oldest needed".to_owned();
+            return Err(Refused::Inconsistent { file: chunk.path.clone(), why });
         }
         chunks.insert(chunk.id, chunk);
     }
