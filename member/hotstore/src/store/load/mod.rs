@@ -142,14 +142,18 @@ impl Store {
         }
         // Nothing of a load that fails is gone on from.
         known.heritage = None;
-        let survey = match &known.seal {
+        let mut survey = match &known.seal {
             Some(seal) => {
                 self.verify_epochs(seal)?;
                 sealed_survey(&self.dir, seal, known.next_number)
             }
             None => self.survey(&known.chain, known.next_number)?,
         };
-        let records = self.hand_out(&survey, known.seal.as_ref(), sinks)?;
+        let (records, found) = self.hand_out(&survey, known.seal.as_ref(), sinks)?;
+        if known.seal.is_some() {
+            // Of what a manifest says of the log, only what was compared is gone on from.
+            survey.heritage.plan = found;
+        }
         let report = LoadReport {
             sealed: known.seal.is_some(),
             generation: known.generation,
@@ -169,7 +173,13 @@ impl Store {
         Ok(report)
     }
 
-    fn hand_out(&self, survey: &Survey, seal: Option<&SealSummary>, sinks: &mut [Sink<'_>]) -> Result<u64, StoreError> {
+    /// Records handed out, and the plan of all that was read if there is a seal to compare it with.
+    fn hand_out(
+        &self,
+        survey: &Survey,
+        seal: Option<&SealSummary>,
+        sinks: &mut [Sink<'_>],
+    ) -> Result<(u64, Plan), StoreError> {
         let (table, mut records) = (survey.whole.table(), vec![0; sinks.len()]);
         let mut takes: Vec<_> = sinks
             .iter_mut()
@@ -200,7 +210,7 @@ impl Store {
         }
         match seal.filter(|_| !found.says_as_much_as(&survey.whole)) {
             Some(seal) => Err(plan_differs(&self.dir, seal).into()),
-            None => Ok(records.iter().sum()),
+            None => Ok((records.iter().sum(), found)),
         }
     }
 
@@ -301,7 +311,12 @@ fn tail_of(bytes: &[u8], path: &Path, walked: Walked) -> Result<Vec<record::Reco
     let (header, _) = chunk::read_header(bytes, path)?;
     let (mut at, mut tail) = (walked.durable as usize, Vec::new());
     while (at as u64) < walked.good {
-        let Ok(raw) = record::decode(bytes, at, header.file_id) else { break };
+        let raw = record::decode(bytes, at, header.file_id).map_err(|what| Refused::Damaged {
+            file: path.to_path_buf(),
+            offset: at as u64,
+            what: format!("what a mark says to be durable ends in a record: {what}"),
+            costs: chunk::COSTS.to_owned(),
+        })?;
         at += raw.size();
         if !record::is_bookkeeping(raw.kind) {
             tail.push(raw.to_record());
