@@ -139,10 +139,23 @@ pub fn walk<'a>(
         let (found, recorded) = (walked.good, walked.durable);
         return Err(Refused::BelowDurable { file: file.to_path_buf(), found, recorded });
     }
-    if let Extent::Exactly(length) = extent {
-        walked.durable = length;
+    match extent {
+        Extent::Exactly(length) => walked.durable = length,
+        Extent::Open if !ends_a_record(bytes, head, walked.durable as usize) => {
+            let (offset, what) = (walked.durable, "what is said to be durable ends in a record".to_owned());
+            return Err(Refused::Damaged { file: file.to_path_buf(), offset, what, costs: COSTS.to_owned() });
+        }
+        Extent::Open => {}
     }
     Ok(walked)
+}
+
+/// Whether one of the verified records from `at` on ends at `end`, or none begins before it.
+fn ends_a_record(bytes: &[u8], mut at: usize, end: usize) -> bool {
+    while at < end {
+        at += record::size_of(bytes, at);
+    }
+    at == end
 }
 
 fn judge_tail(

@@ -311,12 +311,7 @@ fn tail_of(bytes: &[u8], path: &Path, walked: Walked) -> Result<Vec<record::Reco
     let (header, _) = chunk::read_header(bytes, path)?;
     let (mut at, mut tail) = (walked.durable as usize, Vec::new());
     while (at as u64) < walked.good {
-        let raw = record::decode(bytes, at, header.file_id).map_err(|what| Refused::Damaged {
-            file: path.to_path_buf(),
-            offset: at as u64,
-            what: format!("what a mark says to be durable ends in a record: {what}"),
-            costs: chunk::COSTS.to_owned(),
-        })?;
+        let Ok(raw) = record::decode(bytes, at, header.file_id) else { break };
         at += raw.size();
         if !record::is_bookkeeping(raw.kind) {
             tail.push(raw.to_record());
