@@ -7,7 +7,7 @@
 use crate::epoch::EpochInfo;
 use crate::founding::Founding;
 use crate::identity::Identity;
-use crate::log::chunk::{ChunkId, Extent};
+use crate::log::chunk::{ChunkId, Extent, Previous};
 use crate::refusal::Refused;
 use crate::scan::{ChunkFile, Scan};
 use crate::seal::SealSummary;
@@ -238,6 +238,16 @@ fn sealed_chain(
         };
         if chunk.length < file.length {
             return Err(Refused::Length { file: path, found: chunk.length, recorded: file.length, why });
+        }
+        let before = chain.last().and_then(|(id, _, extent)| match extent {
+            Extent::Exactly(length) => Some(Previous { id: *id, length: *length }),
+            Extent::Open => None,
+        });
+        // Who goes on from the seal finds the chunks by their links.
+        let linked = chunk.header.as_ref().map_err(Clone::clone)?.previous;
+        if before.is_some() && linked != before {
+            let why = format!("it does not go on from the chunk before it in seal {}", seal.digest);
+            return Err(Refused::Inconsistent { file: path, why });
         }
         chain.push((id, path, Extent::Exactly(file.length)));
     }
