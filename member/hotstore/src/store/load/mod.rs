@@ -251,17 +251,14 @@ impl Store {
             let why = "it was there when the store was opened".to_owned();
             return Err(Refused::Missing { file: path.to_path_buf(), why }.into());
         };
-        let mut heads = Vec::new();
         let walked = chunk::walk(path, &bytes, Extent::Open, &mut |offset, raw| {
-            heads.push((Place { chunk: id, offset }, Head::from(&raw)));
+            survey.whole.note(Place { chunk: id, offset }, Head::from(&raw));
             note_space(&mut survey.heritage.spaces, raw);
         })?;
-        for (place, head) in heads {
-            survey.whole.note(place, head);
-            if place.offset < walked.durable {
-                survey.heritage.plan.note(place, head);
-            }
-        }
+        // Only now it is known how far that is; reading it again costs less than a list of all records.
+        chunk::walk(path, &bytes, Extent::Exactly(walked.durable), &mut |offset, raw| {
+            survey.heritage.plan.note(Place { chunk: id, offset }, Head::from(&raw));
+        })?;
         survey.heritage.carry = tail_of(&bytes, path, walked)?;
         survey.heritage.chain.push((id, walked.durable));
         survey.sources.push((id, path.to_path_buf(), walked.good));
@@ -309,14 +306,19 @@ fn sealed_survey(dir: &Path, seal: &SealSummary, next_number: u64) -> Survey {
 
 fn tail_of(bytes: &[u8], path: &Path, walked: Walked) -> Result<Vec<record::Record>, Refused> {
     let (header, _) = chunk::read_header(bytes, path)?;
-    let (mut at, mut tail) = (walked.durable as usize, Vec::new());
-    while (at as u64) < walked.good {
-        let Ok(raw) = record::decode(bytes, at, header.file_id) else { break };
-        at += raw.size();
-        if !record::is_bookkeeping(raw.kind) {
-            tail.push(raw.to_record());
-        }
-    }
+    let good = &bytes[..walked.good as usize];
+    let records = || {
+        let mut at = walked.durable as usize;
+        let next = move || {
+            let raw = record::decode(good, at, header.file_id).ok()?;
+            at += raw.size();
+            Some(raw)
+        };
+        std::iter::from_fn(next).filter(|raw| !record::is_bookkeeping(raw.kind))
+    };
+    // An owned record is larger than its head in the file: none more than there are.
+    let mut tail = Vec::with_capacity(records().count());
+    tail.extend(records().map(Raw::to_record));
     Ok(tail)
 }
 
