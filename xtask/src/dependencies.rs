@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 11] = [
+const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
@@ -18,6 +18,7 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("member/engine", &[]),
     ("member/hotstore", &[]),
     ("member/hotstore/bench", &["jet-hotstore"]),
+    ("member/hotstore/fuzz", &["jet-hotstore"]),
     ("member/map", &["jet-core"]),
     ("operator", &["jet-admin-api", "jet-pages"]),
     ("pages", &[]),

@@ -222,8 +222,11 @@ pub(crate) fn survey(disk: &dyn Disk, file: &Path, length: u64) -> Result<(Uuid,
         return Err(damaged(file, length, "ends before its footer").into());
     }
     let footer = disk.read_part(file, length - FOOTER as u64, FOOTER).on("read", file)?;
-    let (at, sum) = (number(&footer, 0), number(&footer, 8));
     let room = length - FOOTER as u64;
+    if footer.len() < FOOTER {
+        return Err(damaged(file, room, "ends before its footer").into());
+    }
+    let (at, sum) = (number(&footer, 0), number(&footer, 8));
     if at > room {
         return Err(damaged(file, room, "footer fails its checksum").into());
     }
@@ -251,6 +254,7 @@ pub struct EpochReader {
     at: u64,
     end: u64,
     parts_left: u64,
+    bytes_left: u64,
     hasher: blake3::Hasher,
     digest: String,
     done: bool,
@@ -272,6 +276,7 @@ impl EpochReader {
             at: head_length as u64,
             end: number(&footer, 0),
             parts_left: info.parts,
+            bytes_left: info.bytes,
             hasher,
             digest: info.digest.clone(),
             done: false,
@@ -281,7 +286,8 @@ impl EpochReader {
 
     fn step(&mut self) -> Result<Option<EpochPart>, StoreError> {
         if self.at == self.end {
-            return match self.parts_left == 0 && self.hasher.finalize().to_hex().as_str() == self.digest {
+            let is_all = self.parts_left == 0 && self.bytes_left == 0;
+            return match is_all && self.hasher.finalize().to_hex().as_str() == self.digest {
                 true => Ok(None),
                 false => Err(damaged(&self.path, self.end, "its content is not what its index says").into()),
             };
@@ -300,10 +306,14 @@ impl EpochReader {
         if whole.len() < PART_HEAD + length || checksum(self.file_id, self.at, &whole[4..]) != word(0) {
             return Err(bad.into());
         }
+        let Ok(partition) = u16::try_from(partition) else {
+            return Err(damaged(&self.path, self.at, "part of a partition that cannot be").into());
+        };
+        self.bytes_left = self.bytes_left.checked_sub(length as u64).ok_or(bad)?;
         self.hasher.update(&whole);
         self.at += whole.len() as u64;
         self.parts_left -= 1;
-        Ok(Some(EpochPart { vertex, partition: partition as u16, bytes: whole[PART_HEAD..].to_vec() }))
+        Ok(Some(EpochPart { vertex, partition, bytes: whole[PART_HEAD..].to_vec() }))
     }
 }
 

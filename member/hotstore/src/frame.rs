@@ -6,9 +6,11 @@
 
 use crate::disk::Disk;
 use crate::failure::{On, StoreError};
+use crate::layout::LARGEST;
 use crate::refusal::Refused;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Format version that this program writes and the newest it reads.
@@ -96,9 +98,30 @@ pub fn decode<T: DeserializeOwned>(magic: Magic, bytes: &[u8], file: &Path, cost
     if crc32c::crc32c(&bytes[HEAD - 4..length]) != word(bytes, HEAD - 8) {
         return Err(damaged(HEAD as u64, "body fails its checksum"));
     }
-    let value = serde_json::from_slice(&bytes[HEAD..HEAD + body])
-        .map_err(|error| damaged(HEAD as u64, &format!("cannot be read: {error}")))?;
+    let value =
+        serde_json::from_slice(&bytes[HEAD..HEAD + body]).map_err(|error| damaged(HEAD as u64, &words(&error)))?;
     Ok(Frame { body: value, blob: bytes[HEAD + body..length].to_vec(), length })
+}
+
+/// Bytes of what a JSON reader says that are told: it repeats whatever stood in the place of a number.
+const WORDS: usize = 200;
+
+/// Takes the beginning of what is written to it.
+struct Short(String);
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = WORDS.saturating_sub(self.0.len());
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+fn words(error: &serde_json::Error) -> String {
+    let mut short = Short(String::new());
+    // What is too long ends where the room ends.
+    let _ = write!(short, "cannot be read: {error}");
+    short.0
 }
 
 fn tmp_of(path: &Path) -> PathBuf {
@@ -211,6 +234,12 @@ pub fn load_pair<T: DeserializeOwned + PartialEq>(
             Ok(None) => {}
             Ok(Some(frame)) => {
                 let serial = frame.body.serial;
+                if serial > LARGEST {
+                    let what = format!("its number {serial} was never counted up to");
+                    let (file, offset, costs) = (copy, HEAD as u64, costs.to_owned());
+                    pair.damaged.push(Refused::Damaged { file, offset, what, costs });
+                    continue;
+                }
                 refuse_another(pair.newest.as_ref(), &frame, &copy)?;
                 if pair.newest.as_ref().is_none_or(|(other, _)| *other < serial) {
                     pair.newest =

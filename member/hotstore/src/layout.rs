@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// A larger number in a name or a record was never counted up to: who goes on from it would run over.
+pub const LARGEST: u64 = 1 << 62;
+
 /// Who may write (flock).
 pub fn lock(dir: &Path) -> PathBuf {
     dir.join("lock")

@@ -13,7 +13,8 @@ fn free_place(disk: &dyn Disk, dir: &Path, label: &str) -> Result<PathBuf, Store
     disk.make_dir(&room).on("make", &room)?;
     disk.sync_dir(dir).on("fsync the directory", dir)?;
     let taken = disk.list(&room).on("list", &room)?;
-    let n = taken.iter().filter_map(|name| name.split('-').next()?.parse::<u64>().ok()).max().unwrap_or(0);
+    let numbers = taken.iter().filter_map(|name| name.split('-').next()?.parse::<u64>().ok());
+    let n = numbers.filter(|n| *n < layout::LARGEST).max().unwrap_or(0);
     Ok(room.join(format!("{}-{label}", n + 1)))
 }
 

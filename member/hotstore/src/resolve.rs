@@ -9,12 +9,12 @@ use crate::backup;
 use crate::epoch::EpochInfo;
 use crate::founding::Founding;
 use crate::identity::Identity;
-use crate::log::chunk::{ChunkId, Extent};
+use crate::log::chunk::{ChunkId, Extent, Previous};
 use crate::refusal::Refused;
 use crate::scan::{ChunkFile, Scan};
 use crate::seal::SealSummary;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// What a directory holds.
@@ -171,6 +171,17 @@ impl Names {
     }
 }
 
+/// Going on from this number is possible.
+fn counted(file: &Path, number: u64) -> Result<(), Refused> {
+    match number > crate::layout::LARGEST {
+        true => {
+            let why = format!("number {number} was never counted up to");
+            Err(Refused::Inconsistent { file: file.to_path_buf(), why })
+        }
+        false => Ok(()),
+    }
+}
+
 fn current_generation(scan: &Scan, names: Names) -> Result<u64, Refused> {
     let mut newest = 0;
     for (named, record) in &scan.opened {
@@ -180,6 +191,7 @@ fn current_generation(scan: &Scan, names: Names) -> Result<u64, Refused> {
         if record.generation != *named {
             return Err(Refused::OtherGeneration { file, found: record.generation, opened: *named });
         }
+        counted(&file, *named)?;
         newest = newest.max(*named);
     }
     Ok(newest)
@@ -199,6 +211,7 @@ fn own_seals(scan: &Scan, names: Names, generation: u64) -> Result<Vec<SealSumma
             let why = format!("it says that it is seal {}", says.number);
             return Err(Refused::Inconsistent { file, why });
         }
+        counted(&file, *number)?;
         seals.push(seal);
     }
     seals.sort_by_key(|seal| seal.manifest.number);
@@ -213,6 +226,11 @@ fn own_chunks(scan: &Scan, names: Names, generation: u64) -> Result<BTreeMap<Chu
         if header.id != chunk.id || header.id.generation > generation {
             let (file, found) = (chunk.path.clone(), header.id.generation);
             return Err(Refused::OtherGeneration { file, found, opened: generation });
+        }
+        counted(&chunk.path, header.id.number.max(header.after_seal))?;
+        if header.floor > header.id {
+            let why = "it says that chunks behind it are the oldest needed".to_owned();
+            return Err(Refused::Inconsistent { file: chunk.path.clone(), why });
         }
         chunks.insert(chunk.id, chunk);
     }
@@ -234,6 +252,16 @@ fn sealed_chain(
         };
         if chunk.length < file.length {
             return Err(Refused::Length { file: path, found: chunk.length, recorded: file.length, why });
+        }
+        let before = chain.last().and_then(|(id, _, extent)| match extent {
+            Extent::Exactly(length) => Some(Previous { id: *id, length: *length }),
+            Extent::Open => None,
+        });
+        // Who goes on from the seal finds the chunks by their links.
+        let linked = chunk.header.as_ref().map_err(Clone::clone)?.previous;
+        if before.is_some() && linked != before {
+            let why = format!("it does not go on from the chunk before it in seal {}", seal.digest);
+            return Err(Refused::Inconsistent { file: path, why });
         }
         chain.push((id, path, Extent::Exactly(file.length)));
     }

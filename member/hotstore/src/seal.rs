@@ -113,6 +113,53 @@ pub struct SealSummary {
     pub digest: String,
 }
 
+impl Manifest {
+    /// What in it cannot be true of any store in `dir`, whatever its files hold.
+    pub(crate) fn contradiction(&self, dir: &Path) -> Option<String> {
+        if let Some(file) = self.files.iter().find(|file| !file.is_named_as_it_is(dir)) {
+            return Some(format!("it names {} as what cannot have that name", file.name));
+        }
+        let numbers = self.files.iter().filter_map(|file| file.chunk).map(|chunk| chunk.number);
+        if !ascend(numbers) {
+            return Some("its chunks are in no order".to_owned());
+        }
+        if !ascend(self.spaces.iter().map(|space| u64::from(space.id))) {
+            return Some("its maps are in no order".to_owned());
+        }
+        if !ascend(self.partitions.iter().map(|content| u64::from(content.partition))) {
+            return Some("its partitions are in no order".to_owned());
+        }
+        let entries = sum(self.partitions.iter().map(|content| content.entries));
+        let bytes = sum(self.files.iter().map(|file| file.length));
+        let is_summed = entries == Some(self.entries) && bytes == Some(self.bytes);
+        (!is_summed).then(|| "its sums are not those of its parts".to_owned())
+    }
+}
+
+fn ascend(mut numbers: impl Iterator<Item = u64>) -> bool {
+    let mut last = None;
+    numbers.all(|number| last.replace(number).is_none_or(|last| last < number))
+}
+
+fn sum(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    numbers.try_fold(0, u64::checked_add)
+}
+
+impl SealedFile {
+    fn is_named_as_it_is(&self, dir: &Path) -> bool {
+        let path = dir.join(&self.name);
+        match self.chunk {
+            Some(id) => path == layout::chunk(dir, id.generation, id.number),
+            None => {
+                let room = path.parent().filter(|room| room.parent() == Some(layout::data(dir).as_path()));
+                let name = |path: &Path| path.file_name().map(|name| layout::parse(&name.to_string_lossy()));
+                name(&path) == Some(layout::Name::Epoch)
+                    && matches!(room.and_then(name), Some(layout::Name::Generation(_)))
+            }
+        }
+    }
+}
+
 /// The seal digest of a manifest.
 pub fn digest_of(manifest: &Manifest) -> Result<String, StoreError> {
     let bytes = serde_json::to_vec(manifest)
@@ -140,6 +187,9 @@ pub(crate) fn read(
     let (manifest, machine) = (frame.body, frame.blob);
     if blake3::hash(&machine).to_hex().as_str() != manifest.machine_digest {
         let why = "its copy of the cluster's memory has another digest than it says".to_owned();
+        return Err(Refused::Inconsistent { file: path, why }.into());
+    }
+    if let Some(why) = manifest.contradiction(dir) {
         return Err(Refused::Inconsistent { file: path, why }.into());
     }
     let digest = digest_of(&manifest)?;

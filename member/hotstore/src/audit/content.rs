@@ -126,6 +126,13 @@ fn prove(dir: &Path, path: &Path, bytes: &[u8], extent: Extent, found: &Resoluti
     }
 }
 
+/// What a seal names is compared with it, as a load does.
+fn prove_epoch(disk: &dyn Disk, dir: &Path, path: &Path, found: &Resolution) -> Result<(), StoreError> {
+    let Some(file) = sealed_file(dir, path, found) else { return Ok(()) };
+    let bytes = disk.read(path).on("read", path)?.unwrap_or_default();
+    Ok(prove(dir, path, &bytes, Extent::Exactly(file.length), found)?)
+}
+
 fn torn(path: &Path, walked: Walked) -> Option<Finding> {
     (walked.cut_bytes > 0).then(|| Finding {
         severity: Severity::Torn,
@@ -149,7 +156,9 @@ pub(super) fn read_epochs(
 ) -> Result<(), StoreError> {
     for (n, info) in found.epochs.iter().enumerate() {
         let path = load::epoch_path(dir, info);
-        let parts = EpochReader::open(disk.clone(), path, info)
+        let sealed = prove_epoch(disk.as_ref(), dir, &path, found);
+        let parts = sealed
+            .and_then(|()| EpochReader::open(disk.clone(), path, info))
             .and_then(|mut reader| reader.try_for_each(|part| part.map(drop)));
         match parts {
             Ok(()) => told.epochs[n].whole = Some(true),

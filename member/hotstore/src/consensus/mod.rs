@@ -12,6 +12,7 @@ mod record;
 use crate::disk::{Disk, DiskFile};
 use crate::failure::{On, StoreError};
 use crate::frame::{self, Magic};
+use crate::layout::LARGEST;
 use durable::{Durable, Slots};
 use record::Kind;
 use serde::{Deserialize, Serialize};
@@ -218,6 +219,13 @@ impl ConsensusLog {
 
     fn write(&mut self, records: &[(Kind, u64, u64, &[u8])]) -> Result<(), StoreError> {
         self.usable()?;
+        let is_beyond = |(kind, index, ..): &&(Kind, u64, u64, &[u8])| {
+            matches!(kind, Kind::Entry | Kind::Purge) && *index > LARGEST
+        };
+        if let Some((_, index, ..)) = records.iter().find(is_beyond) {
+            let why = format!("index {index} is beyond {LARGEST}");
+            return Err(StoreError::Misuse { call: "write to the consensus log", why });
+        }
         let mut bytes = Vec::new();
         for (kind, index, term, payload) in records {
             record::encode(self.file_id, self.length + bytes.len() as u64, *kind, *index, *term, payload, &mut bytes);
@@ -258,7 +266,7 @@ impl ConsensusLog {
                 let why = format!("entry {} does not follow {:?}", entry.index, self.last());
                 return Err(StoreError::Misuse { call: "append to the consensus log", why });
             }
-            next = Some(entry.index + 1);
+            next = entry.index.checked_add(1);
         }
         if entries.is_empty() {
             return Ok(());

@@ -8,6 +8,7 @@ use super::{Content, Header, LogSnapshot, MAGIC, SNAPSHOT, SnapshotBody, log_pat
 use crate::disk::Disk;
 use crate::failure::{On, StoreError};
 use crate::frame;
+use crate::layout::LARGEST;
 use crate::refusal::Refused;
 use std::path::Path;
 use uuid::Uuid;
@@ -34,7 +35,18 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path, line: Uuid, may_begin: bool) -> 
     if let Some(slot) = slot.filter(|slot| slot.line != line) {
         return Err(Refused::OtherLine { file: slot_path, found: slot.line, own: line }.into());
     }
-    let Some(number) = numbers(disk, dir)?.last().copied() else {
+    let numbers = numbers(disk, dir)?;
+    for (number, file) in numbers
+        .last()
+        .map(|number| (*number, log_path(dir, *number)))
+        .into_iter()
+        .chain(slot.map(|slot| (slot.serial, slot_path.clone())))
+    {
+        if number > LARGEST {
+            return Err(Refused::Inconsistent { file, why: format!("number {number} was never counted up to") }.into());
+        }
+    }
+    let Some(number) = numbers.last().copied() else {
         return match (may_begin, slot) {
             (true, None) => Ok(FoundLog { content: Content::default(), number: 0, serial: 0 }),
             _ => Err(Refused::Missing { file: log_path(dir, 1), why: "this log line was begun".to_owned() }.into()),
@@ -66,7 +78,7 @@ pub(super) fn read_file(
         let why = format!("it says that it is file {}", header.number);
         return Err(Refused::Inconsistent { file: path.to_path_buf(), why });
     }
-    let mut durable = frame.length as u64 + header.first_bytes;
+    let mut durable = header.first_bytes.saturating_add(frame.length as u64);
     match slot {
         Some(slot) if slot.file > number => {
             let why = format!("file {} was durable up to entry {}", slot.file, slot.index);

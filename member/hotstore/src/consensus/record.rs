@@ -3,6 +3,7 @@
 //! The law: the checksum covers the file's id and the offset.
 //! Must not know: what an entry says.
 
+use crate::layout::LARGEST;
 use crate::log::record::checksum;
 
 /// Bytes before the payload.
@@ -63,5 +64,8 @@ pub(super) fn decode(file: &[u8], offset: usize, file_id: u64) -> Result<Raw<'_>
         4 => Kind::Vote,
         _ => return Err("record of an unknown kind"),
     };
+    if matches!(kind, Kind::Entry | Kind::Purge) && long(12) > LARGEST {
+        return Err("record of an index that was never counted up to");
+    }
     Ok(Raw { kind, index: long(12), term: long(20), payload: &rest[HEAD..size], size })
 }

@@ -80,6 +80,11 @@ fn put(bytes: &mut Vec<u8>, offset: u64, what: &[u8]) {
     bytes[start..end].copy_from_slice(what);
 }
 
+fn part(bytes: &[u8], offset: u64, length: usize) -> &[u8] {
+    let start = bytes.len().min(offset as usize);
+    &bytes[start..bytes.len().min(start + length)]
+}
+
 fn broken(what: &str) -> io::Error {
     io::Error::other(format!("simulated disk: {what}"))
 }
@@ -221,6 +226,19 @@ impl SimulatedDisk {
         Ok(SimulatedFile { disk: self.clone(), inode, path: path.to_path_buf() })
     }
 
+    /// One read of a content, if the file is there.
+    fn look<T>(&self, path: &Path, take: impl FnOnce(&[u8]) -> T) -> io::Result<Option<T>> {
+        let mut world = self.world();
+        if world.off {
+            return Err(broken("power is off"));
+        }
+        world.reads += 1;
+        if world.failing_read == Some(world.reads) {
+            return Err(broken("read failed"));
+        }
+        Ok(world.now.files.get(path).map(|inode| take(&world.inodes[*inode].now)))
+    }
+
     fn wait_for_ice(&self) {
         let ice = self.world().ice.clone();
         ice.wait();
@@ -352,28 +370,21 @@ impl Disk for SimulatedDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let mut world = self.world();
-        if world.off {
-            return Err(broken("power is off"));
-        }
-        world.reads += 1;
-        if world.failing_read == Some(world.reads) {
-            return Err(broken("read failed"));
-        }
-        Ok(world.now.files.get(path).map(|i| world.inodes[*i].now.clone()))
+        self.look(path, <[u8]>::to_vec)
     }
 
     fn read_part(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let bytes = self.read(path)?.ok_or(io::ErrorKind::NotFound)?;
-        let start = bytes.len().min(offset as usize);
-        let end = bytes.len().min(start + length);
-        Ok(bytes[start..end].to_vec())
+        let part = self.look(path, |bytes| part(bytes, offset, length).to_vec())?;
+        part.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn read_into(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.read_part(path, offset, into.len())?;
-        into[..bytes.len()].copy_from_slice(&bytes);
-        Ok(bytes.len())
+        let read = self.look(path, |bytes| {
+            let bytes = part(bytes, offset, into.len());
+            into[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        })?;
+        read.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -65,6 +65,11 @@ pub fn read_header(bytes: &[u8], file: &Path) -> Result<(ChunkHeader, usize), Re
     Ok((frame.body, frame.length))
 }
 
+/// Up to where a chunk with this header, which is `head` bytes long, was durable when it got its name.
+pub(crate) fn first_durable(header: &ChunkHeader, head: usize) -> u64 {
+    header.first_bytes.saturating_add(head as u64)
+}
+
 /// How much of a chunk must verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -103,7 +108,7 @@ pub fn walk<'a>(
         Extent::Exactly(length) => length as usize,
         Extent::Open => bytes.len(),
     };
-    let mut walked = Walked { durable: head as u64 + header.first_bytes, ..Walked::default() };
+    let mut walked = Walked { durable: first_durable(&header, head), ..Walked::default() };
     let mut at = head;
     while at < end {
         match record::decode(&bytes[..end], at, header.file_id) {
@@ -130,15 +135,27 @@ pub fn walk<'a>(
         let what = "its recorded length is not the end of a record".to_owned();
         return Err(Refused::Damaged { file: file.to_path_buf(), offset: length, what, costs: COSTS.to_owned() });
     }
+    if walked.durable > walked.good {
+        let (found, recorded) = (walked.good, walked.durable);
+        return Err(Refused::BelowDurable { file: file.to_path_buf(), found, recorded });
+    }
     match extent {
         Extent::Exactly(length) => walked.durable = length,
-        Extent::Open if walked.durable > walked.good => {
-            let (found, recorded) = (walked.good, walked.durable);
-            return Err(Refused::BelowDurable { file: file.to_path_buf(), found, recorded });
+        Extent::Open if !ends_a_record(bytes, head, walked.durable as usize) => {
+            let (offset, what) = (walked.durable, "what is said to be durable ends in a record".to_owned());
+            return Err(Refused::Damaged { file: file.to_path_buf(), offset, what, costs: COSTS.to_owned() });
         }
         Extent::Open => {}
     }
     Ok(walked)
+}
+
+/// Whether one of the verified records from `at` on ends at `end`, or none begins before it.
+fn ends_a_record(bytes: &[u8], mut at: usize, end: usize) -> bool {
+    while at < end {
+        at += record::size_of(bytes, at);
+    }
+    at == end
 }
 
 fn judge_tail(

@@ -178,7 +178,11 @@ impl Track {
 
 /// What counts, by partition.
 #[derive(Debug, Clone)]
-pub struct Table(Vec<Track>);
+pub struct Table {
+    /// Where in `tracks` a partition is; 0: nowhere. A number costs less than a track, and the highest partition says how many.
+    places: Vec<u32>,
+    tracks: Vec<Track>,
+}
 
 impl Table {
     /// The chunk that a record which counts is as old as: a copy counts as long as the beginning of its rewrite is there.
@@ -189,7 +193,8 @@ impl Table {
 
     /// As [`Plan::counts`], of a data record.
     pub fn counts(&self, place: Place, partition: u16, copy: bool) -> bool {
-        self.0.get(usize::from(partition)).is_some_and(|track| track.counts(place, copy))
+        let track = self.places.get(usize::from(partition)).and_then(|at| self.tracks.get(*at as usize));
+        track.is_some_and(|track| track.counts(place, copy))
     }
 }
 
@@ -228,9 +233,14 @@ impl Plan {
     /// What counts, quickly found by partition.
     pub fn table(&self) -> Table {
         let length = self.tracks.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
-        let mut tracks = vec![Track::default(); length];
-        self.tracks.iter().for_each(|(partition, track)| tracks[usize::from(*partition)] = *track);
-        Table(tracks)
+        let mut tracks = Vec::with_capacity(self.tracks.len() + 1);
+        tracks.push(Track::default());
+        let mut places = vec![0; length];
+        for (partition, track) in &self.tracks {
+            places[usize::from(*partition)] = tracks.len() as u32;
+            tracks.push(*track);
+        }
+        Table { places, tracks }
     }
 
     /// All partitions.

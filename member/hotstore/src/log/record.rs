@@ -311,7 +311,7 @@ pub(crate) fn decode_at(rest: &[u8], offset: u64, file_id: u64) -> Result<Raw<'_
         return Err("record fails its checksum");
     }
     let key = word(bytes, 32) as usize;
-    Ok(Raw {
+    let raw = Raw {
         kind: head.kind,
         copy: head.copy,
         space: word(bytes, 12),
@@ -319,7 +319,11 @@ pub(crate) fn decode_at(rest: &[u8], offset: u64, file_id: u64) -> Result<Raw<'_
         version: head.version,
         key: &bytes[HEAD..HEAD + key],
         value: &bytes[HEAD + key..],
-    })
+    };
+    match marked(&raw) {
+        Some(durable) if durable > offset => Err("mark of what lies behind it"),
+        _ => Ok(raw),
+    }
 }
 
 /// Size of a mark.

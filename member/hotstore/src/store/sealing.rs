@@ -91,7 +91,7 @@ impl Store {
             operation: request.operation,
             attempt: request.attempt,
             boot: self.boot,
-            entries: partitions.iter().map(|content| content.entries).sum(),
+            entries: partitions.iter().fold(0, |sum: u64, content| sum.saturating_add(content.entries)),
             bytes: files.iter().map(|file| file.length).sum(),
             files,
             partitions,
@@ -101,6 +101,10 @@ impl Store {
             machine_digest: blake3::hash(&request.machine).to_hex().to_string(),
             roster_digest: request.roster_digest,
         };
+        // What could not be read back is not written.
+        if let Some(why) = manifest.contradiction(&self.dir) {
+            return Err(StoreError::Misuse { call: "seal", why });
+        }
         seal::write(self.disk.as_ref(), &self.dir, &manifest, &request.machine)?;
         let digest = seal::digest_of(&manifest)?;
         Ok(SealSummary { manifest, machine: request.machine, digest })

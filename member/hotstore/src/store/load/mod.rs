@@ -142,14 +142,18 @@ impl Store {
         }
         // Nothing of a load that fails is gone on from.
         known.heritage = None;
-        let survey = match &known.seal {
+        let mut survey = match &known.seal {
             Some(seal) => {
                 self.verify_epochs(seal)?;
                 sealed_survey(&self.dir, seal, known.next_number)
             }
             None => self.survey(&known.chain, known.next_number)?,
         };
-        let records = self.hand_out(&survey, known.seal.as_ref(), sinks)?;
+        let (records, found) = self.hand_out(&survey, known.seal.as_ref(), sinks)?;
+        if known.seal.is_some() {
+            // Of what a manifest says of the log, only what was compared is gone on from.
+            survey.heritage.plan = found;
+        }
         let report = LoadReport {
             sealed: known.seal.is_some(),
             generation: known.generation,
@@ -169,7 +173,13 @@ impl Store {
         Ok(report)
     }
 
-    fn hand_out(&self, survey: &Survey, seal: Option<&SealSummary>, sinks: &mut [Sink<'_>]) -> Result<u64, StoreError> {
+    /// Records handed out, and the plan of all that was read if there is a seal to compare it with.
+    fn hand_out(
+        &self,
+        survey: &Survey,
+        seal: Option<&SealSummary>,
+        sinks: &mut [Sink<'_>],
+    ) -> Result<(u64, Plan), StoreError> {
         let (table, mut records) = (survey.whole.table(), vec![0; sinks.len()]);
         let mut takes: Vec<_> = sinks
             .iter_mut()
@@ -200,7 +210,7 @@ impl Store {
         }
         match seal.filter(|_| !found.says_as_much_as(&survey.whole)) {
             Some(seal) => Err(plan_differs(&self.dir, seal).into()),
-            None => Ok(records.iter().sum()),
+            None => Ok((records.iter().sum(), found)),
         }
     }
 
@@ -241,17 +251,14 @@ impl Store {
             let why = "it was there when the store was opened".to_owned();
             return Err(Refused::Missing { file: path.to_path_buf(), why }.into());
         };
-        let mut heads = Vec::new();
         let walked = chunk::walk(path, &bytes, Extent::Open, &mut |offset, raw| {
-            heads.push((Place { chunk: id, offset }, Head::from(&raw)));
+            survey.whole.note(Place { chunk: id, offset }, Head::from(&raw));
             note_space(&mut survey.heritage.spaces, raw);
         })?;
-        for (place, head) in heads {
-            survey.whole.note(place, head);
-            if place.offset < walked.durable {
-                survey.heritage.plan.note(place, head);
-            }
-        }
+        // Only now it is known how far that is; reading it again costs less than a list of all records.
+        chunk::walk(path, &bytes, Extent::Exactly(walked.durable), &mut |offset, raw| {
+            survey.heritage.plan.note(Place { chunk: id, offset }, Head::from(&raw));
+        })?;
         survey.heritage.carry = tail_of(&bytes, path, walked)?;
         survey.heritage.chain.push((id, walked.durable));
         survey.sources.push((id, path.to_path_buf(), walked.good));
@@ -299,14 +306,19 @@ fn sealed_survey(dir: &Path, seal: &SealSummary, next_number: u64) -> Survey {
 
 fn tail_of(bytes: &[u8], path: &Path, walked: Walked) -> Result<Vec<record::Record>, Refused> {
     let (header, _) = chunk::read_header(bytes, path)?;
-    let (mut at, mut tail) = (walked.durable as usize, Vec::new());
-    while (at as u64) < walked.good {
-        let Ok(raw) = record::decode(bytes, at, header.file_id) else { break };
-        at += raw.size();
-        if !record::is_bookkeeping(raw.kind) {
-            tail.push(raw.to_record());
-        }
-    }
+    let good = &bytes[..walked.good as usize];
+    let records = || {
+        let mut at = walked.durable as usize;
+        let next = move || {
+            let raw = record::decode(good, at, header.file_id).ok()?;
+            at += raw.size();
+            Some(raw)
+        };
+        std::iter::from_fn(next).filter(|raw| !record::is_bookkeeping(raw.kind))
+    };
+    // An owned record is larger than its head in the file: none more than there are.
+    let mut tail = Vec::with_capacity(records().count());
+    tail.extend(records().map(Raw::to_record));
     Ok(tail)
 }
 

@@ -9,6 +9,7 @@ use crate::failure::StoreError;
 use crate::log::chunk;
 use crate::log::plan::{Head, Place};
 use crate::log::record::{self, HEAD, Kind, Raw};
+use crate::refusal::Refused;
 use std::sync::Arc;
 
 /// Those who do the rest of the work.
@@ -99,6 +100,11 @@ impl<O: Onward> Split<'_, '_, O> {
         }
         let source = &self.sources[piece.source];
         let (header, length) = chunk::read_header(&piece.bytes[piece.start..piece.end], source.path)?;
+        let recorded = chunk::first_durable(&header, length);
+        if recorded > source.length {
+            let (file, found) = (source.path.to_path_buf(), source.length);
+            return Err(Refused::BelowDurable { file, found, recorded }.into());
+        }
         self.begun = Some((piece.source, header.file_id));
         Ok((header.file_id, piece.start + length))
     }
