@@ -79,7 +79,7 @@ fn crash_power_cut_again_during_recovery() {
     let steps = script();
     let calls = calls_of(&steps);
     let mut cases = 0;
-    for at in (1..=calls + 1).step_by(8) {
+    for at in (1..=calls + 1).step_by(10) {
         let crashed = cut_at(at, &steps, false, WAYS[1]);
         for aftermath in [Aftermath::Torn, Aftermath::Holes, Aftermath::Lost] {
             let found = crashed.disk.reboot(aftermath);

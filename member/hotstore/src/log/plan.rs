@@ -187,14 +187,17 @@ pub struct Table {
 impl Table {
     /// The chunk that a record which counts is as old as: a copy counts as long as the beginning of its rewrite is there.
     pub fn age(&self, place: Place, partition: u16, copy: bool) -> u64 {
-        let start = self.0.get(usize::from(partition)).and_then(|track| track.start).filter(|_| copy);
+        let start = self.track(partition).and_then(|track| track.start).filter(|_| copy);
         start.unwrap_or(place).chunk.number
+    }
+
+    fn track(&self, partition: u16) -> Option<&Track> {
+        self.places.get(usize::from(partition)).and_then(|at| self.tracks.get(*at as usize))
     }
 
     /// As [`Plan::counts`], of a data record.
     pub fn counts(&self, place: Place, partition: u16, copy: bool) -> bool {
-        let track = self.places.get(usize::from(partition)).and_then(|at| self.tracks.get(*at as usize));
-        track.is_some_and(|track| track.counts(place, copy))
+        self.track(partition).is_some_and(|track| track.counts(place, copy))
     }
 }
 
