@@ -12,7 +12,13 @@ impl World {
         chunks
     }
 
-    fn empties_what_is_closed(&self) {
+    async fn empties_what_is_closed(&self) {
+        // What a job's file brought back is written whole first: old chunks wait for it.
+        until(|| {
+            let behind: Vec<_> = self.maps.shared.cells_behind().iter().map(|cell| cell.partition).collect();
+            (!behind.is_empty()).then(|| format!("behind on disk: {behind:?}"))
+        })
+        .await;
         let store = self.keeper.store();
         store.flush().and_then(|ticket| store.wait_durable(ticket, A_WHILE * 20)).unwrap();
         let due = store.all_closed().expect("a generation was opened: a chunk is closed");
@@ -37,7 +43,7 @@ async fn what_lives_in_old_chunks_is_found_again_when_they_are_gone() {
     world.puts(0, "changed", "new").await;
     let op = Op::Remove { map: "out".into(), key: "removed".into() };
     world.maps.invoke(PartitionId(0), Requester::Client, op).await.unwrap();
-    world.empties_what_is_closed();
+    world.empties_what_is_closed().await;
     world.puts(0, "changed after it moved", "newest").await;
 
     for round in 0..2 {
