@@ -16,6 +16,7 @@
 //!
 //! Must not know: what the bytes mean. No file of this crate but `os` uses `std::fs`.
 
+pub mod encrypted;
 mod os;
 pub mod simulated;
 
@@ -24,6 +25,7 @@ use std::any::Any;
 use std::io;
 use std::path::Path;
 
+pub use encrypted::EncryptedDisk;
 pub use os::OsDisk;
 
 /// Bytes at an address that every block device takes as it is.
@@ -44,7 +46,7 @@ pub trait DiskFile: Send {
 
 /// An open file that only grows.
 pub trait AppendFile: Send {
-    /// Offsets and lengths of batches are multiples of this; a power of two, at most [`BLOCK`].
+    /// Offsets and lengths of batches are multiples of this; at most [`BLOCK`].
     fn alignment(&self) -> usize;
     /// Takes a batch that begins at `offset`, the end of all before it, and gives an empty one to fill meanwhile.
     fn append(&mut self, offset: u64, batch: Batch) -> io::Result<Batch>;
@@ -76,6 +78,11 @@ pub trait Disk: Send + Sync {
     fn read_past_cache(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
     /// Length of a file; `None` if there is no file of that name (a directory is not a file).
     fn length(&self, path: &Path) -> io::Result<Option<u64>>;
+    /// The name of the key that a file is encrypted with; `None`: it is in the clear. An error ([`encrypted::Locked`]) if
+    /// this door does not have that key.
+    fn key_of(&self, path: &Path) -> io::Result<Option<String>> {
+        encrypted::key_in(&self.read_part(path, 0, BLOCK)?, &encrypted::keys::Keys::default())
+    }
     /// Atomic change of a name (file or directory).
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// A second name of a file. Refused with `CrossesDevices` where `to` lies on another file system, `TooManyLinks` where

@@ -2,6 +2,7 @@
 //!
 //! Must not know: retries. Whoever calls decides; nothing here repeats anything.
 
+use crate::disk::encrypted::Locked;
 use crate::log::queue::Closed;
 use crate::refusal::Refused;
 use std::io;
@@ -83,6 +84,9 @@ pub(crate) trait On<T> {
 
 impl<T> On<T> for io::Result<T> {
     fn on(self, action: &'static str, file: &Path) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Io { action, file: file.to_path_buf(), source })
+        self.map_err(|source| match source.get_ref().and_then(|error| error.downcast_ref::<Locked>()) {
+            Some(why) => Refused::Locked { file: file.to_path_buf(), why: why.clone() }.into(),
+            None => StoreError::Io { action, file: file.to_path_buf(), source },
+        })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know: what is in the files.
 
+use crate::disk::encrypted::Shape;
 use std::path::{Path, PathBuf};
 
 /// A larger number in a name or a record was never counted up to: who goes on from it would run over.
@@ -120,6 +121,18 @@ pub enum Name {
     Tmp,
     /// Anything else.
     Other,
+}
+
+/// How a file that holds what people or jobs gave is encrypted; `None`: it says only whose the store is, and when.
+pub fn shape_of(path: &Path) -> Option<Shape> {
+    let name = path.file_name()?.to_str()?;
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    match parse(name) {
+        Name::Chunk(_) | Name::Epoch | Name::Retired | Name::Seal { .. } => Some(Shape::Blocks),
+        _ if name == "snapshot" => Some(Shape::Blocks),
+        _ if name.starts_with("entries-") && name.ends_with(".rl") => Some(Shape::Grains),
+        _ => None,
+    }
 }
 
 /// Reads a name back.

@@ -3,6 +3,7 @@
 //! The law: whoever reads the message knows which file, which offset, what it costs and what to do.
 //! Must not know: how the reasons are found.
 
+use crate::disk::encrypted::Locked;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
@@ -129,6 +130,16 @@ pub enum Refused {
     InUse {
         /// The directory.
         dir: PathBuf,
+    },
+    /// Encrypted with a key that is not given.
+    #[error(
+        "{file} is {why}. Nothing was changed: mount the key that it was written with; without it nobody can read this store"
+    )]
+    Locked {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: Locked,
     },
     /// Written by a newer version.
     #[error("{file} has format version {found}, this program knows up to {known}: start a newer version")]

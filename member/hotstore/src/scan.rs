@@ -84,8 +84,30 @@ fn found<T>(result: Result<T, StoreError>) -> Result<Found<T>, StoreError> {
     }
 }
 
+/// Refuses a directory of which one file is encrypted with a key that is not given, before anything of it is judged: what
+/// cannot be read for want of a key is not damaged, and nothing older is taken in its place.
+fn unlock(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+    let data = layout::data(dir);
+    let generations = disk.list(&data).on("list", &data)?;
+    let is_generation = |name: &String| matches!(layout::parse(name), Name::Generation(_));
+    let rooms = generations.iter().filter(|name| is_generation(name)).map(|name| data.join(name));
+    for room in [dir.to_path_buf(), layout::raft(dir)].into_iter().chain(rooms) {
+        for name in disk.list(&room).on("list", &room)? {
+            let path = room.join(&name);
+            if layout::parse(&name) != Name::Tmp
+                && layout::shape_of(&path).is_some()
+                && disk.length(&path).on("look at", &path)?.is_some()
+            {
+                disk.key_of(&path).on("look at", &path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Looks at `dir`.
 pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
+    unlock(disk, dir)?;
     let mut healed = Vec::new();
     let identity = found(identity::read(disk, dir))?.map(|pair| {
         healed.extend(pair.damaged);

@@ -2,12 +2,11 @@
 //!
 //! Must not know: which call is cut.
 
-use super::driver::{Driver, Step, Wrong, dir, options};
+use super::driver::{Driver, Step, Wrong, dir, door, options};
 use super::model::{self, Model};
 use jet_hotstore::{BackupError, Disk, Refused, SimulatedDisk, Store, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Backups of an open store, of a sealed one, of the next generation; made before and after collecting, removed.
 pub fn script() -> Vec<Step> {
@@ -91,7 +90,7 @@ impl Driver {
         }
         let found = self.disk.list(&dir().join("backups")).map_err(|error| Wrong::Model(error.to_string()))?;
         for name in found.iter().filter(|name| !self.backups.made.contains_key(name.as_str())) {
-            match Store::open(&at(name), Arc::new(self.disk.copy()), options(self.way)) {
+            match Store::open(&at(name), door(self.disk.copy(), self.way), options(self.way)) {
                 Err(StoreError::Refused(_)) if name.ends_with(".tmp") => {}
                 _ => return Err(Wrong::Model(format!("{name} counts, and was removed or not finished"))),
             }
@@ -116,7 +115,7 @@ impl Driver {
 
     /// Exactly what it was made of, nothing of it cut.
     fn compare(&self, disk: SimulatedDisk, place: &Path, mut holds: Model, vote: Option<u8>) -> Result<(), Wrong> {
-        let (store, contents) = Store::open(place, Arc::new(disk), options(self.way))?;
+        let (store, contents) = Store::open(place, door(disk, self.way), options(self.way))?;
         holds.stands(&contents).map_err(Wrong::Model)?;
         let mut loaded = BTreeMap::new();
         let report = store.load(&mut |record| model::apply(&mut loaded, record))?;

@@ -6,12 +6,12 @@ use super::backups::{self, Backups};
 use super::model::{self, Content, EpochFate, Model};
 use bytes::Bytes;
 use jet_hotstore::{
-    Base, Cadence, Contents, EpochId, Loaded, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Space,
-    Store, StoreError, Version,
+    Base, Cadence, Contents, Disk, EncryptedDisk, EpochId, Keys, Loaded, Options, PartitionContent, Record, SealRequest,
+    SimulatedDisk, Space, Store, StoreError, Version, layout,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 pub const CLUSTER: Uuid = Uuid::from_u128(0x1111);
@@ -47,7 +47,7 @@ pub enum Step {
 /// Every script with every way to run it; what is made of links does not care how chunks are written.
 pub fn scripts() -> Vec<(Vec<Step>, Way)> {
     let mut scripts: Vec<_> = WAYS.map(|way| (script(), way)).into();
-    scripts.push((backups::script(), WAYS[1]));
+    scripts.extend([WAYS[1], WAYS[3]].map(|way| (backups::script(), way)));
     scripts
 }
 
@@ -189,14 +189,30 @@ pub struct Way {
     pub alignment: usize,
     /// A write that failed is told at the next call.
     pub late: bool,
+    /// Through the door that encrypts.
+    pub encrypted: bool,
 }
 
-/// Closed at nearly every flush, now and then, never; through the page cache and past it.
-pub const WAYS: [Way; 3] = [
-    Way { chunk_bytes: 200, alignment: 1, late: false },
-    Way { chunk_bytes: 1500, alignment: 512, late: true },
-    Way { chunk_bytes: 1 << 20, alignment: 4096, late: false },
+/// Closed at nearly every flush, now and then, never; through the page cache and past it; encrypted.
+pub const WAYS: [Way; 4] = [
+    Way { chunk_bytes: 200, alignment: 1, late: false, encrypted: false },
+    Way { chunk_bytes: 1500, alignment: 512, late: true, encrypted: false },
+    Way { chunk_bytes: 1 << 20, alignment: 4096, late: false, encrypted: false },
+    Way { chunk_bytes: 10_000, alignment: 4096, late: true, encrypted: true },
 ];
+
+/// The door that a store is opened through.
+pub fn door(disk: SimulatedDisk, way: Way) -> Arc<dyn Disk> {
+    static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("/keys"));
+        disk.plant(&dir.join("k1"), &[1; 32]);
+        Arc::new(Keys::read(&disk, dir, Some("k1")).expect("a key"))
+    });
+    match way.encrypted {
+        true => Arc::new(EncryptedDisk::new(Arc::new(disk), KEYS.clone(), layout::shape_of)),
+        false => Arc::new(disk),
+    }
+}
 
 pub struct Driver {
     pub disk: SimulatedDisk,
@@ -269,7 +285,7 @@ impl Driver {
     pub fn open(&mut self) -> Result<Contents, Wrong> {
         self.store = None;
         self.found = self.disk.files();
-        let (store, contents) = Store::open(dir(), Arc::new(self.disk.clone()), options(self.way))?;
+        let (store, contents) = Store::open(dir(), door(self.disk.clone(), self.way), options(self.way))?;
         self.model.stands(&contents).map_err(Wrong::Model)?;
         let mut loaded: BTreeMap<u16, Content> = BTreeMap::new();
         let ages = &mut self.ages;

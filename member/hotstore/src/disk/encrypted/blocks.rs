@@ -1,0 +1,234 @@
+//! Files of encrypted blocks: the head, then blocks of [`BLOCK`] bytes, each [`PLAIN`] bytes of content and the tag that proves
+//! them; the last one may be shorter.
+//!
+//! The law: block n is encrypted once, under number n. What comes behind the end of a shorter block was never written. A block
+//! that does not decrypt reads as zeros. Must not know: what the content is.
+
+use super::head::{FileKey, TAG_BYTES};
+use super::misuse;
+use crate::disk::{AppendFile, BLOCK, Batch, Disk, DiskFile, batch, zeroed};
+use std::io;
+use std::path::Path;
+
+/// Bytes of content in a block.
+pub(super) const PLAIN: usize = BLOCK - TAG_BYTES;
+/// Blocks read at once.
+const AT_ONCE: usize = 256;
+
+/// Where a block lies in the file.
+fn place(block: u64) -> u64 {
+    (block + 1).saturating_mul(BLOCK as u64)
+}
+
+/// Bytes of content in a file of this length.
+pub(super) fn length(file: u64) -> u64 {
+    let content = file.saturating_sub(BLOCK as u64);
+    let (blocks, rest) = (content / BLOCK as u64, content % BLOCK as u64);
+    blocks * PLAIN as u64 + rest.saturating_sub(TAG_BYTES as u64)
+}
+
+/// Encrypts content that fills blocks, but for the last of a file, to the end of `out`.
+fn encrypt(key: &FileKey, mut block: u64, content: &[u8], out: &mut Batch) -> io::Result<()> {
+    for plain in content.chunks(PLAIN) {
+        let begin = out.len();
+        out.extend_from_slice(plain);
+        let tag = key.seal(block, &[], &mut out[begin..])?;
+        out.extend_from_slice(tag.as_ref());
+        block += 1;
+    }
+    Ok(())
+}
+
+/// The content of a block; zeros if it is not what was written.
+fn decrypt<'a>(key: &FileKey, block: u64, bytes: &'a mut [u8], zeros: &'a mut [u8; PLAIN]) -> &'a [u8] {
+    let length = bytes.len().saturating_sub(TAG_BYTES);
+    match key.open(block, &[], bytes) {
+        Some(plain) => plain,
+        None => &zeros[..length],
+    }
+}
+
+/// The content of a whole file.
+pub(super) fn read_all(key: &FileKey, mut raw: Vec<u8>) -> Vec<u8> {
+    let (mut end, mut zeros) = (0, [0; PLAIN]);
+    for block in 0..raw.len().div_ceil(BLOCK).saturating_sub(1) {
+        let begin = (block + 1) * BLOCK;
+        let (before, rest) = raw.split_at_mut(begin);
+        let bytes = rest.len().min(BLOCK);
+        let plain = decrypt(key, block as u64, &mut rest[..bytes], &mut zeros);
+        before[end..end + plain.len()].copy_from_slice(plain);
+        end += plain.len();
+    }
+    raw.truncate(end);
+    raw
+}
+
+/// Reads content from `offset` on until `into` is full or the file ends.
+pub(super) fn read_into(
+    disk: &dyn Disk,
+    path: &Path,
+    key: &FileKey,
+    offset: u64,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    let blocks = |bytes: usize| bytes.div_ceil(PLAIN) + 1;
+    let mut raw = zeroed(blocks(into.len()).min(AT_ONCE) * BLOCK);
+    let (mut done, mut zeros) = (0, [0; PLAIN]);
+    while done < into.len() {
+        let at = offset + done as u64;
+        let (first, mut skip) = (at / PLAIN as u64, (at % PLAIN as u64) as usize);
+        let wanted = blocks(into.len() - done).min(AT_ONCE) * BLOCK;
+        let read = disk.read_into(path, place(first), &mut raw[..wanted])?;
+        for (number, bytes) in raw[..read].chunks_mut(BLOCK).enumerate() {
+            let plain = decrypt(key, first + number as u64, bytes, &mut zeros);
+            let part = &plain[skip.min(plain.len())..];
+            let part = &part[..part.len().min(into.len() - done)];
+            into[done..done + part.len()].copy_from_slice(part);
+            (done, skip) = (done + part.len(), 0);
+        }
+        if read < wanted {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Takes batches and gives them on encrypted.
+pub(super) struct Blocks {
+    file: Box<dyn AppendFile>,
+    key: FileKey,
+    /// Not written yet.
+    head: Option<Batch>,
+    spare: Option<Batch>,
+    length: u64,
+    failed: bool,
+}
+
+impl Blocks {
+    pub fn begin(file: Box<dyn AppendFile>, head: Batch, key: FileKey) -> Self {
+        Self { file, key, head: Some(head), spare: None, length: 0, failed: false }
+    }
+
+    fn usable(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.failed, true) {
+            true => Err(io::Error::other("a former write to this file failed")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl AppendFile for Blocks {
+    fn alignment(&self) -> usize {
+        PLAIN
+    }
+
+    fn append(&mut self, offset: u64, mut filled: Batch) -> io::Result<Batch> {
+        self.usable()?;
+        if offset != self.length || !filled.len().is_multiple_of(PLAIN) {
+            return Err(misuse("written in whole blocks, one behind the other"));
+        }
+        let blocks = filled.len() / PLAIN;
+        let mut out = self.spare.take().unwrap_or_else(|| batch((blocks + 1) * BLOCK));
+        let head = self.head.take();
+        out.extend_from_slice(head.as_deref().unwrap_or_default());
+        let first = offset / PLAIN as u64;
+        encrypt(&self.key, first, &filled, &mut out)?;
+        let at = if head.is_some() { 0 } else { place(first) };
+        self.spare = Some(self.file.append(at, out)?);
+        self.length += filled.len() as u64;
+        filled.clear();
+        self.failed = false;
+        Ok(filled)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.usable()?;
+        if let Some(head) = self.head.take() {
+            self.spare = Some(self.file.append(0, head)?);
+        }
+        self.file.sync()?;
+        self.failed = false;
+        Ok(())
+    }
+}
+
+/// A file that is written in order and ends with its sync.
+pub(super) struct Whole {
+    file: Box<dyn DiskFile>,
+    key: FileKey,
+    /// Encrypted and not written yet; the head at first.
+    ready: Batch,
+    /// Written.
+    written: u64,
+    /// Content of the block that is not full.
+    rest: Vec<u8>,
+    block: u64,
+    failed: bool,
+    ended: bool,
+}
+
+impl Whole {
+    pub fn begin(file: Box<dyn DiskFile>, head: Batch, key: FileKey) -> Self {
+        let rest = Vec::with_capacity(PLAIN);
+        Self { file, key, ready: head, written: 0, rest, block: 0, failed: false, ended: false }
+    }
+
+    fn length(&self) -> u64 {
+        self.block * PLAIN as u64 + self.rest.len() as u64
+    }
+
+    fn usable(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.failed, true) {
+            true => Err(io::Error::other("a former write to this file failed")),
+            false => Ok(()),
+        }
+    }
+
+    fn write_ready(&mut self) -> io::Result<()> {
+        self.file.write_at(self.written, &self.ready)?;
+        self.written += self.ready.len() as u64;
+        self.ready.clear();
+        Ok(())
+    }
+
+    fn encrypt_rest(&mut self) -> io::Result<()> {
+        encrypt(&self.key, self.block, &self.rest, &mut self.ready)?;
+        self.block += 1;
+        self.rest.clear();
+        Ok(())
+    }
+}
+
+impl DiskFile for Whole {
+    fn write_at(&mut self, offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+        self.usable()?;
+        if self.ended || offset != self.length() {
+            return Err(misuse("written in order, up to its sync, and not again"));
+        }
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(PLAIN - self.rest.len()));
+            self.rest.extend_from_slice(now);
+            bytes = later;
+            if self.rest.len() == PLAIN {
+                self.encrypt_rest()?;
+            }
+        }
+        if !self.ready.is_empty() {
+            self.write_ready()?;
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.usable()?;
+        if !self.rest.is_empty() && !self.ended {
+            self.encrypt_rest()?;
+            self.write_ready()?;
+        }
+        self.ended = true;
+        self.file.sync()?;
+        self.failed = false;
+        Ok(())
+    }
+}
