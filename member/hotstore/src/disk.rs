@@ -83,6 +83,10 @@ pub trait Disk: Send + Sync {
     fn key_of(&self, path: &Path) -> io::Result<Option<String>> {
         encrypted::key_in(&self.read_part(path, 0, BLOCK)?, &encrypted::keys::Keys::default())
     }
+    /// The name of the key that new files are encrypted with; `None`: they are in the clear.
+    fn writes_with(&self) -> Option<&str> {
+        None
+    }
     /// Atomic change of a name (file or directory).
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// A second name of a file. Refused with `CrossesDevices` where `to` lies on another file system, `TooManyLinks` where

@@ -32,8 +32,8 @@ pub mod store;
 
 pub use backup::BackupTold;
 pub use consensus::{ConsensusLog, LogEntry};
-pub use disk::simulated::{Aftermath, Fault, SimulatedDisk};
 pub use disk::encrypted::keys::{KeyError, Keys};
+pub use disk::simulated::{Aftermath, Fault, SimulatedDisk};
 pub use disk::{Disk, DiskFile, EncryptedDisk, OsDisk};
 pub use epoch::{EpochId, EpochInfo, EpochPart, EpochReader, EpochWriter};
 pub use failure::StoreError;
@@ -43,6 +43,7 @@ pub use log::queue::{Appended, Closed, Health, Ticket};
 pub use log::record::{Base, Kind, Record, Space, Version};
 pub use refusal::Refused;
 pub use resolve::{Contents, Resolution};
+pub use scan::KeyUse;
 pub use seal::{PartitionContent, SealRequest, SealSummary};
 pub use store::backup::{BackupError, BackupReport};
 pub use store::collecting::{Due, live_bytes};

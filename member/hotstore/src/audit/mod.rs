@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::layout;
 use crate::refusal::Refused;
 use crate::resolve::{Contents, Resolution, resolve};
-use crate::scan::{Scan, scan};
+use crate::scan::{KeyUse, Scan, scan};
 use crate::seal::SealSummary;
 use crate::store::usage::Usage;
 use serde::Serialize;
@@ -57,6 +57,8 @@ pub struct Audit {
     pub room: Usage,
     /// The consensus log; `None`: never begun.
     pub consensus: Option<ConsensusTold>,
+    /// By which keys the files that tell anything are encrypted.
+    pub keys: Vec<KeyUse>,
     /// The backup that this directory was made by, if it was.
     pub backup: Option<BackupTold>,
     /// Backups beside the store.
@@ -256,6 +258,7 @@ pub fn audit(disk: &Arc<dyn Disk>, dir: &Path, depth: Depth) -> Result<Audit, St
         content: None,
         room: Usage::default(),
         consensus: None,
+        keys: seen.keys.clone(),
         backup: None,
         backups: Vec::new(),
         findings: seen.healed.iter().map(healed).collect(),

@@ -200,6 +200,10 @@ impl Disk for EncryptedDisk {
         Ok(self.unlock(path)?.map(|(head, _)| head.key))
     }
 
+    fn writes_with(&self) -> Option<&str> {
+        self.keys.current()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.behind.rename(from, to)
     }

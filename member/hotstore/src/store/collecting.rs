@@ -9,6 +9,8 @@
 //! in the oldest chunks kills nothing that is behind it, and goes with them. Must not know: who has the RAM.
 
 use super::{Store, locked};
+use crate::failure::{On, StoreError};
+use crate::layout;
 use crate::log::appender::Appender;
 pub use crate::log::collect::Due;
 use crate::log::collect::due;
@@ -37,6 +39,26 @@ impl Store {
         let appender = guard.as_ref().filter(|appender| appender.failure().is_none())?;
         let due = due(&appender.chain(), appender.plan().floor(), live, self.options.chunk_bytes)?;
         (!appender.plan().can_move_to(due.to).is_empty()).then_some(due)
+    }
+
+    /// Closed chunks of another key than new ones are written with, and all older ones; the same for what is in the clear, or
+    /// is not to be any more.
+    pub fn due_for_new_key(&self) -> Result<Option<Due>, StoreError> {
+        let Some((chain, floor)) = locked(&self.appender).as_ref().map(|log| (log.chain(), log.plan().floor())) else {
+            return Ok(None);
+        };
+        let needed: Vec<_> = chain.into_iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor)).collect();
+        let Some((_, closed)) = needed.split_last() else { return Ok(None) };
+        let mut due = None;
+        for (n, (id, _)) in closed.iter().enumerate() {
+            let path = layout::chunk(&self.dir, id.generation, id.number);
+            let key = self.disk.key_of(&path).on("look at", &path)?;
+            if key.as_deref() != self.disk.writes_with() {
+                let bytes = closed[..=n].iter().map(|(_, length)| length).sum();
+                due = Some(Due { bytes, to: needed[n + 1].0 });
+            }
+        }
+        Ok(due.filter(|due| !self.to_move(due).is_empty()))
     }
 
     /// For drills: all closed chunks, as if they were due.

@@ -6,8 +6,8 @@ use super::backups::{self, Backups};
 use super::model::{self, Content, EpochFate, Model};
 use bytes::Bytes;
 use jet_hotstore::{
-    Base, Cadence, Contents, Disk, EncryptedDisk, EpochId, Keys, Loaded, Options, PartitionContent, Record, SealRequest,
-    SimulatedDisk, Space, Store, StoreError, Version, layout,
+    Base, Cadence, Contents, Disk, EncryptedDisk, EpochId, Keys, Loaded, Options, PartitionContent, Record,
+    SealRequest, SimulatedDisk, Space, Store, StoreError, Version, layout,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -111,6 +111,11 @@ impl Keys {
         }
     }
 
+    /// The name of the key to write with.
+    pub fn current(&self) -> Option<&str> {
+        self.current.as_deref()
+    }
+
     pub(super) fn named(&self, name: &str) -> Option<&[u8; KEY_BYTES]> {
         self.keys.get(name).map(|key| &**key)
     }
