@@ -5,8 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use jet_hotstore::{
-    Appended, Base, Cadence, Contents, EpochId, LoadReport, Loaded, Options, OsDisk, PartitionContent, Record, Refused,
-    SealRequest, SimulatedDisk, Store, StoreError, Version, inspect, live_bytes,
+    Appended, Base, Cadence, Contents, Disk, EncryptedDisk, EpochId, Keys, LoadReport, Loaded, Options, OsDisk,
+    PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Store, StoreError, Version, inspect, layout,
+    live_bytes,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,25 @@ fn options() -> Options {
 }
 
 fn open(disk: &SimulatedDisk) -> Result<(Store, Contents), StoreError> {
-    Store::open(dir(), Arc::new(disk.clone()), options())
+    open_by(in_the_clear, disk)
+}
+
+/// How a store is reached.
+type Door = fn(&SimulatedDisk) -> Arc<dyn Disk>;
+
+fn in_the_clear(disk: &SimulatedDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
+fn encrypted(disk: &SimulatedDisk) -> Arc<dyn Disk> {
+    let (mounted, dir) = (SimulatedDisk::new(), Path::new("/keys"));
+    mounted.plant(&dir.join("k1"), &[1; 32]);
+    let keys = Arc::new(Keys::read(&mounted, dir, Some("k1")).unwrap());
+    Arc::new(EncryptedDisk::new(Arc::new(disk.clone()), keys, layout::shape_of))
+}
+
+fn open_by(door: Door, disk: &SimulatedDisk) -> Result<(Store, Contents), StoreError> {
+    Store::open(dir(), door(disk), options())
 }
 
 fn load(store: &Store) -> Result<(LoadReport, Entries), StoreError> {
@@ -67,7 +86,11 @@ fn request(store: &Store, partitions: &[(u16, u64)]) -> SealRequest {
 
 /// A founded store with three records and an epoch.
 fn written(disk: &SimulatedDisk) -> Store {
-    let (store, _) = open(disk).unwrap();
+    written_by(in_the_clear, disk)
+}
+
+fn written_by(door: Door, disk: &SimulatedDisk) -> Store {
+    let (store, _) = open_by(door, disk).unwrap();
     store.join_cluster(CLUSTER).unwrap();
     store.open_generation(1).unwrap();
     for n in 1..=3 {
@@ -81,7 +104,11 @@ fn written(disk: &SimulatedDisk) -> Store {
 }
 
 fn sealed(disk: &SimulatedDisk) {
-    let store = written(disk);
+    sealed_by(in_the_clear, disk);
+}
+
+fn sealed_by(door: Door, disk: &SimulatedDisk) {
+    let store = written_by(door, disk);
     store.seal(request(&store, &[(4, 3)])).unwrap();
     store.close().unwrap();
 }
@@ -96,18 +123,28 @@ fn refusal<T>(result: Result<T, StoreError>) -> Refused {
 
 #[test]
 fn every_flipped_byte_of_a_sealed_store_is_seen() {
+    every_flip(in_the_clear, 1);
+}
+
+/// Each fifth byte: what is encrypted is longer, and all bytes of a block are alike.
+#[test]
+fn a_flipped_byte_of_an_encrypted_sealed_store_is_seen() {
+    every_flip(encrypted, 5);
+}
+
+fn every_flip(door: Door, step: usize) {
     let disk = SimulatedDisk::new();
-    sealed(&disk);
-    let (_, whole) = load(&open(&disk.copy()).unwrap().0).unwrap();
+    sealed_by(door, &disk);
+    let (_, whole) = load(&open_by(door, &disk.copy()).unwrap().0).unwrap();
     let (mut refused, mut healed) = (0, 0);
     for (path, length) in disk.files() {
         if path.ends_with("owner") || path.ends_with("lock") {
             continue;
         }
-        for at in 0..length {
+        for at in (0..length).step_by(step) {
             let bad = disk.copy();
             bad.flip(&path, at, 1 << (at % 8));
-            let outcome = open(&bad).and_then(|(store, contents)| {
+            let outcome = open_by(door, &bad).and_then(|(store, contents)| {
                 let (report, entries) = load(&store)?;
                 Ok((store.healed_copies(), contents, report, entries))
             });
@@ -131,22 +168,31 @@ fn every_flipped_byte_of_a_sealed_store_is_seen() {
 
 #[test]
 fn every_truncated_file_of_a_sealed_store_is_seen() {
+    every_cut(in_the_clear, 1);
+}
+
+#[test]
+fn a_truncated_file_of_an_encrypted_sealed_store_is_seen() {
+    every_cut(encrypted, 3);
+}
+
+fn every_cut(door: Door, step: usize) {
     let disk = SimulatedDisk::new();
-    sealed(&disk);
+    sealed_by(door, &disk);
     for (path, length) in disk.files() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if !(name.starts_with("log-") || name.starts_with("epoch-") || name.starts_with("opened-")) {
             continue;
         }
         let bytes = jet_hotstore::Disk::read(&disk, &path).unwrap().unwrap();
-        for cut in 0..length {
+        for cut in (0..length).step_by(step) {
             let bad = disk.copy();
             bad.plant(&path, &bytes[..cut as usize]);
-            refusal(open(&bad).and_then(|(store, _)| load(&store)));
+            refusal(open_by(door, &bad).and_then(|(store, _)| load(&store)));
         }
         let longer = disk.copy();
         longer.plant(&path, &[bytes, vec![0]].concat());
-        refusal(open(&longer).and_then(|(store, _)| load(&store)));
+        refusal(open_by(door, &longer).and_then(|(store, _)| load(&store)));
     }
 }
 

@@ -30,6 +30,7 @@ fn scan() -> Scan {
         backup: Ok(None),
         data_names: vec!["opened-1".to_owned()],
         healed: Vec::new(),
+        keys: Vec::new(),
     }
 }
 

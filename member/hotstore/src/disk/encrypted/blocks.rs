@@ -24,7 +24,12 @@ fn place(block: u64) -> u64 {
 pub(super) fn length(file: u64) -> u64 {
     let content = file.saturating_sub(BLOCK as u64);
     let (blocks, rest) = (content / BLOCK as u64, content % BLOCK as u64);
-    blocks * PLAIN as u64 + rest.saturating_sub(TAG_BYTES as u64)
+    blocks * PLAIN as u64 + plain_bytes(rest as usize) as u64
+}
+
+/// Bytes of content in what there is of a block. What is too short for a tag counts as one, so that it is not overlooked.
+fn plain_bytes(there: usize) -> usize {
+    if there == 0 { 0 } else { there.saturating_sub(TAG_BYTES).max(1) }
 }
 
 /// Encrypts content that fills blocks, but for the last of a file, to the end of `out`.
@@ -41,10 +46,10 @@ fn encrypt(key: &FileKey, mut block: u64, content: &[u8], out: &mut Batch) -> io
 
 /// The content of a block; zeros if it is not what was written.
 fn decrypt<'a>(key: &FileKey, block: u64, bytes: &'a mut [u8], zeros: &'a mut [u8; PLAIN]) -> &'a [u8] {
-    let length = bytes.len().saturating_sub(TAG_BYTES);
+    let length = plain_bytes(bytes.len());
     match key.open(block, &[], bytes) {
-        Some(plain) => plain,
-        None => &zeros[..length],
+        Some(plain) if !plain.is_empty() => plain,
+        _ => &zeros[..length],
     }
 }
 
