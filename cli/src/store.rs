@@ -10,7 +10,8 @@ use std::sync::Arc;
 use clap::Subcommand;
 use jet_hotstore::audit::{Audit, Depth, SealTold, Severity, Standing, audit};
 use jet_hotstore::backup::{BackupTold, Is};
-use jet_hotstore::{Disk, OsDisk, StoreError};
+use jet_hotstore::layout::shape_of;
+use jet_hotstore::{Disk, EncryptedDisk, KeyError, KeyUse, Keys, OsDisk, StoreError};
 
 use crate::columns::aligned;
 
@@ -21,6 +22,9 @@ pub enum Ask {
     Inspect {
         /// The hot-restart directory (base-dir) of one member
         dir: PathBuf,
+        /// The directory with the keys, if it is encrypted: a file for each key, named like it
+        #[arg(long, value_name = "DIR")]
+        keys: Option<PathBuf>,
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
@@ -29,6 +33,9 @@ pub enum Ask {
     Verify {
         /// The hot-restart directory (base-dir) of one member
         dir: PathBuf,
+        /// The directory with the keys, if it is encrypted: a file for each key, named like it
+        #[arg(long, value_name = "DIR")]
+        keys: Option<PathBuf>,
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
@@ -37,6 +44,9 @@ pub enum Ask {
     Stats {
         /// The hot-restart directory (base-dir) of one member
         dir: PathBuf,
+        /// The directory with the keys, if it is encrypted: a file for each key, named like it
+        #[arg(long, value_name = "DIR")]
+        keys: Option<PathBuf>,
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
@@ -52,6 +62,9 @@ pub enum StoreAskError {
     /// The disk did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -59,11 +72,11 @@ pub enum StoreAskError {
 
 /// What to print, and whether all is whole.
 pub fn ask(ask: &Ask) -> Result<(String, bool), StoreAskError> {
-    let (dir, json, depth) = match ask {
-        Ask::Inspect { dir, json } => (dir, *json, Depth::Heads),
-        Ask::Verify { dir, json } | Ask::Stats { dir, json } => (dir, *json, Depth::Everything),
+    let (dir, keys, json, depth) = match ask {
+        Ask::Inspect { dir, keys, json } => (dir, keys, *json, Depth::Heads),
+        Ask::Verify { dir, keys, json } | Ask::Stats { dir, keys, json } => (dir, keys, *json, Depth::Everything),
     };
-    let told = look(dir, depth)?;
+    let told = look(dir, keys.as_deref(), depth)?;
     let whole = told.is_whole();
     let text = if json {
         serde_json::to_string_pretty(&told)? + "\n"
@@ -77,11 +90,17 @@ pub fn ask(ask: &Ask) -> Result<(String, bool), StoreAskError> {
     Ok((text, whole))
 }
 
-fn look(dir: &Path, depth: Depth) -> Result<Audit, StoreAskError> {
+fn look(dir: &Path, keys: Option<&Path>, depth: Depth) -> Result<Audit, StoreAskError> {
     if !dir.is_dir() {
         return Err(StoreAskError::NoDirectory(dir.to_owned()));
     }
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = match keys {
+        Some(keys) => {
+            let keys = Arc::new(Keys::read(&OsDisk, keys, None)?);
+            Arc::new(EncryptedDisk::new(Arc::new(OsDisk), keys, shape_of))
+        }
+        None => Arc::new(OsDisk),
+    };
     Ok(audit(&disk, dir, depth)?)
 }
 
@@ -114,6 +133,9 @@ fn heads(told: &Audit) -> String {
         let before = if raft.snapshot { ", behind a snapshot" } else { "" };
         line("Consensus", format!("{} entries up to {}{before}, {}", raft.entries, raft.last_index, size(raft.bytes)));
     }
+    if told.keys.iter().any(|of| of.key.is_some()) {
+        line("Encrypted", told.keys.iter().map(encrypted).collect::<Vec<_>>().join(", "));
+    }
     if let Some(backup) = &told.backup {
         line("Made by", format!("backup {}", backed_up(backup)));
     }
@@ -127,6 +149,12 @@ fn heads(told: &Audit) -> String {
         format!("{live} in use, {kept} kept for the last seal, {aside} in quarantine, {} free", size(room.free)),
     );
     text
+}
+
+fn encrypted(of: &KeyUse) -> String {
+    let key = of.key.as_ref().map_or("in the clear".to_owned(), |key| format!("with '{key}'"));
+    let files = usize::try_from(of.files).unwrap_or(usize::MAX);
+    format!("{key}: {}, {}", counted(files, "file"), size(of.bytes))
 }
 
 fn standing(standing: &Standing) -> String {

@@ -7,7 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use jet_hotstore::{Options, OsDisk, PartitionContent, Record, SealRequest, Space, Store, Version};
+use jet_hotstore::layout::shape_of;
+use jet_hotstore::{
+    Disk, EncryptedDisk, Keys, Options, OsDisk, PartitionContent, Record, SealRequest, Space, Store, Version,
+};
 use uuid::Uuid;
 
 fn jet(words: &[&str], dir: &Path) -> Output {
@@ -20,7 +23,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// A store with two entries of map `orders` in partition 4, sealed.
 fn sealed(dir: &Path) {
-    let (store, _) = Store::open(dir, Arc::new(OsDisk), Options::default()).unwrap();
+    sealed_on(Arc::new(OsDisk), dir);
+}
+
+fn sealed_on(disk: Arc<dyn Disk>, dir: &Path) {
+    let (store, _) = Store::open(dir, disk, Options::default()).unwrap();
     store.join_cluster(Uuid::from_u128(7)).unwrap();
     store.open_generation(1).unwrap();
     assert!(store.append_space(&Space { id: 3, name: "orders".into(), flags: 0 }).unwrap().ticket().is_some());
@@ -98,6 +105,28 @@ fn one_flipped_byte_is_named_and_ends_with_3() {
     );
     let counted = jet(&["store", "stats"], place.path());
     assert!(text(&counted.stdout).starts_with("The log could not be read to its end"), "{counted:?}");
+}
+
+#[test]
+fn an_encrypted_store_is_told_with_its_key_and_without_it_why_not() {
+    let (place, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(keys.path().join("k1"), "5e".repeat(32)).unwrap();
+    let given = Keys::read(&OsDisk, keys.path(), Some("k1")).unwrap();
+    sealed_on(Arc::new(EncryptedDisk::new(Arc::new(OsDisk), Arc::new(given), shape_of)), place.path());
+    let mounted = keys.path().to_str().unwrap();
+    let inspected = text(&jet(&["store", "inspect", "--keys", mounted], place.path()).stdout);
+    assert!(inspected.contains("Encrypted:   with 'k1': "), "{inspected}");
+    let verified = jet(&["store", "verify", "--keys", mounted], place.path());
+    assert!(text(&verified.stdout).ends_with("\nwhole: every byte that counts was read and proved\n"), "{verified:?}");
+    let without = jet(&["store", "verify"], place.path());
+    let said = text(&without.stderr);
+    assert!(
+        !without.status.success() && said.contains("encrypted with key 'k1', which is not among the keys given (none)"),
+        "{said}"
+    );
+    std::fs::write(keys.path().join("k1"), "short").unwrap();
+    let said = text(&jet(&["store", "verify", "--keys", mounted], place.path()).stderr);
+    assert!(said.contains("has 5 bytes: a key is 32 bytes"), "{said}");
 }
 
 #[test]

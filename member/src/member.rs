@@ -422,8 +422,8 @@ fn refused_store(state: StoreState) -> StoreView {
 }
 
 async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {
-    let (dir, volume) = (settings.base_dir.clone(), settings.volume_id.clone());
-    match tokio::task::spawn_blocking(move || Keeper::open(&dir, volume)).await {
+    let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
+    match tokio::task::spawn_blocking(move || Keeper::open(&dir, volume, keys.as_ref())).await {
         Ok(opened) => opened,
         Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
     }

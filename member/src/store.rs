@@ -14,7 +14,12 @@ use jet_core::{
     Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent,
     PartitionId, SealRecord, StoreReport, TableVersion, Version,
 };
-use jet_hotstore::{Contents, Disk, EpochInfo, Founding, Options, OsDisk, SealRequest, SealSummary, Store, StoreError};
+use jet_hotstore::layout::shape_of;
+use jet_hotstore::{
+    Contents, Disk, EncryptedDisk, EpochInfo, Founding, KeyError, Keys, Options, OsDisk, SealRequest, SealSummary,
+    Store, StoreError,
+};
+use tracing::info;
 use uuid::Uuid;
 
 /// A disk that takes longer for a few records does not go on with a generation.
@@ -46,6 +51,8 @@ pub struct SealOrder {
 pub enum KeeperError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     #[error("the content in RAM has digest {found}, `Quiesced` says {wanted} for this member; nothing is sealed")]
     ContentDiffers { found: Digest, wanted: Digest },
     #[error("a seal names operation '{text}', which is no operation")]
@@ -76,8 +83,16 @@ pub struct Keeper {
 
 impl Keeper {
     /// Opens the store in `dir`. Blocks.
-    pub fn open(dir: &Path, volume: Option<String>) -> Result<Self, KeeperError> {
-        Self::open_on(Arc::new(OsDisk), dir, volume)
+    pub fn open(dir: &Path, volume: Option<String>, keys: Option<&KeyDirectory>) -> Result<Self, KeeperError> {
+        let disk: Arc<dyn Disk> = match keys {
+            Some(keys) => {
+                let keys = Arc::new(Keys::read(&OsDisk, &keys.path, keys.current.as_deref())?);
+                info!(?keys, "what the store holds is read, and from now on written, with these keys");
+                Arc::new(EncryptedDisk::new(Arc::new(OsDisk), keys, shape_of))
+            }
+            None => Arc::new(OsDisk),
+        };
+        Self::open_on(disk, dir, volume)
     }
 
     /// The same on this disk.
@@ -458,7 +473,7 @@ mod tests {
     #[test]
     fn a_volume_that_was_named_is_one_for_the_cluster_too() {
         let dir = tempfile::TempDir::new().unwrap();
-        let keeper = Keeper::open(dir.path(), Some("v".into())).unwrap();
+        let keeper = Keeper::open(dir.path(), Some("v".into()), None).unwrap();
         assert_eq!(keeper.volume_id(), format!("{}v", jet_core::roster::NAMED_VOLUME));
     }
 }

@@ -26,6 +26,7 @@ const THREADS: &str = "threads sleep until there is work; their number is cooper
 const TIMES: &str = "every wait has a bound that is fixed in this version";
 const SIGNALS: &str = "a member always ends in order on SIGTERM and SIGINT";
 const JOINING: &str = "the recorded roster decides who belongs together, and no time does";
+const KEY_FILES: &str = "keys are files of a mounted Secret: name their directory in secure-store.directory.path";
 const ONE_COUNT: &str = "the cluster has one backup count, fixed at founding (hazelcast-jet.instance.backup-count)";
 
 /// Every known key: dotted path, stance. `*` stands for a name that a person chose.
@@ -103,11 +104,19 @@ pub const KEYS: &[(&str, Stance)] = &[
         Only("false", "stale data go to quarantine and are never deleted by a member"),
     ),
     ("hazelcast.hot-restart-persistence.encryption-at-rest", Section),
-    ("hazelcast.hot-restart-persistence.encryption-at-rest.enabled", Only("false", PLANNED)),
-    ("hazelcast.hot-restart-persistence.encryption-at-rest.algorithm", NotOffered(PLANNED)),
-    ("hazelcast.hot-restart-persistence.encryption-at-rest.salt", NotOffered(PLANNED)),
-    ("hazelcast.hot-restart-persistence.encryption-at-rest.key-size", NotOffered(PLANNED)),
-    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store", NotOffered(PLANNED)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.enabled", Offered),
+    (
+        "hazelcast.hot-restart-persistence.encryption-at-rest.algorithm",
+        Only("AES/GCM/NoPadding", "what is not authenticated can be changed unseen"),
+    ),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.salt", NotOffered("each file has a random salt of its own")),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.key-size", Only("256", "keys have 256 bits")),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store", Section),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store.keystore", NotOffered(KEY_FILES)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store.vault", NotOffered(KEY_FILES)),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store.directory", Section),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store.directory.path", Offered),
+    ("hazelcast.hot-restart-persistence.encryption-at-rest.secure-store.directory.current-key", Offered),
     ("hazelcast.persistence", NotOffered("use the section hot-restart-persistence")),
     ("hazelcast.map", Section),
     ("hazelcast.map.*", Section),

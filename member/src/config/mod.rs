@@ -8,6 +8,7 @@
 //! - [`rest`]: what of that is the REST's
 
 pub mod documents;
+pub mod encryption;
 pub mod keys;
 pub mod launch;
 pub mod rest;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::documents::Document;
+use super::encryption::{self, KeyDirectory};
 use super::launch::{Launch, LogFormat, PermitFrom};
 use super::rest::Rest;
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub base_dir: PathBuf,
     /// Volume id as told, else found out from the file system.
     pub volume_id: Option<String>,
+    /// Where the keys for encryption at rest are, if there are any.
+    pub keys: Option<KeyDirectory>,
     /// Directory of the key pair.
     pub tls: PathBuf,
     /// Where peers may be found: names or addresses with ports.
@@ -124,6 +127,7 @@ impl Settings {
                 None => document.text("hazelcast.cluster-name")?.unwrap_or_else(|| "jet".into()),
             },
             base_dir: base_dir(launch, document)?,
+            keys: encryption::decide(document)?,
             volume_id: launch.volume_id.clone().filter(|v| !v.is_empty()),
             tls: launch.tls.clone(),
             peers,

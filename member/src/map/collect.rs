@@ -10,7 +10,7 @@ use jet_core::{ClusterState, Version};
 use jet_hotstore::{Appended, Due, live_bytes};
 use jet_map::journal::Logged;
 use jet_map::{LogRecord, Place};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::cell::{Cell, OnDisk, State};
 use super::journal::put_key;
@@ -51,6 +51,11 @@ impl Shared {
         }
         if let Some(due) = self.store.due_for_collection(self.live()) {
             self.empty(&due);
+        }
+        match self.store.due_for_new_key() {
+            Ok(Some(due)) => self.empty(&due),
+            Ok(None) => {}
+            Err(error) => warn!(%error, "maps: the keys of old chunks cannot be told; they are asked for again"),
         }
     }
 

@@ -24,6 +24,8 @@ pub const RECOVERY_DIR: &str = "/data/recovery";
 pub const CONFIG_DIR: &str = "/etc/jet";
 /// Where the members' Secret is mounted.
 pub const TLS_DIR: &str = "/etc/jet/tls";
+/// Where the keys for encryption at rest are mounted.
+pub const KEYS_DIR: &str = "/etc/jet/keys";
 /// Name of the member container.
 pub const MEMBER_CONTAINER: &str = "member";
 

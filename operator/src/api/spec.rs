@@ -162,6 +162,9 @@ pub struct HotRestartSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == 1").message("parallelism: a member of this version writes one log; leave it out or set it to 1"))]
     pub parallelism: Option<i32>,
+    /// Encryption at rest of what members keep on their volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionSpec>,
     /// Seconds to wait for members before alarm (never before giving up).
     #[serde(default = "defaults::validation_timeout")]
     #[schemars(range(min = 1, max = 86400))]
@@ -170,6 +173,22 @@ pub struct HotRestartSpec {
     #[serde(default = "defaults::load_timeout")]
     #[schemars(range(min = 1, max = 86400))]
     pub data_load_timeout_seconds: i32,
+}
+
+/// Encryption at rest. Without the keys nobody can read a volume: keep a copy of the Secret where the cluster is not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EncryptionSpec {
+    /// Secret in the same namespace with a key of 32 bytes (or 64 hexadecimal digits) under each name. A key must stay in it
+    /// as long as a file needs it; `jet store inspect` tells which are needed.
+    #[schemars(length(min = 1, max = 253))]
+    pub keys_secret_name: String,
+    /// The key to write with; old files move to it while the cluster runs. Absent: what is new is written in the clear, and
+    /// what was encrypted is read and moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_.-]+$') && !self.startsWith('.')").message("encryption.currentKey must be the name of an entry of the Secret: letters, digits, '-', '_' and '.'"))]
+    pub current_key: Option<String>,
 }
 
 /// Further member configuration.
@@ -237,6 +256,7 @@ impl Default for HotRestartSpec {
     fn default() -> Self {
         Self {
             fsync: false,
+            encryption: None,
             parallelism: None,
             validation_timeout_seconds: defaults::validation_timeout(),
             data_load_timeout_seconds: defaults::load_timeout(),

@@ -12,6 +12,7 @@ use super::{Store, locked};
 use crate::failure::{On, StoreError};
 use crate::layout;
 use crate::log::appender::Appender;
+use crate::log::chunk::ChunkId;
 pub use crate::log::collect::Due;
 use crate::log::collect::due;
 use crate::log::queue::Appended;
@@ -47,18 +48,27 @@ impl Store {
         let Some((chain, floor)) = locked(&self.appender).as_ref().map(|log| (log.chain(), log.plan().floor())) else {
             return Ok(None);
         };
-        let needed: Vec<_> = chain.into_iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor)).collect();
-        let Some((_, closed)) = needed.split_last() else { return Ok(None) };
-        let mut due = None;
-        for (n, (id, _)) in closed.iter().enumerate() {
+        let Some(newest) = self.newest_of_another_key(&chain)? else { return Ok(None) };
+        let (old, new): (Vec<_>, Vec<_>) = chain.into_iter().partition(|(id, _)| *id <= newest);
+        let needed = old.into_iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor));
+        let bytes = needed.map(|(_, length)| length).sum();
+        let due = new.first().map(|(to, _)| Due { bytes, to: *to });
+        Ok(due.filter(|due| due.bytes > 0 && !self.to_move(due).is_empty()))
+    }
+
+    /// What this process writes is of one key: it is asked for once.
+    fn newest_of_another_key(&self, chain: &[(ChunkId, u64)]) -> Result<Option<ChunkId>, StoreError> {
+        if let Some(known) = self.other_key.get() {
+            return Ok(*known);
+        }
+        let mut newest = None;
+        for (id, _) in chain {
             let path = layout::chunk(&self.dir, id.generation, id.number);
-            let key = self.disk.key_of(&path).on("look at", &path)?;
-            if key.as_deref() != self.disk.writes_with() {
-                let bytes = closed[..=n].iter().map(|(_, length)| length).sum();
-                due = Some(Due { bytes, to: needed[n + 1].0 });
+            if self.disk.key_of(&path).on("look at", &path)?.as_deref() != self.disk.writes_with() {
+                newest = Some(*id);
             }
         }
-        Ok(due.filter(|due| !self.to_move(due).is_empty()))
+        Ok(*self.other_key.get_or_init(|| newest))
     }
 
     /// For drills: all closed chunks, as if they were due.

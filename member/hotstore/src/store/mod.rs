@@ -32,7 +32,7 @@ use crate::resolve::{Contents, resolve};
 use crate::scan::scan;
 use crate::seal::SealSummary;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -130,6 +130,8 @@ pub struct Store {
     proofs: Mutex<proof::Proofs>,
     /// Held while a backup is made or removed.
     backups: Mutex<()>,
+    /// The newest chunk that another key was written with; asked for when writing has begun.
+    other_key: OnceLock<Option<ChunkId>>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -174,6 +176,7 @@ impl Store {
             thread: Mutex::new(thread),
             proofs: Mutex::default(),
             backups: Mutex::default(),
+            other_key: OnceLock::new(),
         };
         if matches!(contents, Contents::Sealed(_)) {
             store.queue.set_closed(Some(Closed::Sealed));

@@ -149,6 +149,14 @@ fn hazelcast(cluster: &JetCluster) -> Value {
             "auto-remove-stale-data": false,
         },
     });
+    if let Some(encryption) = &spec.hot_restart.encryption {
+        let mut directory = json!({ "path": names::KEYS_DIR });
+        if let Some(current) = &encryption.current_key {
+            directory["current-key"] = current.as_str().into();
+        }
+        ours["hot-restart-persistence"]["encryption-at-rest"] =
+            json!({ "enabled": encryption.current_key.is_some(), "secure-store": { "directory": directory } });
+    }
     if let Some(parallelism) = spec.hot_restart.parallelism {
         ours["hot-restart-persistence"]["parallelism"] = parallelism.into();
     }

@@ -35,7 +35,7 @@ const OWNED_CONTAINER: [(&str, &str); 9] = [
     ("lifecycle", "nothing: the member handles SIGTERM"),
 ];
 /// Volumes that are ours.
-const OWNED_VOLUMES: [&str; 4] = [names::CLAIM_TEMPLATE, "config", "tls", "tmp"];
+const OWNED_VOLUMES: [&str; 5] = [names::CLAIM_TEMPLATE, "config", "tls", "tmp", "encryption-keys"];
 
 /// `over` laid over `under`: objects by field, lists of named objects by name, everything else replaced.
 pub fn merge(under: &Value, over: &Value) -> Value {

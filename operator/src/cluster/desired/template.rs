@@ -24,6 +24,8 @@ use crate::api::{JetCluster, names};
 
 /// Neither root nor anybody of the node.
 const NOBODY: i64 = 65532;
+/// Volume with the keys for encryption at rest.
+const KEYS: &str = "encryption-keys";
 /// Annotation of the template with the configuration's digest.
 const CONFIG_DIGEST: &str = "jet.lossless.dev/config";
 
@@ -69,7 +71,7 @@ fn ours(cluster: &JetCluster) -> Result<PodTemplateSpec, DesiredError> {
         }),
         topology_spread_constraints: Some(vec![spread(&name)]),
         containers: vec![container(cluster)],
-        volumes: Some(volumes(&name)),
+        volumes: Some(volumes(cluster)),
         ..PodSpec::default()
     };
     Ok(PodTemplateSpec {
@@ -117,36 +119,49 @@ fn container(cluster: &JetCluster) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![
-            mount(names::CLAIM_TEMPLATE, names::DATA_DIR, false),
-            mount("config", names::CONFIG_DIR, true),
-            mount("tls", names::TLS_DIR, true),
-            mount("tmp", "/tmp", false),
-        ]),
+        volume_mounts: Some(mounts(cluster)),
         ..Container::default()
     }
 }
 
-fn volumes(cluster: &str) -> Vec<Volume> {
+fn mounts(cluster: &JetCluster) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount(names::CLAIM_TEMPLATE, names::DATA_DIR, false),
+        mount("config", names::CONFIG_DIR, true),
+        mount("tls", names::TLS_DIR, true),
+        mount("tmp", "/tmp", false),
+    ];
+    if cluster.spec.hot_restart.encryption.is_some() {
+        mounts.push(mount(KEYS, names::KEYS_DIR, true));
+    }
+    mounts
+}
+
+fn volumes(cluster: &JetCluster) -> Vec<Volume> {
+    let name = cluster.name_any();
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
-    vec![
+    let secret = |volume_name: &str, secret: &str| Volume {
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..volume(volume_name)
+    };
+    let mut volumes = vec![
         Volume {
             config_map: Some(ConfigMapVolumeSource {
-                name: names::config_map(cluster),
+                name: names::config_map(&name),
                 ..ConfigMapVolumeSource::default()
             }),
             ..volume("config")
         },
-        Volume {
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(names::members_secret(cluster)),
-                default_mode: Some(0o440),
-                ..SecretVolumeSource::default()
-            }),
-            ..volume("tls")
-        },
+        secret("tls", &names::members_secret(&name)),
         Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..volume("tmp") },
-    ]
+    ];
+    let encryption = cluster.spec.hot_restart.encryption.iter();
+    volumes.extend(encryption.map(|encryption| secret(KEYS, &encryption.keys_secret_name)));
+    volumes
 }
 
 /// Over nodes if there are several; never so that a member waits for another node.

@@ -177,6 +177,33 @@ fn the_configuration_holds_the_documented_keys() {
 }
 
 #[test]
+fn keys_are_mounted_and_named_as_the_spec_says() {
+    let with = |encryption: Value| orders(json!({ "hotRestart": { "encryption": encryption } }));
+    let grid = |cluster: &JetCluster| {
+        let data = config::config_map(cluster).unwrap().data.unwrap();
+        let grid = serde_norway::from_str::<Value>(&data[config::HAZELCAST]).unwrap();
+        at(&grid, "/hazelcast/hot-restart-persistence/encryption-at-rest").clone()
+    };
+    let on = with(json!({ "keysSecretName": "volume-keys", "currentKey": "k2" }));
+    let directory = json!({ "path": "/etc/jet/keys", "current-key": "k2" });
+    assert_eq!(grid(&on), json!({ "enabled": true, "secure-store": { "directory": directory } }));
+    let only_read = with(json!({ "keysSecretName": "volume-keys" }));
+    let directory = json!({ "path": "/etc/jet/keys" });
+    assert_eq!(grid(&only_read), json!({ "enabled": false, "secure-store": { "directory": directory } }));
+    for cluster in [on, only_read] {
+        let set = set(&cluster);
+        let pod = at(&set, "/spec/template/spec");
+        let volumes = pod["volumes"].as_array().unwrap();
+        let keys = volumes.iter().find(|volume| volume["name"] == "encryption-keys").unwrap();
+        assert_eq!(keys["secret"], json!({ "secretName": "volume-keys", "defaultMode": 0o440 }));
+        let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == "encryption-keys").unwrap();
+        assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!("/etc/jet/keys"), &json!(true)));
+    }
+    assert_eq!(grid(&orders(json!({}))), Value::Null);
+}
+
+#[test]
 fn the_budget_lets_broken_members_go_only_when_everything_is_backed_up() {
     let budget =
         |budget| serde_json::to_value(budget::disruption_budget(&orders(json!({})), budget)).unwrap()["spec"].clone();
