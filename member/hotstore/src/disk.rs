@@ -24,6 +24,7 @@ use aligned_vec::{AVec, ConstAlign};
 use std::any::Any;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use encrypted::EncryptedDisk;
 pub use os::OsDisk;
@@ -48,8 +49,9 @@ pub trait DiskFile: Send {
 pub trait AppendFile: Send {
     /// Offsets and lengths of batches are multiples of this; at most [`BLOCK`].
     fn alignment(&self) -> usize;
-    /// Takes a batch that begins at `offset`, the end of all before it, and gives an empty one to fill meanwhile.
-    fn append(&mut self, offset: u64, batch: Batch) -> io::Result<Batch>;
+    /// Takes a batch that begins at `offset`, the end of all before it. It is let go of when it is written, at the latest by
+    /// the next call.
+    fn append(&mut self, offset: u64, batch: Arc<Batch>) -> io::Result<()>;
     /// Makes every batch before durable. After an error: never again on this file.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -82,6 +84,10 @@ pub trait Disk: Send + Sync {
     /// this door does not have that key.
     fn key_of(&self, path: &Path) -> io::Result<Option<String>> {
         encrypted::key_in(&self.read_part(path, 0, BLOCK)?, &encrypted::keys::Keys::default())
+    }
+    /// The same, whoever has that key.
+    fn key_named(&self, path: &Path) -> io::Result<Option<String>> {
+        encrypted::key_named(&self.read_part(path, 0, BLOCK)?)
     }
     /// The name of the key that new files are encrypted with; `None`: they are in the clear.
     fn writes_with(&self) -> Option<&str> {

@@ -23,6 +23,8 @@ const INDEX: Magic = *b"JETINDEX";
 pub const PART_HEAD: usize = 16;
 /// The last bytes of the file: offset of the index, its checksum.
 pub const FOOTER: usize = 16;
+/// An index is shorter.
+const LONGEST_INDEX: u64 = 4096;
 /// A longer part is refused.
 pub const LONGEST_PART: usize = 256 << 20;
 /// Parts are written in pieces of about this many bytes.
@@ -227,7 +229,7 @@ pub(crate) fn survey(disk: &dyn Disk, file: &Path, length: u64) -> Result<(Uuid,
         return Err(damaged(file, room, "ends before its footer").into());
     }
     let (at, sum) = (number(&footer, 0), number(&footer, 8));
-    if at > room {
+    if at > room || room - at > LONGEST_INDEX {
         return Err(damaged(file, room, "footer fails its checksum").into());
     }
     let bytes = disk.read_part(file, at, (room - at) as usize).on("read", file)?;

@@ -246,7 +246,9 @@ pub fn load_pair<T: DeserializeOwned + PartialEq>(
                         Some((serial, Frame { body: frame.body.record, blob: frame.blob, length: frame.length }));
                 }
             }
-            Err(StoreError::Refused(reason @ Refused::NewerFormat { .. })) => return Err(reason.into()),
+            Err(StoreError::Refused(reason @ (Refused::NewerFormat { .. } | Refused::Locked { .. }))) => {
+                return Err(reason.into());
+            }
             Err(StoreError::Refused(reason)) => pair.damaged.push(reason),
             Err(error) => return Err(error),
         }

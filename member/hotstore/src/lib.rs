@@ -30,6 +30,7 @@ pub mod scan;
 pub mod seal;
 pub mod store;
 
+pub use audit::KeyUse;
 pub use backup::BackupTold;
 pub use consensus::{ConsensusLog, LogEntry};
 pub use disk::encrypted::keys::{KeyError, Keys};
@@ -43,7 +44,6 @@ pub use log::queue::{Appended, Closed, Health, Ticket};
 pub use log::record::{Base, Kind, Record, Space, Version};
 pub use refusal::Refused;
 pub use resolve::{Contents, Resolution};
-pub use scan::KeyUse;
 pub use seal::{PartitionContent, SealRequest, SealSummary};
 pub use store::backup::{BackupError, BackupReport};
 pub use store::collecting::{Due, live_bytes};

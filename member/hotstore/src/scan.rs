@@ -14,8 +14,7 @@ use crate::log::chunk::{self, ChunkHeader, ChunkId};
 use crate::opened::{self, Opened};
 use crate::refusal::Refused;
 use crate::seal::{self, SealSummary};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -76,33 +75,20 @@ pub struct Scan {
     pub data_names: Vec<String>,
     /// Damaged copies whose twin is whole.
     pub healed: Vec<Refused>,
-    /// Keys by which files are encrypted, in order; first those in the clear.
-    pub keys: Vec<KeyUse>,
-}
-
-/// Files of one key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeyUse {
-    /// Its name; `None`: in the clear, of files that hold what people or jobs gave.
-    pub key: Option<String>,
-    /// How many files.
-    pub files: u64,
-    /// Bytes of content in them.
-    pub bytes: u64,
 }
 
 fn found<T>(result: Result<T, StoreError>) -> Result<Found<T>, StoreError> {
     match result {
         Ok(value) => Ok(Ok(value)),
-        Err(StoreError::Refused(reason)) => Ok(Err(reason)),
+        // Nobody judges what cannot be read for want of a key.
+        Err(StoreError::Refused(reason)) if !matches!(reason, Refused::Locked { .. }) => Ok(Err(reason)),
         Err(error) => Err(error),
     }
 }
 
 /// Refuses a directory of which one file is encrypted with a key that is not given, before anything of it is judged: what
 /// cannot be read for want of a key is not damaged, and nothing older is taken in its place.
-fn unlock(disk: &dyn Disk, dir: &Path) -> Result<Vec<KeyUse>, StoreError> {
-    let mut uses: BTreeMap<Option<String>, (u64, u64)> = BTreeMap::new();
+fn unlock(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
     let data = layout::data(dir);
     let generations = disk.list(&data).on("list", &data)?;
     let is_generation = |name: &String| matches!(layout::parse(name), Name::Generation(_));
@@ -113,17 +99,22 @@ fn unlock(disk: &dyn Disk, dir: &Path) -> Result<Vec<KeyUse>, StoreError> {
             if layout::parse(&name) == Name::Tmp || layout::shape_of(&path).is_none() {
                 continue;
             }
-            let Some(bytes) = disk.length(&path).on("look at", &path)? else { continue };
-            let of_key = uses.entry(disk.key_of(&path).on("look at", &path)?).or_default();
-            *of_key = (of_key.0 + 1, of_key.1 + bytes);
+            if disk.length(&path).on("look at", &path)?.is_none() {
+                continue;
+            }
+            match disk.key_of(&path) {
+                // A writer beside us is done with it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                key => drop(key.on("look at", &path)?),
+            }
         }
     }
-    Ok(uses.into_iter().map(|(key, (files, bytes))| KeyUse { key, files, bytes }).collect())
+    Ok(())
 }
 
 /// Looks at `dir`.
 pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
-    let keys = unlock(disk, dir)?;
+    unlock(disk, dir)?;
     let mut healed = Vec::new();
     let identity = found(identity::read(disk, dir))?.map(|pair| {
         healed.extend(pair.damaged);
@@ -155,7 +146,6 @@ pub fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, StoreError> {
         backup,
         data_names: Vec::new(),
         healed,
-        keys,
     };
     scan_top(disk, &mut scan)?;
     scan_data(disk, &mut scan)?;

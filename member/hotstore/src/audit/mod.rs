@@ -3,12 +3,14 @@
 //! The law: nothing is changed: no lock is taken, no boot counted, no file made. What does not verify is a finding beside all
 //! that does; a finding says the file, what it costs and what to do. Must not know: how it is printed.
 //!
-//! Contents: here what is told · `content` reading the log · `backups` · `room` bytes on the volume.
+//! Contents: here what is told · `content` reading the log · `keys` who can read it · `backups` · `room` bytes on the volume.
 
 mod backups;
 mod content;
+mod keys;
 mod room;
 
+pub use self::keys::KeyUse;
 use crate::backup::BackupTold;
 use crate::consensus;
 use crate::disk::Disk;
@@ -17,7 +19,7 @@ use crate::identity::Identity;
 use crate::layout;
 use crate::refusal::Refused;
 use crate::resolve::{Contents, Resolution, resolve};
-use crate::scan::{KeyUse, Scan, scan};
+use crate::scan::{Scan, scan};
 use crate::seal::SealSummary;
 use crate::store::usage::Usage;
 use serde::Serialize;
@@ -57,7 +59,8 @@ pub struct Audit {
     pub room: Usage,
     /// The consensus log; `None`: never begun.
     pub consensus: Option<ConsensusTold>,
-    /// By which keys the files that tell anything are encrypted.
+    /// By which keys the files that tell anything are encrypted, those of backups and in quarantine among them; first those in
+    /// the clear.
     pub keys: Vec<KeyUse>,
     /// The backup that this directory was made by, if it was.
     pub backup: Option<BackupTold>,
@@ -258,7 +261,7 @@ pub fn audit(disk: &Arc<dyn Disk>, dir: &Path, depth: Depth) -> Result<Audit, St
         content: None,
         room: Usage::default(),
         consensus: None,
-        keys: seen.keys.clone(),
+        keys: keys::below(disk.as_ref(), dir)?,
         backup: None,
         backups: Vec::new(),
         findings: seen.healed.iter().map(healed).collect(),

@@ -59,6 +59,9 @@ pub(super) struct Header {
 struct SnapshotBody {
     line: Uuid,
     meta: Vec<u8>,
+    /// Random: a digest of an encrypted snapshot, in a backup, tells nobody what is in it.
+    #[serde(default)]
+    salt: u64,
 }
 
 /// What the log says.
@@ -291,7 +294,8 @@ impl ConsensusLog {
     /// Saves a snapshot in place of the former one, atomically.
     pub fn save_snapshot(&mut self, meta: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
         self.usable()?;
-        let frame = frame::encode(SNAPSHOT, &SnapshotBody { line: self.line, meta: meta.to_vec() }, bytes)?;
+        let salt = Uuid::new_v4().as_u64_pair().0;
+        let frame = frame::encode(SNAPSHOT, &SnapshotBody { line: self.line, meta: meta.to_vec(), salt }, bytes)?;
         frame::save(self.disk.as_ref(), &self.dir.join("snapshot"), &frame)
             .inspect_err(|error| self.failed = Some(error.to_string()))?;
         self.snapshot = Some(LogSnapshot { meta: meta.to_vec(), bytes: bytes.to_vec() });

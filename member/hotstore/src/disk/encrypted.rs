@@ -16,7 +16,7 @@ mod grains;
 pub mod head;
 pub mod keys;
 
-use super::{AppendFile, BLOCK, Disk, DiskFile, LockGuard};
+use super::{AppendFile, BLOCK, Disk, DiskFile, LockGuard, zeroed};
 use blocks::{Blocks, Whole};
 use grains::Grains;
 use head::{FileKey, Head};
@@ -91,6 +91,13 @@ impl EncryptedDisk {
         head::unlock(&self.behind.read_part(path, 0, BLOCK)?, &self.keys)
     }
 
+    /// The same, asked from the device: without its head a file is lost, and whoever reads from its begin proves it.
+    fn unlock_on_device(&self, path: &Path) -> io::Result<Option<(Head, FileKey)>> {
+        let mut head = zeroed(BLOCK);
+        let read = self.behind.read_into(path, 0, &mut head)?;
+        head::unlock(&head[..read], &self.keys)
+    }
+
     fn in_the_clear(&self, raw: Vec<u8>) -> io::Result<Vec<u8>> {
         match head::unlock(&raw, &self.keys)? {
             None => Ok(raw),
@@ -100,7 +107,12 @@ impl EncryptedDisk {
     }
 }
 
-/// The name of the key that a file which begins so is encrypted with; `None`: none. An error if it is not among these.
+/// The name of the key that a file which begins so is encrypted with, whoever has it; `None`: none.
+pub(super) fn key_named(begin: &[u8]) -> io::Result<Option<String>> {
+    Ok(head::told(begin)?.map(|head| head.key))
+}
+
+/// The same. An error if it is not among these.
 pub(super) fn key_in(begin: &[u8], keys: &Keys) -> io::Result<Option<String>> {
     Ok(head::unlock(begin, keys)?.map(|(head, _)| head.key))
 }
@@ -156,10 +168,7 @@ impl Disk for EncryptedDisk {
         match self.unlock(path)? {
             None => self.behind.read_part(path, offset, length),
             Some((Head { shape: Shape::Blocks, .. }, key)) => {
-                let mut part = vec![0; length];
-                let read = blocks::read_into(self.behind.as_ref(), path, &key, offset, &mut part)?;
-                part.truncate(read);
-                Ok(part)
+                blocks::read_part(self.behind.as_ref(), path, &key, offset, length)
             }
             Some(_) => {
                 let whole = self.read(path)?.unwrap_or_default();
@@ -170,7 +179,8 @@ impl Disk for EncryptedDisk {
     }
 
     fn read_into(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        match self.unlock(path)? {
+        let unlocked = if offset == 0 { self.unlock_on_device(path) } else { self.unlock(path) };
+        match unlocked? {
             None => self.behind.read_into(path, offset, into),
             Some((Head { shape: Shape::Blocks, .. }, key)) => {
                 blocks::read_into(self.behind.as_ref(), path, &key, offset, into)
@@ -189,15 +199,24 @@ impl Disk for EncryptedDisk {
 
     fn length(&self, path: &Path) -> io::Result<Option<u64>> {
         let Some(found) = self.behind.length(path)? else { return Ok(None) };
-        match self.unlock(path)? {
-            None => Ok(Some(found)),
-            Some((Head { shape: Shape::Blocks, .. }, _)) => Ok(Some(blocks::length(found))),
-            Some(_) => Ok(self.read(path)?.map(|whole| whole.len() as u64)),
-        }
+        let begin = match self.behind.read_part(path, 0, BLOCK) {
+            // Gone meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            begin => begin?,
+        };
+        Ok(match head::told(&begin)?.map(|head| head.shape) {
+            None => Some(found),
+            Some(Shape::Blocks) => Some(blocks::length(found)),
+            Some(Shape::Grains) => self.behind.read(path)?.map(|raw| grains::length(&raw)),
+        })
     }
 
     fn key_of(&self, path: &Path) -> io::Result<Option<String>> {
         Ok(self.unlock(path)?.map(|(head, _)| head.key))
+    }
+
+    fn key_named(&self, path: &Path) -> io::Result<Option<String>> {
+        self.behind.key_named(path)
     }
 
     fn writes_with(&self) -> Option<&str> {

@@ -7,9 +7,8 @@
 
 mod open;
 
-pub use open::BATCH_BYTES;
-
 use super::chunk::{self, ChunkHeader, ChunkId, Previous};
+use super::lot::{Kept, Lot, fill_up};
 use super::plan::{Head, Place, Plan};
 use super::record::{self, Record, Space};
 use crate::disk::{BLOCK, Batch, Disk, batch};
@@ -17,7 +16,7 @@ use crate::failure::{On, StoreError};
 use crate::frame;
 use crate::layout;
 use bytes::Bytes;
-use open::{First, OpenChunk, fill_up};
+use open::{First, OpenChunk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,8 +81,10 @@ pub struct Appender {
     open: Option<OpenChunk>,
     chain: Vec<(ChunkId, u64)>,
     plan: Plan,
-    unsynced: Vec<(u64, Record)>,
+    unsynced: Vec<Kept>,
     unsynced_bytes: u64,
+    /// Buffers of lots that are durable.
+    buffers: Vec<Batch>,
     spaces: BTreeMap<u32, Space>,
     next_number: u64,
     retained: BTreeSet<ChunkId>,
@@ -98,7 +99,7 @@ pub struct Appender {
 impl Appender {
     /// A writer that has not begun a chunk yet.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path, origin: Origin, limits: ChunkLimits, heritage: Heritage) -> Self {
-        let unsynced: Vec<(u64, Record)> = heritage.carry.into_iter().map(|r| (0, r)).collect();
+        let unsynced: Vec<_> = heritage.carry.iter().map(|record| Lot::of(record).without_place()).collect();
         Appender {
             disk,
             dir: dir.to_path_buf(),
@@ -107,8 +108,9 @@ impl Appender {
             open: None,
             chain: heritage.chain,
             plan: heritage.plan,
-            unsynced_bytes: unsynced.iter().map(|(_, r)| r.size() as u64).sum(),
+            unsynced_bytes: unsynced.iter().map(|kept| kept.size() as u64).sum(),
             unsynced,
+            buffers: Vec::new(),
             spaces: heritage.spaces,
             next_number: heritage.next_number.max(1),
             retained: BTreeSet::new(),
@@ -249,40 +251,25 @@ impl Appender {
     }
 
     /// Takes records; durable only after [`Appender::sync`]. After a failure they wait for the new file.
-    pub fn write(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), StoreError> {
-        let mut result = self.healthy();
-        let mut records = records.into_iter().peekable();
-        while let Some(record) = records.next() {
-            if let Some(next) = records.peek() {
-                next.touch();
-            }
-            if let Some(space) = described(&record) {
-                self.spaces.insert(space.id, space);
-            }
-            let mut offset = 0;
-            if result.is_ok() {
-                (offset, result) = self.put(&record);
-            }
-            self.unsynced_bytes += record.size() as u64;
-            self.unsynced.push((offset, record));
-        }
-        result
+    pub fn write(&mut self, lot: Lot) -> Result<(), StoreError> {
+        let healthy = self.healthy();
+        self.spaces.extend(lot.spaces().into_iter().map(|space| (space.id, space)));
+        self.unsynced_bytes += lot.size() as u64;
+        let open = self.open.as_mut().filter(|_| healthy.is_ok());
+        let Some(open) = open else {
+            self.unsynced.push(lot.without_place());
+            let why = "no chunk is begun".to_owned();
+            return healthy.and(Err(StoreError::Misuse { call: "write to the log", why }));
+        };
+        let kept = open.place(lot);
+        let (given, path) = (open.give(kept.bytes.clone()), open.path.clone());
+        self.unsynced.push(kept);
+        given.map_err(|error| self.fail(error, &path))
     }
 
-    fn put(&mut self, record: &Record) -> (u64, Result<(), StoreError>) {
-        let Some(open) = self.open.as_mut() else {
-            let why = "no chunk is begun".to_owned();
-            return (0, Err(StoreError::Misuse { call: "write to the log", why }));
-        };
-        open.put_mark();
-        let offset = open.end();
-        open.put(record);
-        if open.batch.len() < BATCH_BYTES {
-            return (offset, Ok(()));
-        }
-        let path = open.path.clone();
-        let given = open.give();
-        (offset, given.map_err(|error| self.fail(error, &path)))
+    /// Buffers that nobody needs any more.
+    pub fn buffers(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.buffers)
     }
 
     /// Makes everything written durable, then notes it and closes the chunk if it is time.
@@ -299,10 +286,10 @@ impl Appender {
         if self.failure.is_some() {
             return;
         }
-        let Some(open) = self.open.as_mut().filter(|open| open.batch.is_empty() && !open.ended) else { return };
-        open.put_mark();
+        let Some(open) = self.open.as_mut().filter(|open| open.length == open.durable && !open.ended) else { return };
+        let Some(mark) = open.mark() else { return };
         let path = open.path.clone();
-        if let Err(error) = open.give() {
+        if let Err(error) = open.give(mark) {
             self.fail(error, &path);
         }
     }
@@ -318,12 +305,11 @@ impl Appender {
 
     fn sync_chunk(&mut self) -> Result<bool, StoreError> {
         self.healthy()?;
-        let Some(open) = self.open.as_mut().filter(|open| open.end() > open.durable) else {
+        let Some(open) = self.open.as_mut().filter(|open| open.length > open.durable) else {
             return Ok(false);
         };
         let path = open.path.clone();
-        let done = open.give().and_then(|()| open.file.sync().on("fsync", &path));
-        if let Err(error) = done {
+        if let Err(error) = open.file.sync().on("fsync", &path) {
             return Err(self.fail(error, &path));
         }
         open.durable = open.length;
@@ -333,8 +319,9 @@ impl Appender {
             // What was synced is the mark itself.
             open.marked = open.durable;
         }
-        for (offset, record) in self.unsynced.drain(..) {
-            self.plan.note(Place { chunk, offset }, Head::from(&record));
+        for kept in self.unsynced.drain(..) {
+            kept.notes.iter().for_each(|(offset, head)| self.plan.note(Place { chunk, offset: *offset }, *head));
+            self.buffers.extend(kept.buffer());
         }
         self.unsynced_bytes = 0;
         Ok(news)
@@ -366,18 +353,16 @@ impl Appender {
         self.make_generation(id.generation)?;
         let tmp = path.with_extension("jl.tmp");
         let begun = self.first_write(&tmp, id, file_id, previous).inspect_err(|_| self.give_up(&tmp))?;
-        let First { file, header, batch, length, placed } = begun;
+        let First { file, header, length, placed } = begun;
         // From here on the number may be taken.
         self.next_number += 1;
         self.disk.rename(&tmp, &path).on("rename", &tmp).inspect_err(|_| self.give_up(&tmp))?;
         let room = layout::generation(&self.dir, id.generation);
         self.disk.sync_dir(&room).on("fsync the directory", &room)?;
-        let open = OpenChunk { id, file_id, path, file, batch, length, durable: length, marked: length, ended: false };
+        let open = OpenChunk { id, file_id, path, file, length, durable: length, marked: length, ended: false };
         let former = self.open.replace(open);
         self.chain.extend(former.map(|open| (open.id, open.durable)));
-        for (offset, record) in placed {
-            self.plan.note(Place { chunk: id, offset }, Head::from(&record));
-        }
+        placed.iter().for_each(|(offset, head)| self.plan.note(Place { chunk: id, offset: *offset }, *head));
         self.unsynced.clear();
         self.unsynced_bytes = 0;
         self.drop_dead(header.floor);
@@ -401,9 +386,9 @@ impl Appender {
         let mut file = self.disk.create_append(tmp).on("create", tmp)?;
         let (header, filled, placed) = self.compose(id, file_id, previous, file.alignment())?;
         let length = filled.len() as u64;
-        let batch = file.append(0, filled).on("write", tmp)?;
+        file.append(0, Arc::new(filled)).on("write", tmp)?;
         file.sync().on("fsync", tmp)?;
-        Ok(First { file, header, batch, length, placed })
+        Ok(First { file, header, length, placed })
     }
 
     /// All that a chunk begins with, up to the next block.
@@ -414,12 +399,13 @@ impl Appender {
         file_id: u64,
         previous: Option<Previous>,
         alignment: usize,
-    ) -> Result<(ChunkHeader, Batch, Vec<(u64, Record)>), StoreError> {
-        let mut records = Vec::new();
+    ) -> Result<(ChunkHeader, Batch, Vec<(u64, Head)>), StoreError> {
+        let mut spaces = Lot::new(batch(BLOCK));
         for space in self.spaces.values() {
-            records.push(describe(space)?);
+            spaces.push(&describe(space)?);
         }
-        records.extend(self.unsynced.iter().map(|(_, record)| record.clone()));
+        let spaces = spaces.without_place();
+        let first: Vec<&Kept> = std::iter::once(&spaces).chain(&self.unsynced).collect();
         let header = ChunkHeader {
             founding: self.origin.founding,
             member: self.origin.member,
@@ -429,17 +415,13 @@ impl Appender {
             after_seal: self.after_seal,
             previous,
             floor: self.plan.floor().unwrap_or(id),
-            first_bytes: records.iter().map(|r| r.size() as u64).sum(),
+            first_bytes: first.iter().map(|kept| kept.size() as u64).sum(),
         };
         let bytes = frame::encode(chunk::MAGIC, &header, &[])?;
-        let mut filled = batch(BATCH_BYTES.max(bytes.len() + header.first_bytes as usize) + 16 * BLOCK);
+        let mut filled = batch(bytes.len() + header.first_bytes as usize + 2 * BLOCK);
         filled.extend_from_slice(&bytes);
         let mut placed = Vec::new();
-        for record in records {
-            let offset = filled.len() as u64;
-            record.encode(file_id, offset, &mut filled);
-            placed.push((offset, record));
-        }
+        first.iter().for_each(|kept| kept.carry(file_id, &mut filled, &mut placed));
         fill_up(&mut filled, file_id, 0, alignment);
         Ok((header, filled, placed))
     }
@@ -483,10 +465,6 @@ pub fn describe(space: &Space) -> Result<Record, StoreError> {
     record.space = space.id;
     record.value = Bytes::from(json);
     Ok(record)
-}
-
-fn described(record: &Record) -> Option<Space> {
-    (record.kind == record::Kind::Space).then(|| serde_json::from_slice(&record.value).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ pub fn walk<'a>(
             }
             Err(what) => {
                 judge_tail(file, bytes, &header, extent, at, walked.durable, what)?;
-                walked.cut_records = 1 + verifying_after(bytes, at + 1, header.file_id);
+                let is_nothing = record::head_at(bytes, at).is_ok_and(|head| record::is_bookkeeping(head.kind));
+                walked.cut_records = (u64::from(!is_nothing) + verifying_after(bytes, at + 1, header.file_id)).max(1);
                 walked.cut_bytes = (end - at) as u64;
                 break;
             }

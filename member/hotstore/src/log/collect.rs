@@ -53,6 +53,22 @@ pub fn due(chain: &[(ChunkId, u64)], floor: Option<ChunkId>, live: u64, chunk_by
     (chunks > 0).then_some(Due { bytes: emptied, to: *to })
 }
 
+/// The oldest needed chunks up to `newest`, at least a part of all bytes, as [`due`] takes; not the open one.
+pub fn oldest_upto(chain: &[(ChunkId, u64)], floor: Option<ChunkId>, newest: ChunkId) -> Option<Due> {
+    let floor = floor.filter(|floor| *floor <= newest)?;
+    let needed: Vec<_> = chain.iter().copied().filter(|(id, _)| *id >= floor).collect();
+    let total: u64 = needed.iter().map(|(_, length)| length).sum();
+    let mut bytes = 0;
+    for pair in needed.windows(2) {
+        let [(id, length), (next, _)] = pair else { break };
+        bytes += length;
+        if *id >= newest || bytes >= total / PART {
+            return Some(Due { bytes, to: *next });
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +81,22 @@ mod tests {
     fn emptied(lengths: &[u64], floor: u64, live: u64) -> Option<(u64, u64)> {
         let floor = (floor > 0).then_some(ChunkId { generation: 1, number: floor });
         due(&chain(lengths), floor, live, 10).map(|due| (due.bytes, due.to.number))
+    }
+
+    #[test]
+    fn the_oldest_chunks_go_a_part_at_a_time_up_to_the_newest_that_is_meant() {
+        let id = |number| ChunkId { generation: 1, number };
+        let upto = |lengths: &[u64], floor: u64, newest: u64| {
+            oldest_upto(&chain(lengths), (floor > 0).then(|| id(floor)), id(newest))
+                .map(|due| (due.bytes, due.to.number))
+        };
+        assert_eq!(upto(&[10; 40], 1, 30), Some((30, 4)), "a sixteenth of 400 is 25");
+        assert_eq!(upto(&[10; 40], 29, 30), Some((10, 30)), "the floor has left the others");
+        assert_eq!(upto(&[10; 40], 30, 30), Some((10, 31)), "the last of them");
+        assert_eq!(upto(&[10; 40], 31, 30), None);
+        assert_eq!(upto(&[10; 2], 1, 2), Some((10, 2)), "the open one stays");
+        assert_eq!(upto(&[10; 2], 2, 2), None);
+        assert_eq!(upto(&[10; 40], 0, 30), None, "nothing is needed");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! is rewritten; nothing is dropped silently and nobody is held up.
 //! Must not know: file names, formats.
 
-use super::appender::{Appender, BATCH_BYTES, Failure};
+use super::appender::{Appender, Failure};
+use super::lot::{Lot, OWN_LOT};
 use super::record::{Kind, LONGEST_RECORD, Record};
+use crate::disk::Batch;
 use crate::failure::StoreError;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,10 @@ pub const QUEUE_BYTES: usize = 64 << 20;
 pub const SYNC_BYTES: u64 = 16 << 20;
 /// Sync at the latest this long after the first unsynced write.
 pub const SYNC_EVERY: Duration = Duration::from_millis(50);
+/// Buffers kept for lots that come, while they come: as many as are full between two syncs.
+const SPARE_BUFFERS: usize = 20;
+/// As many are kept when nothing comes.
+const SPARE_AT_REST: usize = 2;
 /// The writer looks again after this although nobody woke it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -86,10 +92,14 @@ pub type Watcher = Arc<dyn Fn(Ticket) + Send + Sync>;
 
 struct State {
     closed: Option<Closed>,
-    records: VecDeque<Record>,
+    /// Lots that are full.
+    full: VecDeque<Lot>,
+    /// The one that is filled.
+    filling: Lot,
+    spare: Vec<Batch>,
     /// Bytes that are not durable.
     waiting_bytes: usize,
-    /// Bytes in `records`.
+    /// Bytes in lots.
     queued_bytes: usize,
     appended: u64,
     taken: u64,
@@ -120,7 +130,9 @@ impl Queue {
     pub fn new(bound: usize, sync_bytes: u64, watcher: Option<Watcher>) -> Self {
         let state = State {
             closed: Some(Closed::NotOpened),
-            records: VecDeque::new(),
+            full: VecDeque::new(),
+            filling: Lot::none(),
+            spare: Vec::new(),
             waiting_bytes: 0,
             queued_bytes: 0,
             appended: 0,
@@ -169,6 +181,8 @@ impl Queue {
     }
 
     fn take_in(&self, record: Record, is_news: bool) -> Appended {
+        // Copied before anybody has to wait for it.
+        let own = (OWN_LOT..=LONGEST_RECORD).contains(&record.size()).then(|| Lot::of(&record));
         let mut state = locked(&self.state);
         if let Some(closed) = state.closed {
             return Appended::Closed(closed);
@@ -189,14 +203,14 @@ impl Queue {
         } else if waiting + record.size() > self.bound && record.kind != Kind::Space {
             let partition = record.partition;
             state.lagging.insert(partition);
-            state.push(Record::hole(partition));
+            state.push(&Record::hole(partition), None);
             self.work.notify_one();
             return Appended::Lagging;
         }
-        let before = state.queued_bytes;
-        let ticket = state.push(record);
+        let (was_empty, was_full) = (state.queued_bytes == 0, !state.full.is_empty());
+        let ticket = state.push(&record, own);
         // Only once: the writer looks again before it sleeps.
-        let due = before == 0 || before < BATCH_BYTES && state.queued_bytes >= BATCH_BYTES;
+        let due = was_empty || !was_full && !state.full.is_empty();
         drop(state);
         if due {
             self.work.notify_one();
@@ -243,20 +257,26 @@ impl Queue {
         }
     }
 
-    fn take(&self) -> VecDeque<Record> {
+    /// The full lots, or all.
+    fn take(&self, all: bool) -> VecDeque<Lot> {
         let mut state = locked(&self.state);
-        state.queued_bytes = 0;
-        state.taken = state.appended;
-        std::mem::take(&mut state.records)
+        if all {
+            state.close_lot();
+        }
+        state.queued_bytes = state.filling.size();
+        state.taken = state.appended - state.filling.records();
+        std::mem::take(&mut state.full)
     }
 
     /// `left`: taken, and not given to the appender yet.
-    fn report(&self, appender: &Appender, left: &VecDeque<Record>) {
-        let left_bytes: usize = left.iter().map(Record::size).sum();
+    fn report(&self, appender: &mut Appender, left: &VecDeque<Lot>) {
+        let left_bytes: usize = left.iter().map(Lot::size).sum();
+        let buffers = appender.buffers();
         let mut state = locked(&self.state);
         state.failure = appender.failure().cloned();
+        state.keep(buffers);
         if appender.unsynced_bytes() == 0 {
-            state.durable = state.taken - left.len() as u64;
+            state.durable = state.taken - records_in(left);
             state.waiting_bytes = state.queued_bytes + left_bytes;
         }
         let durable = Ticket(state.durable);
@@ -270,8 +290,8 @@ impl Queue {
 
     /// Writes what is queued and makes all of it durable; what is durable is said behind it, if nothing follows.
     pub fn pump(&self, appender: &mut Appender) -> Result<(), StoreError> {
-        let result = self.write_taken(appender, None).and_then(|_| appender.sync());
-        if result.is_ok() && locked(&self.state).records.is_empty() {
+        let result = self.write_taken(appender, true, None).and_then(|_| appender.sync());
+        if result.is_ok() && locked(&self.state).queued_bytes == 0 {
             appender.rest();
         }
         self.report(appender, &VecDeque::new());
@@ -280,31 +300,31 @@ impl Queue {
 
     /// The same, and nothing is written behind it.
     pub fn pump_to_end(&self, appender: &mut Appender) -> Result<(), StoreError> {
-        let result = self.write_taken(appender, None).and_then(|_| appender.finish());
+        let result = self.write_taken(appender, true, None).and_then(|_| appender.finish());
         self.report(appender, &VecDeque::new());
         result
     }
 
-    /// Writes what is queued; durable at the latest at `due`. Gives whether it was synced meanwhile.
+    /// Writes what is full; durable at the latest at `due`. Gives whether it was synced meanwhile.
     fn write(&self, appender: &mut Appender, due: Option<Instant>) -> Result<bool, StoreError> {
-        let result = self.write_taken(appender, due);
+        let result = self.write_taken(appender, false, due);
         self.report(appender, &VecDeque::new());
         result
     }
 
     /// What was queued at the beginning; what comes meanwhile waits for the next time.
-    fn write_taken(&self, appender: &mut Appender, due: Option<Instant>) -> Result<bool, StoreError> {
+    fn write_taken(&self, appender: &mut Appender, all: bool, due: Option<Instant>) -> Result<bool, StoreError> {
         if let Some(failure) = appender.failure() {
             return Err(failure.into());
         }
-        let (mut taken, mut due, mut synced) = (self.take(), due, false);
-        while !taken.is_empty() {
-            let written = appender.write(taken.drain(..fill_a_batch(&taken)));
-            let is_due = written.is_ok() && self.is_due(appender, due, taken.len());
+        let (mut taken, mut due, mut synced) = (self.take(all), due, false);
+        while let Some(lot) = taken.pop_front() {
+            let written = appender.write(lot);
+            let is_due = written.is_ok() && self.is_due(appender, due, records_in(&taken));
             let done = written.and_then(|()| if is_due { appender.sync() } else { Ok(()) });
             if let Err(error) = done {
                 // It waits for the new file with all the rest.
-                let _ = appender.write(taken);
+                taken.into_iter().for_each(|lot| drop(appender.write(lot)));
                 return Err(error);
             }
             if is_due {
@@ -316,16 +336,16 @@ impl Queue {
     }
 
     /// `left`: taken, and not given to the appender yet.
-    fn is_due(&self, appender: &Appender, due: Option<Instant>, left: usize) -> bool {
+    fn is_due(&self, appender: &Appender, due: Option<Instant>, left: u64) -> bool {
         let is_wanted = || {
             let state = locked(&self.state);
-            state.wanted > state.durable && state.wanted <= state.taken - left as u64
+            state.wanted > state.durable && state.wanted <= state.taken - left
         };
         appender.unsynced_bytes() >= self.sync_bytes || due.is_some_and(|at| at <= Instant::now()) || is_wanted()
     }
 
     /// Takes over the state of the log after something else than a pump touched it.
-    pub fn refresh(&self, appender: &Appender) {
+    pub fn refresh(&self, appender: &mut Appender) {
         self.report(appender, &VecDeque::new());
         self.work.notify_all();
     }
@@ -353,13 +373,13 @@ impl Queue {
             }
             let mut until = Instant::now() + IDLE;
             if state.failure.is_none() {
-                if !state.records.is_empty() {
+                if state.queued_bytes > 0 {
                     due.get_or_insert_with(|| Instant::now() + every);
                 }
                 if state.wanted > state.durable || due.is_some_and(|at| at <= Instant::now()) {
                     return Work::Sync;
                 }
-                if state.queued_bytes >= BATCH_BYTES {
+                if !state.full.is_empty() {
                     return Work::Write;
                 }
                 until = due.unwrap_or(until);
@@ -396,15 +416,8 @@ impl Queue {
     }
 }
 
-/// As many of the first records as fill a batch.
-fn fill_a_batch(records: &VecDeque<Record>) -> usize {
-    let mut bytes = 0;
-    let whole = |record: &&Record| {
-        let fits = bytes < BATCH_BYTES;
-        bytes += record.size();
-        fits
-    };
-    records.iter().take_while(whole).count()
+fn records_in(lots: &VecDeque<Lot>) -> u64 {
+    lots.iter().map(Lot::records).sum()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -415,11 +428,38 @@ enum Work {
 }
 
 impl State {
-    fn push(&mut self, record: Record) -> Ticket {
+    /// `own`: the record in a lot of its own, if it is a long one.
+    fn push(&mut self, record: &Record, own: Option<Lot>) -> Ticket {
         self.queued_bytes += record.size();
         self.waiting_bytes += record.size();
-        self.records.push_back(record);
+        match own {
+            Some(own) => {
+                self.close_lot();
+                self.full.push_back(own);
+            }
+            None => {
+                if self.filling.records() == 0 {
+                    self.filling = self.spare.pop().map_or_else(Lot::fresh, Lot::new);
+                }
+                self.filling.push(record);
+            }
+        }
+        if self.filling.is_full() {
+            self.close_lot();
+        }
         self.appended += 1;
         Ticket(self.appended)
+    }
+
+    /// What comes next comes into another lot.
+    fn close_lot(&mut self) {
+        if self.filling.records() > 0 {
+            self.full.push_back(std::mem::replace(&mut self.filling, Lot::none()));
+        }
+    }
+
+    fn keep(&mut self, buffers: Vec<Batch>) {
+        self.spare.extend(buffers);
+        self.spare.truncate(if self.queued_bytes == 0 { SPARE_AT_REST } else { SPARE_BUFFERS });
     }
 }

@@ -11,10 +11,6 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes before the key.
 pub const HEAD: usize = 40;
-/// What a processor fetches at a time.
-const CACHE_LINE: usize = 64;
-/// Bytes of a value that are asked for early; behind them the processor sees itself where the reading goes.
-const TOUCHED: usize = 4096;
 /// Bytes of the value of a [`Kind::Moved`].
 const MOVED_BYTES: usize = 16;
 /// A longer record (key and value) is refused when appended.
@@ -188,23 +184,42 @@ impl Record {
         head
     }
 
-    /// Appends the bytes of this record, as it stands at `offset` of file `file_id`.
-    pub fn encode(&self, file_id: u64, offset: u64, out: &mut Batch) {
-        let begin = out.len();
+    /// Appends the bytes of this record, but for its checksum: that needs a place ([`sum_at`]).
+    pub fn write(&self, out: &mut Batch) {
         out.extend_from_slice(&self.head());
         out.extend_from_slice(&self.key);
         out.extend_from_slice(&self.value);
-        // Summed where it was copied to, in one piece: that is in the cache now, what it was copied from may not have been.
-        let sum = checksum(file_id, offset, &out[begin + 4..]);
-        out[begin..begin + 4].copy_from_slice(&sum.to_le_bytes());
     }
 
-    /// Asks for the bytes of this record before they are needed: what waited in a queue has left the cache.
-    pub fn touch(&self) {
-        for line in self.value.chunks(CACHE_LINE).take(TOUCHED / CACHE_LINE) {
-            std::hint::black_box(line[0]);
-        }
+    /// Appends the bytes of this record, as it stands at `offset` of file `file_id`.
+    pub fn encode(&self, file_id: u64, offset: u64, out: &mut Batch) {
+        let begin = out.len();
+        self.write(out);
+        sum_at((file_id, offset), &mut out[begin..]);
     }
+
+    /// The same into bytes that are there, exactly as many as it takes.
+    pub fn encode_at(&self, place: (u64, u64), out: &mut [u8]) {
+        let (head, rest) = out.split_at_mut(HEAD);
+        let (key, value) = rest.split_at_mut(self.key.len());
+        head.copy_from_slice(&self.head());
+        key.copy_from_slice(&self.key);
+        value.copy_from_slice(&self.value);
+        sum_at(place, out);
+    }
+}
+
+/// Sums a record that was written without, as it stands at an offset of a file.
+pub fn sum_at((file_id, offset): (u64, u64), record: &mut [u8]) {
+    let sum = checksum(file_id, offset, &record[4..]);
+    record[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The space that a record describes, summed or not.
+pub fn space_in(record: &[u8]) -> Option<Space> {
+    let is_space = head_at(record, 0).is_ok_and(|head| head.kind == Kind::Space);
+    let value = HEAD + word(record, 32) as usize;
+    is_space.then(|| serde_json::from_slice(&record[value..]).ok()).flatten()
 }
 
 /// A record as it lies in a file.

@@ -30,7 +30,6 @@ fn scan() -> Scan {
         backup: Ok(None),
         data_names: vec!["opened-1".to_owned()],
         healed: Vec::new(),
-        keys: Vec::new(),
     }
 }
 

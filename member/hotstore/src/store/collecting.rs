@@ -14,7 +14,7 @@ use crate::layout;
 use crate::log::appender::Appender;
 use crate::log::chunk::ChunkId;
 pub use crate::log::collect::Due;
-use crate::log::collect::due;
+use crate::log::collect::{due, oldest_upto};
 use crate::log::queue::Appended;
 use crate::log::record::{HEAD, Record, Version};
 
@@ -42,18 +42,15 @@ impl Store {
         (!appender.plan().can_move_to(due.to).is_empty()).then_some(due)
     }
 
-    /// Closed chunks of another key than new ones are written with, and all older ones; the same for what is in the clear, or
-    /// is not to be any more.
+    /// The oldest chunks to be emptied while there are some of another key than new ones are written with; the same for what is
+    /// in the clear, or is not to be any more. As for garbage not all at once, so that room is free again in between.
     pub fn due_for_new_key(&self) -> Result<Option<Due>, StoreError> {
         let Some((chain, floor)) = locked(&self.appender).as_ref().map(|log| (log.chain(), log.plan().floor())) else {
             return Ok(None);
         };
         let Some(newest) = self.newest_of_another_key(&chain)? else { return Ok(None) };
-        let (old, new): (Vec<_>, Vec<_>) = chain.into_iter().partition(|(id, _)| *id <= newest);
-        let needed = old.into_iter().filter(|(id, _)| floor.is_some_and(|floor| *id >= floor));
-        let bytes = needed.map(|(_, length)| length).sum();
-        let due = new.first().map(|(to, _)| Due { bytes, to: *to });
-        Ok(due.filter(|due| due.bytes > 0 && !self.to_move(due).is_empty()))
+        let due = oldest_upto(&chain, floor, newest);
+        Ok(due.filter(|due| !self.to_move(due).is_empty()))
     }
 
     /// What this process writes is of one key: it is asked for once.

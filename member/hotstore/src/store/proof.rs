@@ -9,6 +9,7 @@ use super::{Store, locked};
 use crate::failure::StoreError;
 use crate::layout;
 use crate::log::chunk::ChunkId;
+use crate::refusal::Refused;
 use crate::seal::{SealSummary, SealedFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -70,6 +71,9 @@ impl Store {
     /// What is refused does not verify; a read that fails proves nothing.
     fn note_spoilt(&self, error: &StoreError, read: &[(ChunkId, u64, PathBuf)]) {
         let StoreError::Refused(refused) = error else { return };
+        if matches!(refused, Refused::Locked { .. }) {
+            return;
+        }
         let Some((id, ..)) = read.iter().find(|(_, _, path)| refused.file() == Some(path)) else { return };
         locked(&self.proofs).spoilt.insert(*id);
         if let Some(appender) = locked(&self.appender).as_mut() {

@@ -9,6 +9,7 @@ use super::misuse;
 use crate::disk::{AppendFile, BLOCK, Batch, Disk, DiskFile, batch, zeroed};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of content in a block.
 pub(super) const PLAIN: usize = BLOCK - TAG_BYTES;
@@ -44,31 +45,51 @@ fn encrypt(key: &FileKey, mut block: u64, content: &[u8], out: &mut Batch) -> io
     Ok(())
 }
 
-/// The content of a block; zeros if it is not what was written.
-fn decrypt<'a>(key: &FileKey, block: u64, bytes: &'a mut [u8], zeros: &'a mut [u8; PLAIN]) -> &'a [u8] {
+/// Puts the content of a block in its place, zeros if it is not what was written; gives its length.
+fn decrypt(key: &FileKey, block: u64, bytes: &mut [u8]) -> usize {
     let length = plain_bytes(bytes.len());
-    match key.open(block, &[], bytes) {
-        Some(plain) if !plain.is_empty() => plain,
-        _ => &zeros[..length],
+    if key.open(block, &[], bytes).is_none_or(<[u8]>::is_empty) {
+        bytes[..length].fill(0);
     }
+    length
 }
 
-/// The content of a whole file.
-pub(super) fn read_all(key: &FileKey, mut raw: Vec<u8>) -> Vec<u8> {
-    let (mut end, mut zeros) = (0, [0; PLAIN]);
-    for block in 0..raw.len().div_ceil(BLOCK).saturating_sub(1) {
-        let begin = (block + 1) * BLOCK;
-        let (before, rest) = raw.split_at_mut(begin);
-        let bytes = rest.len().min(BLOCK);
-        let plain = decrypt(key, block as u64, &mut rest[..bytes], &mut zeros);
-        before[end..end + plain.len()].copy_from_slice(plain);
-        end += plain.len();
+/// The content of raw blocks, the first of which is number `first` and begins at `begin`.
+fn content_of(key: &FileKey, first: u64, mut raw: Vec<u8>, begin: usize) -> Vec<u8> {
+    let mut end = 0;
+    for (number, at) in (begin..raw.len()).step_by(BLOCK).enumerate() {
+        let bytes = (raw.len() - at).min(BLOCK);
+        let length = decrypt(key, first + number as u64, &mut raw[at..at + bytes]);
+        raw.copy_within(at..at + length, end);
+        end += length;
     }
     raw.truncate(end);
     raw
 }
 
-/// Reads content from `offset` on until `into` is full or the file ends.
+/// The content of a whole file.
+pub(super) fn read_all(key: &FileKey, raw: Vec<u8>) -> Vec<u8> {
+    content_of(key, 0, raw, BLOCK)
+}
+
+/// Reads up to `length` bytes of content from `offset` on, as the disk reads parts: they may be in the page cache.
+pub(super) fn read_part(
+    disk: &dyn Disk,
+    path: &Path,
+    key: &FileKey,
+    offset: u64,
+    length: usize,
+) -> io::Result<Vec<u8>> {
+    let (first, skip) = (offset / PLAIN as u64, (offset % PLAIN as u64) as usize);
+    let wanted = skip.saturating_add(length);
+    let raw = disk.read_part(path, place(first), wanted.div_ceil(PLAIN).saturating_mul(BLOCK))?;
+    let mut content = content_of(key, first, raw, 0);
+    content.truncate(wanted);
+    content.drain(..skip.min(content.len()));
+    Ok(content)
+}
+
+/// Reads content from `offset` on until `into` is full or the file ends, as the disk reads into buffers: from the device.
 pub(super) fn read_into(
     disk: &dyn Disk,
     path: &Path,
@@ -78,15 +99,15 @@ pub(super) fn read_into(
 ) -> io::Result<usize> {
     let blocks = |bytes: usize| bytes.div_ceil(PLAIN) + 1;
     let mut raw = zeroed(blocks(into.len()).min(AT_ONCE) * BLOCK);
-    let (mut done, mut zeros) = (0, [0; PLAIN]);
+    let mut done = 0;
     while done < into.len() {
         let at = offset + done as u64;
         let (first, mut skip) = (at / PLAIN as u64, (at % PLAIN as u64) as usize);
         let wanted = blocks(into.len() - done).min(AT_ONCE) * BLOCK;
         let read = disk.read_into(path, place(first), &mut raw[..wanted])?;
         for (number, bytes) in raw[..read].chunks_mut(BLOCK).enumerate() {
-            let plain = decrypt(key, first + number as u64, bytes, &mut zeros);
-            let part = &plain[skip.min(plain.len())..];
+            let length = decrypt(key, first + number as u64, bytes);
+            let part = &bytes[skip.min(length)..length];
             let part = &part[..part.len().min(into.len() - done)];
             into[done..done + part.len()].copy_from_slice(part);
             (done, skip) = (done + part.len(), 0);
@@ -104,6 +125,8 @@ pub(super) struct Blocks {
     key: FileKey,
     /// Not written yet.
     head: Option<Batch>,
+    /// What was handed over last: its buffer is for the next but one.
+    last: Option<Arc<Batch>>,
     spare: Option<Batch>,
     length: u64,
     failed: bool,
@@ -111,7 +134,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub fn begin(file: Box<dyn AppendFile>, head: Batch, key: FileKey) -> Self {
-        Self { file, key, head: Some(head), spare: None, length: 0, failed: false }
+        Self { file, key, head: Some(head), last: None, spare: None, length: 0, failed: false }
     }
 
     fn usable(&mut self) -> io::Result<()> {
@@ -122,34 +145,43 @@ impl Blocks {
     }
 }
 
+impl Blocks {
+    fn hand_over(&mut self, at: u64, out: Batch) -> io::Result<()> {
+        let out = Arc::new(out);
+        self.file.append(at, out.clone())?;
+        self.spare = self.last.replace(out).and_then(|written| Arc::try_unwrap(written).ok());
+        Ok(())
+    }
+}
+
 impl AppendFile for Blocks {
     fn alignment(&self) -> usize {
         PLAIN
     }
 
-    fn append(&mut self, offset: u64, mut filled: Batch) -> io::Result<Batch> {
+    fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
         self.usable()?;
         if offset != self.length || !filled.len().is_multiple_of(PLAIN) {
             return Err(misuse("written in whole blocks, one behind the other"));
         }
         let blocks = filled.len() / PLAIN;
         let mut out = self.spare.take().unwrap_or_else(|| batch((blocks + 1) * BLOCK));
+        out.clear();
         let head = self.head.take();
         out.extend_from_slice(head.as_deref().unwrap_or_default());
         let first = offset / PLAIN as u64;
         encrypt(&self.key, first, &filled, &mut out)?;
         let at = if head.is_some() { 0 } else { place(first) };
-        self.spare = Some(self.file.append(at, out)?);
+        self.hand_over(at, out)?;
         self.length += filled.len() as u64;
-        filled.clear();
         self.failed = false;
-        Ok(filled)
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.usable()?;
         if let Some(head) = self.head.take() {
-            self.spare = Some(self.file.append(0, head)?);
+            self.hand_over(0, head)?;
         }
         self.file.sync()?;
         self.failed = false;

@@ -27,6 +27,16 @@ fn grain_at(raw: &[u8], at: usize) -> Option<usize> {
     (before(at as u64, length) == told && fits).then_some(length as usize)
 }
 
+/// Bytes of content in a whole file.
+pub(super) fn length(raw: &[u8]) -> u64 {
+    let (mut sum, mut at) = (0, BLOCK);
+    while let Some(length) = grain_at(raw, at) {
+        sum += length as u64;
+        at += BEFORE + length + TAG_BYTES;
+    }
+    sum
+}
+
 /// The content of a whole file.
 pub(super) fn read_all(key: &FileKey, raw: &[u8]) -> Vec<u8> {
     read(key, raw).0
@@ -64,7 +74,8 @@ impl Grains {
         Self { file, key, head, at: BLOCK as u64, length: 0, failed: false }
     }
 
-    /// Goes on behind the last grain of a file that is whole.
+    /// Goes on behind the last grain of a file that was saved whole a moment ago, and that nobody has written on since: a grain
+    /// that was lost would be encrypted once more under its number.
     pub fn go_on(file: Box<dyn DiskFile>, key: FileKey, raw: &[u8]) -> io::Result<Self> {
         let (content, end) = read(&key, raw);
         if end != raw.len() {

@@ -116,8 +116,8 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Head and key of a file that begins with `raw`; `None`: it is in the clear, or its head does not verify.
-pub(super) fn unlock(raw: &[u8], keys: &Keys) -> io::Result<Option<(Head, FileKey)>> {
+/// What a file that begins with `raw` says of itself; `None`: it is in the clear, or its head does not verify. Needs no key.
+pub(super) fn told(raw: &[u8]) -> io::Result<Option<Head>> {
     if raw.len() < BLOCK || raw[..8] != MAGIC || crc32c::crc32c(&raw[..SUM_AT]) != word(raw, SUM_AT) {
         return Ok(None);
     }
@@ -127,7 +127,12 @@ pub(super) fn unlock(raw: &[u8], keys: &Keys) -> io::Result<Option<(Head, FileKe
         return Err(Locked::Newer { found: format.max(FORMAT + 1), known: FORMAT }.into());
     };
     let name = raw[NAME_AT + 1..].get(..usize::from(raw[NAME_AT]).min(LONGEST_NAME)).unwrap_or_default();
-    let name = String::from_utf8_lossy(name).into_owned();
+    Ok(Some(Head { shape, key: String::from_utf8_lossy(name).into_owned() }))
+}
+
+/// The same, and the key of the file.
+pub(super) fn unlock(raw: &[u8], keys: &Keys) -> io::Result<Option<(Head, FileKey)>> {
+    let Some(Head { shape, key: name }) = told(raw)? else { return Ok(None) };
     let Some(key) = keys.named(&name) else {
         return Err(Locked::NoKey { key: name, known: keys.in_words() }.into());
     };

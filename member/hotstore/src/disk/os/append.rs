@@ -3,7 +3,7 @@
 //! The law: batches are written one after the other; what failed is said at the next call. Must not know: what is in them.
 
 use super::{refuses_direct, say_that_it_is_buffered};
-use crate::disk::{AppendFile, BLOCK, Batch, batch};
+use crate::disk::{AppendFile, BLOCK, Batch};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 /// The file and its thread.
 pub(super) struct Appending {
     file: Arc<File>,
-    to: Option<SyncSender<(u64, Batch)>>,
-    written: Receiver<(Batch, io::Result<()>)>,
+    to: Option<SyncSender<(u64, Arc<Batch>)>>,
+    written: Receiver<io::Result<()>>,
     under_way: bool,
     failed: bool,
     thread: Option<JoinHandle<()>>,
@@ -26,13 +26,14 @@ impl Appending {
     /// Begins the thread of an empty file.
     pub(super) fn begin(file: File) -> io::Result<Self> {
         let file = Arc::new(file);
-        let (to, batches) = sync_channel::<(u64, Batch)>(1);
+        let (to, batches) = sync_channel::<(u64, Arc<Batch>)>(1);
         let (done, written) = sync_channel(1);
         let writes = file.clone();
         let thread = std::thread::Builder::new().name("hotstore-append".to_owned()).spawn(move || {
             for (offset, batch) in batches {
                 let result = write(&writes, offset, &batch);
-                if done.send((batch, result)).is_err() {
+                drop(batch);
+                if done.send(result).is_err() {
                     return;
                 }
             }
@@ -40,20 +41,18 @@ impl Appending {
         Ok(Self { file, to: Some(to), written, under_way: false, failed: false, thread: Some(thread) })
     }
 
-    /// The batch that was under way, empty again.
-    fn settle(&mut self) -> io::Result<Option<Batch>> {
+    /// What was under way is written.
+    fn settle(&mut self) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("a former write to this file failed"));
         }
         if !std::mem::take(&mut self.under_way) {
-            return Ok(None);
+            return Ok(());
         }
         self.failed = true;
-        let (mut batch, result) = self.written.recv().map_err(|_| gone())?;
-        result?;
+        self.written.recv().map_err(|_| gone())??;
         self.failed = false;
-        batch.clear();
-        Ok(Some(batch))
+        Ok(())
     }
 }
 
@@ -84,13 +83,12 @@ impl AppendFile for Appending {
         BLOCK
     }
 
-    fn append(&mut self, offset: u64, filled: Batch) -> io::Result<Batch> {
-        let room = filled.capacity();
-        let empty = self.settle()?;
+    fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
+        self.settle()?;
         self.failed = true;
         self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).map_err(|_| gone())?;
         (self.under_way, self.failed) = (true, false);
-        Ok(empty.unwrap_or_else(|| batch(room)))
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

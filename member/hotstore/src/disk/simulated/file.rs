@@ -4,9 +4,10 @@
 
 use super::fault::Turn;
 use super::{SimulatedDisk, broken, put};
-use crate::disk::{AppendFile, Batch, DiskFile, batch};
+use crate::disk::{AppendFile, Batch, DiskFile};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub(super) struct SimulatedFile {
     pub disk: SimulatedDisk,
@@ -85,7 +86,7 @@ impl AppendFile for SimulatedAppend {
         self.alignment
     }
 
-    fn append(&mut self, offset: u64, filled: Batch) -> io::Result<Batch> {
+    fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
         if let Some(error) = self.late.take() {
             return Err(error);
         }
@@ -98,7 +99,7 @@ impl AppendFile for SimulatedAppend {
         } else {
             written?;
         }
-        Ok(batch(filled.capacity()))
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

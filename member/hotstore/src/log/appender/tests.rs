@@ -18,7 +18,8 @@ fn begun(disk: &SimulatedDisk) -> Appender {
 }
 
 fn put(appender: &mut Appender, sequence: u64) {
-    appender.write([Record::put(1, 0, Version::new(1, sequence), vec![7; 9], vec![8; 90])]).unwrap();
+    let record = Record::put(1, 0, Version::new(1, sequence), vec![7; 9], vec![8; 90]);
+    appender.write(Lot::of(&record)).unwrap();
 }
 
 #[test]
