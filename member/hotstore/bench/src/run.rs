@@ -22,8 +22,8 @@ pub struct Plan {
     /// File that the lines of JSON are appended to.
     #[arg(long, default_value = "bench-store.jsonl")]
     pub out: PathBuf,
-    /// Cells: save, load, memory, overwrite, append (and grow, which --grow switches on).
-    #[arg(long, value_delimiter = ',', default_value = "save,load,memory,overwrite,append")]
+    /// Cells: save, load, memory, overwrite, append, encryption (and grow, which --grow switches on).
+    #[arg(long, value_delimiter = ',', default_value = "save,load,memory,overwrite,append,encryption")]
     pub cells: Vec<String>,
     /// Pairs of runs side by side.
     #[arg(long, default_value_t = 5)]

@@ -7,9 +7,11 @@ use crate::conditions::cores;
 use crate::content::{self, Content, PARTITIONS};
 use crate::table::{self, Table};
 use anyhow::{Result, bail};
+use jet_hotstore::layout::shape_of;
 use jet_hotstore::store::load::Sink;
 use jet_hotstore::{
-    Appended, Loaded, Options, OsDisk, PartitionContent, Record, SealRequest, Store, Ticket, Version, live_bytes,
+    Appended, Disk, EncryptedDisk, Keys, Loaded, Options, OsDisk, PartitionContent, Record, SealRequest, SimulatedDisk,
+    Store, Ticket, Version, live_bytes,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -36,10 +38,14 @@ pub struct Writing {
 impl Writing {
     /// A store in an empty directory, in its first generation.
     pub fn begin(dir: &Path) -> Result<Self> {
+        Self::begin_on(Arc::new(OsDisk), dir)
+    }
+
+    fn begin_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
         let options = Options::default();
         // Half: the rate of the disk is measured, and nothing ever lags.
         let room = options.queue_bytes / 2;
-        let (store, _) = Store::open(dir, Arc::new(OsDisk), options)?;
+        let (store, _) = Store::open(dir, disk, options)?;
         store.join_cluster(Uuid::from_u128(1))?;
         store.open_generation(store.generation() + 1)?;
         Ok(Writing { store, sequences: vec![0; usize::from(PARTITIONS)], room, mark: Ticket(0) })
@@ -164,9 +170,20 @@ impl Writing {
     }
 }
 
+/// The disk as it is, or behind encryption at rest.
+fn disk(encrypted: bool) -> Result<Arc<dyn Disk>> {
+    if !encrypted {
+        return Ok(Arc::new(OsDisk));
+    }
+    let (mounted, keys) = (SimulatedDisk::new(), Path::new("/keys"));
+    mounted.plant(&keys.join("bench"), &[7; 32]);
+    let keys = Arc::new(Keys::read(&mounted, keys, Some("bench"))?);
+    Ok(Arc::new(EncryptedDisk::new(Arc::new(OsDisk), keys, shape_of)))
+}
+
 /// Saves the content: time until all of it is durable, and until it is sealed and closed as well.
-pub fn save(dir: &Path, content: &Content) -> Result<(Duration, Duration)> {
-    let mut writing = Writing::begin(dir)?;
+pub fn save(dir: &Path, content: &Content, encrypted: bool) -> Result<(Duration, Duration)> {
+    let mut writing = Writing::begin_on(disk(encrypted)?, dir)?;
     let begin = Instant::now();
     writing.fill(content)?;
     writing.durable()?;
@@ -176,8 +193,8 @@ pub fn save(dir: &Path, content: &Content) -> Result<(Duration, Duration)> {
 }
 
 /// Opens and loads into tables, which it also makes: one for each core.
-pub fn load(dir: &Path, kind: &str) -> Result<Vec<Box<dyn Table>>> {
-    let (store, _) = Store::open(dir, Arc::new(OsDisk), Options::default())?;
+pub fn load(dir: &Path, kind: &str, encrypted: bool) -> Result<Vec<Box<dyn Table>>> {
+    let (store, _) = Store::open(dir, disk(encrypted)?, Options::default())?;
     let mut tables = (0..cores()).map(|_| table::named(kind)).collect::<Result<Vec<_>>>()?;
     let mut takes: Vec<_> = tables.iter_mut().map(|table| |loaded: Loaded<'_>| take(table.as_mut(), loaded)).collect();
     let mut sinks: Vec<Sink<'_>> = takes.iter_mut().map(|take| take as Sink<'_>).collect();

@@ -4,6 +4,7 @@
 //! us counts. Must not know: how anybody saves or loads.
 
 mod append;
+mod encryption;
 mod grow;
 mod load;
 mod memory;
@@ -25,6 +26,7 @@ pub fn run(run: &mut Run) -> Result<()> {
             "memory" => sizes.iter().try_for_each(|size| memory::run(run, *size))?,
             "overwrite" => ["uniform", "zipf"].iter().try_for_each(|law| overwrite::run(run, law))?,
             "append" => append::run(run)?,
+            "encryption" => encryption::run(run, sizes[0])?,
             "grow" => {}
             other => bail!("no cell is called {other}"),
         }

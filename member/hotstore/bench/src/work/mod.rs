@@ -38,7 +38,7 @@ impl Where {
 pub enum Work {
     /// Save the content.
     Save {
-        /// `store` or a peer.
+        /// `store`, `encrypted` or a peer.
         who: String,
         /// The content.
         #[command(flatten)]
@@ -46,7 +46,7 @@ pub enum Work {
     },
     /// Load it into a table.
     Load {
-        /// `store`, `floor` or a peer.
+        /// `store`, `encrypted`, `floor` or a peer.
         who: String,
         /// The content.
         #[command(flatten)]
@@ -85,7 +85,8 @@ pub fn run(work: &Work) -> Result<Value> {
 fn save(who: &str, at: &Where) -> Result<Value> {
     let content = at.content();
     let (durable, all) = match who {
-        "store" => subject::save(&at.dir, &content)?,
+        "store" => subject::save(&at.dir, &content, false)?,
+        "encrypted" => subject::save(&at.dir, &content, true)?,
         peer => peers::save(peer, &at.dir, &content).map(|took| (took, took))?,
     };
     Ok(json!({"durable": durable.as_secs_f64(), "seconds": all.as_secs_f64()}))
@@ -95,7 +96,8 @@ fn load(who: &str, at: &Where, kind: &str) -> Result<Value> {
     let before = process::memory()?;
     let begin = Instant::now();
     let (took, tables) = match who {
-        "store" => subject::load(&at.dir, kind).map(|tables| (begin.elapsed(), tables))?,
+        "store" => subject::load(&at.dir, kind, false).map(|tables| (begin.elapsed(), tables))?,
+        "encrypted" => subject::load(&at.dir, kind, true).map(|tables| (begin.elapsed(), tables))?,
         "floor" => floor::load(&at.content(), kind)?,
         peer => peers::load(peer, &at.dir, &at.content(), kind)?,
     };
