@@ -116,6 +116,7 @@ fn put(map: &str, key: &Bytes, value: &Bytes) -> LogRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Epoch, ExecutionId, JobId, SinkWrite, SnapshotId};
 
     fn keys((found, place): Older) -> (Vec<u32>, bool) {
         let key = |record: LogRecord| match record {
@@ -154,5 +155,81 @@ mod tests {
         assert_eq!(keys(content.older(6, Some(&after))), (vec![7], false));
         assert_eq!(content.revived.0, 0, "nothing came back");
         assert_eq!(content.live_bytes(|key, value| (key + value) as u64), 10_001 * 8);
+    }
+
+    fn bytes(n: u32) -> Bytes {
+        Bytes::from(n.to_be_bytes().to_vec())
+    }
+
+    fn id(epoch: u64) -> SnapshotId {
+        SnapshotId { job: JobId(1), execution: ExecutionId(1), epoch: Epoch(epoch) }
+    }
+
+    /// What a job's sink writes in an epoch that no disk has yet.
+    fn sink(content: &mut Content, epoch: u64, n: u32, value: Option<u32>) {
+        let write = SinkWrite { map: "a".into(), key: bytes(n), value: value.map(bytes) };
+        let before = content.set("a", &write.key, write.value.clone());
+        content.pending.note(id(epoch), &write, before);
+    }
+
+    /// 5,000 entries, of which a sink has removed the first: only the disk shows it.
+    fn first_is_removed() -> Content {
+        let mut content = Content::default();
+        (0..5_000).for_each(|n| drop(content.set("a", &bytes(n), Some(bytes(n)))));
+        sink(&mut content, 1, 0, None);
+        content
+    }
+
+    /// Goes on from a place as whoever moves or rewrites a partition does; gives the keys from there to the end.
+    fn to_the_end(content: &Content, of_copies: bool, mut place: Option<Place>) -> Vec<u32> {
+        let mut found = Vec::new();
+        loop {
+            let (records, next) = match of_copies {
+                false => content.older(u64::MAX, place.as_ref()),
+                true => {
+                    let entries = content.on_disk_after(place.as_ref(), 1 << 12);
+                    let next = entries.last().map(|(place, _)| place.clone());
+                    (entries.into_iter().map(|(_, record)| record).collect(), next)
+                }
+            };
+            found.extend(keys((records, None)).0);
+            match next {
+                Some(next) => place = Some(next),
+                None => return found,
+            }
+        }
+    }
+
+    /// A key that comes back behind the place is in no piece, and is not only on disk any more at the end either: whoever
+    /// goes through the content sees by the count that it has to look once more.
+    #[test]
+    fn a_key_that_comes_back_behind_the_place_is_told() {
+        let comes_back: [fn(&mut Content); 2] =
+            [|content| sink(content, 2, 0, Some(9)), |content| drop(content.cut_back(id(0), ExecutionId(2)).unwrap())];
+        for of_copies in [false, true] {
+            for comes_back in comes_back {
+                let mut content = first_is_removed();
+                assert!(to_the_end(&content, of_copies, None).contains(&0), "the disk shows it");
+                let seen = content.revived.0;
+                let place = match of_copies {
+                    false => content.older(u64::MAX, None).1,
+                    true => content.on_disk_after(None, 1 << 12).pop().map(|(place, _)| place),
+                };
+                comes_back(&mut content);
+                assert!(!to_the_end(&content, of_copies, place).contains(&0), "it is behind the place");
+                assert_ne!(content.revived.0, seen);
+                assert!(to_the_end(&content, of_copies, None).contains(&0), "once more from the begin");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_sink_changes_in_its_place_sends_nobody_back() {
+        let mut content = first_is_removed();
+        let seen = content.revived.0;
+        sink(&mut content, 2, 3_000, Some(7));
+        sink(&mut content, 2, 10_000, Some(7));
+        content.set("a", &bytes(4_000), None);
+        assert_eq!(content.revived.0, seen);
     }
 }
