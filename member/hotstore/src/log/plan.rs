@@ -7,8 +7,9 @@
 
 use super::chunk::ChunkId;
 use super::record::{self, Kind, Raw, Record, Version};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -201,11 +202,36 @@ impl Table {
     }
 }
 
+/// Spreads numbers of partitions. Every record asks for one, so it must cost nothing; nobody can choose them to collide at a
+/// price, there are 65,536.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u16(u16::from(*byte)));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// The plan of the whole log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Plan {
-    tracks: BTreeMap<u16, Track>,
+    tracks: HashMap<u16, Track, BuildHasherDefault<Spread>>,
+}
+
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.tracks())
+    }
 }
 
 impl Plan {
@@ -220,9 +246,9 @@ impl Plan {
     /// that are gone.
     pub fn says_as_much_as(&self, other: &Plan) -> bool {
         let told = |plan: &Plan| -> Vec<_> {
-            let told = plan.tracks.iter().filter(|(_, track)| track.held || track.pending());
+            let told = plan.tracks().filter(|(_, track)| track.held || track.pending());
             let content = |t: &Track| t.held.then_some((t.start, t.copies_until, t.version));
-            told.map(|(p, t)| (*p, t.broken, content(t))).collect()
+            told.map(|(p, t)| (p, t.broken, content(t))).collect()
         };
         told(self) == told(other)
     }
@@ -235,7 +261,7 @@ impl Plan {
 
     /// What counts, quickly found by partition.
     pub fn table(&self) -> Table {
-        let length = self.tracks.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        let length = self.tracks.keys().max().map_or(0, |last| usize::from(*last) + 1);
         let mut tracks = Vec::with_capacity(self.tracks.len() + 1);
         tracks.push(Track::default());
         let mut places = vec![0; length];
@@ -246,9 +272,11 @@ impl Plan {
         Table { places, tracks }
     }
 
-    /// All partitions.
+    /// All partitions, in order.
     pub fn tracks(&self) -> impl Iterator<Item = (u16, &Track)> {
-        self.tracks.iter().map(|(partition, track)| (*partition, track))
+        let mut tracks: Vec<_> = self.tracks.iter().map(|(partition, track)| (*partition, track)).collect();
+        tracks.sort_unstable_by_key(|(partition, _)| *partition);
+        tracks.into_iter()
     }
 
     /// Partitions whose newer records do not count yet.
