@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jet_e2e::faults::{swap_volumes, volume};
 use jet_e2e::jet::Jet;
-use jet_e2e::shell::{holds_for, run};
+use jet_e2e::shell::{attempt, holds_for, run};
 use jet_e2e::world::World;
 
 /// Long enough for several passes of the operator.
@@ -134,5 +134,60 @@ fn deleted_and_reapplied_comes_back() {
     jet.wait("DoorsOpen", "True");
     jet.wait("Ready", "True");
     assert_eq!(jet.uuids(), uuids, "the original members are back again");
+    jet.counted_beyond(counted);
+}
+
+/// Nobody finds it on a volume.
+const SECRET: &str = "nobody but who has the key reads this";
+
+fn keys(world: &World, given: &[(&str, &str)]) {
+    let literals: Vec<_> =
+        given.iter().map(|(name, byte)| format!("--from-literal={name}={}", byte.repeat(32))).collect();
+    let mut words = vec!["create", "secret", "generic", "volume-keys"];
+    words.extend(literals.iter().map(String::as_str));
+    world.kubectl(&["delete", "secret", "volume-keys", "--ignore-not-found"]);
+    world.kubectl(&words);
+}
+
+/// Members on whose volumes these words stand.
+fn volumes_with(world: &World, words: &str) -> Vec<u32> {
+    let has = |ordinal: &u32| {
+        let volume = volume(&world.namespace, &format!("data-orders-{ordinal}"));
+        attempt("grep", &["--recursive", "--quiet", "--text", "--fixed-strings", words, &volume], None).is_ok()
+    };
+    (0..3).filter(has).collect()
+}
+
+#[test]
+fn encrypted_volumes_tell_nothing_and_a_missing_key_holds_the_return() {
+    let world = World::new("encrypted_volumes_tell_nothing_and_a_missing_key_holds_the_return");
+    keys(&world, &[("k1", "5e")]);
+    let encrypted = "  hotRestart:\n    encryption:\n      keysSecretName: volume-keys\n      currentKey: k1\n";
+    let jet = Jet::ready_with(&world, "orders", 3, encrypted);
+    jet.ledger(10, 500, 0);
+    jet.members().put(0, "secrets", "key", SECRET).unwrap();
+    let mut counted = jet.counted_beyond(1_000);
+    let uuids = jet.uuids();
+    jet.stop();
+    assert_eq!(volumes_with(&world, "JETCRYPT"), [0, 1, 2]);
+    assert_eq!(volumes_with(&world, SECRET), Vec::<u32>::new());
+    // The new key is there, and the old one was taken away too early.
+    keys(&world, &[("k2", "a7")]);
+    jet.patch_spec("{\"hotRestart\":{\"encryption\":{\"currentKey\":\"k2\"}}}");
+    jet.ask_return();
+    let why = jet.wait_reason("MembersComplete", "encrypted with key 'k1'");
+    println!("{why}");
+    holds_for("nothing is served without its key", A_WHILE, || stays_closed(&jet));
+    jet.ask_stop();
+    jet.wait("Stopped", "True");
+    keys(&world, &[("k1", "5e"), ("k2", "a7")]);
+    jet.come_back();
+    assert_eq!(jet.uuids(), uuids);
+    counted = jet.counted_beyond(counted);
+    let found = jet.members().get(1, "secrets", "key").unwrap();
+    assert_eq!(found.as_deref(), Some(SECRET));
+    jet.stop();
+    assert_eq!(volumes_with(&world, SECRET), Vec::<u32>::new());
+    jet.come_back();
     jet.counted_beyond(counted);
 }
