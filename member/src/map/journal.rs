@@ -31,6 +31,8 @@ const ROOM_WITHIN: Duration = Duration::from_secs(1);
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Partitions that are behind are looked for at least so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Closed chunks read back at a look: a gigabyte a second, more than members take in.
+const READ_BACK_AT_ONCE: usize = 8;
 
 /// Numbers of maps in the log.
 #[derive(Default)]
@@ -319,10 +321,17 @@ impl Shared {
         }
     }
 
-    /// What lies on the disk is read back, a closed chunk at a time: a stop then has little left to prove, and what the disk
-    /// lost is written anew while RAM has it.
+    /// What lies on the disk is read back, chunk by chunk as they are closed: a stop then has little left to prove, and what the
+    /// disk lost is written anew while RAM has it.
     fn read_back(&self) {
-        match self.store.prove_one() {
+        let mut proved = 0;
+        let result = loop {
+            match self.store.prove_one() {
+                Ok(true) if proved < READ_BACK_AT_ONCE && self.cells_behind().is_empty() => proved += 1,
+                result => break result,
+            }
+        };
+        match result {
             Ok(_) => {}
             Err(error @ StoreError::Refused(_)) => {
                 error!(%error, "maps: what was written does not read back; all that it holds is written anew")
