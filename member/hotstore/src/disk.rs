@@ -8,8 +8,8 @@
 //! 3. A `sync` that failed is final: what it covered may be gone although it reads back, and a later `sync` of the same
 //!    file may say Ok without having written it. So nobody calls `sync` on that file again; retries go to new files.
 //! 4. `create` makes a new file even if one of that name exists (the old one is unlinked, never truncated).
-//! 5. `AppendFile::append` may come back before the batch is written. If that fails, the next call on this file says so, and
-//!    it is the last one that means anything. `sync` covers every batch before it.
+//! 5. `AppendFile::append` may come back before the batch is written. If that fails, a later call on this file says so, at
+//!    the latest its sync; nothing is written behind it, and it is the last call that means anything. `sync` covers every batch before it.
 //!
 //! 6. Names of one file are equal: its bytes stay until the last one is removed, and what is written under one is read
 //!    under all.
@@ -50,7 +50,7 @@ pub trait AppendFile: Send {
     /// Offsets and lengths of batches are multiples of this; at most [`BLOCK`].
     fn alignment(&self) -> usize;
     /// Takes a batch that begins at `offset`, the end of all before it. It is let go of when it is written, at the latest by
-    /// the next call.
+    /// the next sync.
     fn append(&mut self, offset: u64, batch: Arc<Batch>) -> io::Result<()>;
     /// Makes every batch before durable. After an error: never again on this file.
     fn sync(&mut self) -> io::Result<()>;

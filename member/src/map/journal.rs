@@ -31,8 +31,9 @@ const ROOM_WITHIN: Duration = Duration::from_secs(1);
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Partitions that are behind are looked for at least so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Closed chunks read back at a look: a gigabyte a second, more than members take in.
-const READ_BACK_AT_ONCE: usize = 8;
+/// Closed chunks read back at a look. The disk shares what it can between reading and writing: more would hold up what is to
+/// become durable.
+const READ_BACK_AT_ONCE: usize = 2;
 
 /// Numbers of maps in the log.
 #[derive(Default)]

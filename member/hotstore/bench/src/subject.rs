@@ -15,13 +15,10 @@ use jet_hotstore::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const SPACE: u32 = 1;
-/// A closed chunk is looked for again after this.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// An hour of waiting is an error, not a figure.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -32,7 +29,7 @@ pub fn sync_bytes() -> u64 {
 
 /// A store open for writing.
 pub struct Writing {
-    store: Arc<Store>,
+    store: Store,
     sequences: Vec<u64>,
     room: usize,
     mark: Ticket,
@@ -51,7 +48,7 @@ impl Writing {
         let (store, _) = Store::open(dir, disk, options)?;
         store.join_cluster(Uuid::from_u128(1))?;
         store.open_generation(store.generation() + 1)?;
-        Ok(Writing { store: Arc::new(store), sequences: vec![0; usize::from(PARTITIONS)], room, mark: Ticket(0) })
+        Ok(Writing { store, sequences: vec![0; usize::from(PARTITIONS)], room, mark: Ticket(0) })
     }
 
     /// A record as the next change of its partition.
@@ -187,22 +184,10 @@ fn disk(encrypted: bool) -> Result<Arc<dyn Disk>> {
 /// Saves the content: time until all of it is durable, and until it is sealed and closed as well.
 pub fn save(dir: &Path, content: &Content, encrypted: bool) -> Result<(Duration, Duration)> {
     let mut writing = Writing::begin_on(disk(encrypted)?, dir)?;
-    let (begin, store, is_written) = (Instant::now(), writing.store.clone(), AtomicBool::new(false));
-    let durable = std::thread::scope(|scope| {
-        // A member reads closed chunks back while it writes on.
-        let proves = scope.spawn(|| -> Result<()> {
-            while !is_written.load(Ordering::Relaxed) {
-                if !store.prove_one()? {
-                    std::thread::sleep(LOOK_EVERY);
-                }
-            }
-            Ok(())
-        });
-        let written = writing.fill(content).and_then(|()| writing.durable()).map(|()| begin.elapsed());
-        is_written.store(true, Ordering::Relaxed);
-        proves.join().map_err(|_| anyhow::anyhow!("the reading back ended"))??;
-        written
-    })?;
+    let begin = Instant::now();
+    writing.fill(content)?;
+    writing.durable()?;
+    let durable = begin.elapsed();
     writing.seal(content)?;
     Ok((durable, begin.elapsed()))
 }

@@ -1,6 +1,6 @@
 //! An append-only file whose batches are written by a thread of its own: one is written while the next is filled.
 //!
-//! The law: batches are written one after the other; what failed is said at the next call. Must not know: what is in them.
+//! The law: batches are written one after the other; behind what failed nothing is written, and a later call says so. Must not know: what is in them.
 
 use super::{refuses_direct, say_that_it_is_buffered};
 use crate::disk::{AppendFile, BLOCK, Batch};
@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+/// Batches handed over and not said to be written: one is written, and the next is there when it is done.
+const MOST_UNDER_WAY: usize = 2;
+
 /// The file and its thread.
 pub(super) struct Appending {
     file: Arc<File>,
     to: Option<SyncSender<(u64, Arc<Batch>)>>,
     written: Receiver<io::Result<()>>,
-    under_way: bool,
+    under_way: usize,
     failed: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,31 +29,33 @@ impl Appending {
     /// Begins the thread of an empty file.
     pub(super) fn begin(file: File) -> io::Result<Self> {
         let file = Arc::new(file);
-        let (to, batches) = sync_channel::<(u64, Arc<Batch>)>(1);
-        let (done, written) = sync_channel(1);
+        let (to, batches) = sync_channel::<(u64, Arc<Batch>)>(MOST_UNDER_WAY);
+        let (done, written) = sync_channel(MOST_UNDER_WAY);
         let writes = file.clone();
         let thread = std::thread::Builder::new().name("hotstore-append".to_owned()).spawn(move || {
             for (offset, batch) in batches {
                 let result = write(&writes, offset, &batch);
                 drop(batch);
-                if done.send(result).is_err() {
+                // Behind what failed nothing is written.
+                let ends = result.is_err();
+                if done.send(result).is_err() || ends {
                     return;
                 }
             }
         })?;
-        Ok(Self { file, to: Some(to), written, under_way: false, failed: false, thread: Some(thread) })
+        Ok(Self { file, to: Some(to), written, under_way: 0, failed: false, thread: Some(thread) })
     }
 
-    /// What was under way is written.
-    fn settle(&mut self) -> io::Result<()> {
+    /// What was under way is written, but for so many batches.
+    fn settle(&mut self, but_for: usize) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("a former write to this file failed"));
         }
-        if !std::mem::take(&mut self.under_way) {
-            return Ok(());
-        }
         self.failed = true;
-        self.written.recv().map_err(|_| gone())??;
+        while self.under_way > but_for {
+            self.written.recv().map_err(|_| gone())??;
+            self.under_way -= 1;
+        }
         self.failed = false;
         Ok(())
     }
@@ -84,15 +89,16 @@ impl AppendFile for Appending {
     }
 
     fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
-        self.settle()?;
+        self.settle(MOST_UNDER_WAY - 1)?;
         self.failed = true;
         self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).map_err(|_| gone())?;
-        (self.under_way, self.failed) = (true, false);
+        self.failed = false;
+        self.under_way += 1;
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.settle()?;
+        self.settle(0)?;
         self.failed = true;
         self.file.sync_data()?;
         self.failed = false;
