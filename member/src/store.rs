@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::config::encryption::KeyDirectory;
 use jet_admin_api::member::{SealView, StoreState, StoreView};
 use jet_core::agent::OwnSeal;
 use jet_core::recovery::{HeldEpoch, StoreSeal};
