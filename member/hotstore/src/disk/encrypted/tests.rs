@@ -1,3 +1,7 @@
+//! What goes through the door, whoever holds which keys, and what a damaged disk gives back.
+//!
+//! Must not know: the store.
+
 use super::*;
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{batch, zeroed};
