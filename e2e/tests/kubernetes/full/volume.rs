@@ -159,8 +159,8 @@ fn volumes_with(world: &World, words: &str) -> Vec<u32> {
 }
 
 #[test]
-fn encrypted_volumes_tell_nothing_and_a_missing_key_holds_the_return() {
-    let world = World::new("encrypted_volumes_tell_nothing_and_a_missing_key_holds_the_return");
+fn encrypted_volumes_tell_nothing_without_their_key() {
+    let world = World::new("encrypted_volumes_tell_nothing_without_their_key");
     keys(&world, &[("k1", "5e")]);
     let encrypted = "  hotRestart:\n    encryption:\n      keysSecretName: volume-keys\n      currentKey: k1\n";
     let jet = Jet::ready_with(&world, "orders", 3, encrypted);
