@@ -143,6 +143,7 @@ fn view(ordinal: u32, cluster: ClusterView) -> MemberView {
             retained_bytes: 0,
             free_bytes: 2,
             lagging: None,
+            progress: None,
         },
         cluster: Some(cluster),
         primaries: 90,
