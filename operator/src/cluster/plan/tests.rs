@@ -20,6 +20,7 @@ use crate::members::Command;
 
 mod asked;
 mod hands;
+mod progress;
 
 const OPERATION: &str = "7-abcdef01";
 
