@@ -90,7 +90,8 @@ pub struct MissingMember {
     pub uuid: Uuid,
     /// Pod number.
     pub ordinal: u32,
-    /// Why it is missing, as far as the leader can tell: `not heard`, `loading 40 of 120 MiB`, a refusal.
+    /// Why it is missing, as far as the leader can tell: `not heard`, `loads its store`, a refusal. Without a counter: who
+    /// shows it would write something new with each look; how far a store is tells that member's `store.progress`.
     pub why: String,
 }
 

@@ -6,7 +6,7 @@
 //! - [`identity`]: who speaks (certificate names, roles) · [`tls`]: rustls settings for both ends · [`renewal`]: a key pair
 //!   that is replaced while the process runs
 //! - [`routes`]: paths and the role that each asks for · [`refusal`]: the body of every refusal
-//! - [`founding`], [`member`], [`cluster`], [`operation`], [`stop_request`], [`job`], [`map`]: bodies
+//! - [`founding`], [`member`], [`progress`], [`cluster`], [`operation`], [`stop_request`], [`job`], [`map`]: bodies
 //! - [`client`]: a typed client of one member; `handshake` says why one was refused
 //! - [`rest`]: the Hazelcast-shaped REST beside all that
 
@@ -19,6 +19,7 @@ pub mod job;
 pub mod map;
 pub mod member;
 pub mod operation;
+pub mod progress;
 pub mod refusal;
 pub mod renewal;
 pub mod rest;

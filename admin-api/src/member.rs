@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::cluster::ClusterView;
+use crate::progress::StoreProgress;
 
 /// `GET /v1/member`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ pub struct StoreView {
     /// The store is behind RAM (slow, full or failing disk); the cause.
     #[serde(default)]
     pub lagging: Option<String>,
+    /// How far it is with a seal or a load, while one is under way.
+    #[serde(default)]
+    pub progress: Option<StoreProgress>,
 }
 
 /// What lies in a store's directory.

@@ -1,18 +1,21 @@
 //! `jet cluster`: the cluster as its members agreed on it.
 //!
-//! Law: committed facts and the leader's observation of presence are told apart. Must not know: Kubernetes.
+//! Law: committed facts and the leader's observation of presence are told apart; how far a store is tells
+//! its member alone. Must not know: Kubernetes.
 
 use std::fmt::Write;
 
 use jet_admin_api::client::MemberClient;
 use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::member::MemberView;
 
 use crate::columns::aligned;
 use crate::connection::ConnectionError;
 
-/// State, members, partitions, operation.
+/// State, members, partitions, operation, and how far the called member's store is with it.
 pub async fn show(client: &MemberClient) -> Result<String, ConnectionError> {
-    Ok(describe(&client.cluster().await?))
+    let cluster = client.cluster().await?;
+    Ok(describe(&cluster, &client.member().await?))
 }
 
 /// The called member about itself, as the API answers it.
@@ -20,7 +23,7 @@ pub async fn member_as_json(client: &MemberClient) -> Result<String, ConnectionE
     Ok(serde_json::to_string(&client.member().await?)? + "\n")
 }
 
-fn describe(cluster: &ClusterView) -> String {
+fn describe(cluster: &ClusterView, called: &MemberView) -> String {
     let mut text = format!(
         "State:       {:?}\nFounding id: {}\nGeneration:  {}\nPartitions:  {} of {} with all {} backups, {} absent\n",
         cluster.state,
@@ -33,6 +36,9 @@ fn describe(cluster: &ClusterView) -> String {
     );
     if let Some(operation) = &cluster.operation {
         let _ = writeln!(text, "Operation:   {} {:?} {}", operation.id, operation.step, operation.progress);
+    }
+    if let Some(far) = &called.store.progress {
+        let _ = writeln!(text, "Store:       member {} is {far}", called.ordinal);
     }
     for missing in &cluster.missing {
         let _ = writeln!(text, "Waiting for: member {} ({}): {}", missing.ordinal, missing.uuid, missing.why);

@@ -1,8 +1,10 @@
 //! `kubectl jet status`: one JetCluster in a person's words, live while an operation runs.
 //!
-//! Law: everything comes from the object's status, nothing is guessed; a field that is absent is left out. Must not
-//! know: the operator's types (fields are read by name, so an older plugin shows a newer status).
+//! Law: everything comes from the object's status, but for how far stores are, which members that answer tell better;
+//! nothing is guessed; a field that is absent is left out. Must not know: the operator's types (fields are read by
+//! name, so an older plugin shows a newer status).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -10,6 +12,7 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use crate::columns::aligned;
+use crate::live::Live;
 
 /// Steps of a stop and a return, as the status counts them.
 const LAST_STOP_STEP: u64 = 9;
@@ -28,12 +31,13 @@ pub fn jetclusters(client: Client, namespace: Option<&str>) -> Api<DynamicObject
 }
 
 /// What a person wants to know about one cluster.
-pub fn describe(object: &DynamicObject) -> String {
+pub fn describe(object: &DynamicObject, live: &Live) -> String {
     let status = object.data.get("status").unwrap_or(&Value::Null);
     let mut text =
         format!("{}  {}\n", object.name_any(), words(status, "/phase").unwrap_or("not seen by the operator yet"));
     summary(&mut text, status);
     operation(&mut text, status);
+    text += &far(object, live);
     for blocker in list(status, "/blockers") {
         let field = |name: &str| blocker.get(name).and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(text, "  ! {}: {} {}", field("object"), field("reason"), field("message"));
@@ -115,6 +119,29 @@ fn operation(text: &mut String, status: &Value) {
     }
 }
 
+/// A line for each member that saves or loads: as it is now, of those that answered, else as it was when the status was
+/// written.
+pub fn far(object: &DynamicObject, live: &Live) -> String {
+    let status = object.data.get("status").unwrap_or(&Value::Null);
+    let told = list(status, "/progress/members").iter();
+    let mut all: BTreeMap<&str, &str> =
+        told.filter_map(|member| Some((words(member, "/pod")?, words(member, "/message")?))).collect();
+    for (pod, now) in live {
+        match now {
+            Some(now) => all.insert(pod, now),
+            None => all.remove(pod.as_str()),
+        };
+    }
+    let mut text = String::new();
+    for (pod, message) in all.iter().take(ROWS) {
+        let _ = writeln!(text, "  {pod}: {message}");
+    }
+    if all.len() > ROWS {
+        let _ = writeln!(text, "  … and {} more in status.progress", all.len() - ROWS);
+    }
+    text
+}
+
 fn words<'a>(status: &'a Value, pointer: &str) -> Option<&'a str> {
     status.pointer(pointer).and_then(Value::as_str)
 }
@@ -129,11 +156,15 @@ mod tests {
 
     use super::*;
 
-    fn described(status: Value) -> String {
+    fn object(status: Value) -> DynamicObject {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("jet.lossless.dev", "v1alpha1", "JetCluster"));
         let mut object = DynamicObject::new("orders", &resource);
         object.data = json!({ "status": status });
-        describe(&object)
+        object
+    }
+
+    fn described(status: Value) -> String {
+        describe(&object(status), &Live::new())
     }
 
     #[test]
@@ -156,6 +187,26 @@ mod tests {
         let blocker = json!({ "object": "pod/orders-2", "reason": "NodeUnavailable", "message": "gone", "command": "kubectl get node" });
         let text = described(json!({ "phase": "Held", "blockers": [blocker] }));
         assert!(text.contains("  ! pod/orders-2: NodeUnavailable gone\n    try: kubectl get node\n"), "{text}");
+    }
+
+    #[test]
+    fn how_far_members_are_stands_under_the_step_that_waits_for_them() {
+        let member = |n: usize| json!({ "pod": format!("orders-{n}"), "message": "sealing, 3.1 of 8.0 GiB read back" });
+        let operation = json!({ "id": "4-ab", "kind": "Stop", "step": "Sealed", "stepNumber": 6 });
+        let text = described(json!({ "operation": operation, "progress": { "members": [member(1), member(2)] } }));
+        let lines = "\n  orders-1: sealing, 3.1 of 8.0 GiB read back\n  orders-2: sealing, 3.1 of 8.0 GiB read back\n";
+        assert!(text.ends_with(&format!("Stop 4-ab: Sealed  [######...] 6/9{lines}")), "{text}");
+        let status = json!({ "progress": { "members": [member(1), member(2)] } });
+        let live = [("orders-0", Some("loading")), ("orders-1", Some("sealing, 4.0 of 8.0 GiB")), ("orders-2", None)];
+        let live = live.map(|(pod, now)| (pod.to_owned(), now.map(String::from))).into_iter().collect();
+        assert_eq!(
+            far(&object(status), &live),
+            "  orders-0: loading\n  orders-1: sealing, 4.0 of 8.0 GiB\n",
+            "what is now"
+        );
+        let members: Vec<Value> = (0..ROWS + 2).map(member).collect();
+        let text = described(json!({ "progress": { "members": members } }));
+        assert!(text.ends_with("  … and 2 more in status.progress\n"), "{text}");
     }
 
     #[test]

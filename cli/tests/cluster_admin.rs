@@ -6,7 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::thread::JoinHandle;
 
 /// Answers one request after another, each on its own connection, and tells what was sent.
@@ -41,10 +41,14 @@ fn request(stream: &mut impl Read) -> String {
     format!("{} {}", text.split(" HTTP").next().unwrap(), String::from_utf8(body).unwrap())
 }
 
-fn admin(port: u16, arguments: &[&str]) -> (i32, String) {
+fn ran(port: u16, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jet-cluster-admin"));
     command.env_remove("JET_CLUSTER_PASSWORD").args(["-a", "127.0.0.1", "-p", &port.to_string()]);
-    let ran = command.args(arguments).output().unwrap();
+    command.args(arguments).output().unwrap()
+}
+
+fn admin(port: u16, arguments: &[&str]) -> (i32, String) {
+    let ran = ran(port, arguments);
     (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
 }
 
@@ -115,4 +119,21 @@ fn waiting_tells_a_shutdown_that_did_not_come_about() {
         assert!(ended == code && text.contains(line), "{ended}\n{text}");
         assert_eq!(member.join().unwrap().last().unwrap(), &format!("POST {AT}/operation jet&jet-pass"));
     }
+}
+
+/// On standard error, once each: the lines on the other are the original's.
+#[test]
+fn who_waits_for_a_shutdown_is_told_how_far_it_is() {
+    let done = json("200 OK", r#"{"status":"success"}"#);
+    let far = |step: &str, message: &str| {
+        json("200 OK", &format!(r#"{{"status":"success","operation":"1-a","step":"{step}","message":"{message}"}}"#))
+    };
+    let said = "seals: 0 of 3; this member is sealing, 1.0 of 2.0 GiB read back";
+    let (sealing, committed) = (far("Quiesced", said), far("Committed", "no news any more"));
+    let (port, member) = member(vec![done, far("Freezing", "comparing all replicas"), sealing, sealing, committed]);
+    let ran = ran(port, &["-o", "shutdown", "--wait"]);
+    let [lines, told] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(lines.ends_with("Cluster shutdown completed.\n") && !lines.contains("GiB"), "{lines}");
+    assert_eq!(told, format!("comparing all replicas\n{said}\n"));
+    assert_eq!(member.join().unwrap().len(), 5);
 }

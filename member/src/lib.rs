@@ -17,6 +17,7 @@
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`member`] | one member, wired |
 //! | [`overdue`] | how long a return has lasted, against the configured bounds |
+//! | [`pace`] | how far the store is with a seal or a load, and how fast |
 //! | [`renewal`] | the member's certificate, renewed while it runs |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
@@ -31,6 +32,7 @@ pub mod map;
 pub mod member;
 pub mod net;
 pub mod overdue;
+pub mod pace;
 pub mod ports;
 pub mod renewal;
 pub mod rest;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::identity::{Identity, Role};
 use jet_admin_api::member::{MemberPhase, MemberView, StoreState, StoreView};
+use jet_admin_api::progress::StoreProgress;
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_admin_api::renewal::Renewable;
 use jet_core::agent::{self, Doors};
@@ -33,7 +34,7 @@ use crate::net::{EngineStream, Lane, Net, NetOptions};
 use crate::overdue::{Overdue, Stage};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::{Keeper, KeeperError};
-use crate::{renewal, rest};
+use crate::{pace, renewal, rest};
 
 /// Time for what is under way when the process is asked to end.
 const DRAINING: Duration = Duration::from_secs(3);
@@ -41,8 +42,6 @@ const DRAINING: Duration = Duration::from_secs(3);
 const DRAINING_LOOK: Duration = Duration::from_millis(5);
 /// Time for closing the store after that.
 const CLOSING: Duration = Duration::from_secs(8);
-/// Pause between two looks at how long a return lasts.
-const OVERDUE_LOOK: Duration = Duration::from_millis(200);
 
 /// Why a member does not start at all.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +128,7 @@ impl Member {
             }
         });
         member.clone().serve_rest(&tls).await?;
-        tokio::spawn(member.clone().watch_the_return());
+        tokio::spawn(member.clone().watch_what_lasts());
         if let Ok(running) = &member.running
             && !member.under_operator()
         {
@@ -151,11 +150,14 @@ impl Member {
         self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells when a return lasts longer than the configuration expects. Runs until the process ends.
-    async fn watch_the_return(self: Arc<Self>) {
+    /// Tells when a return lasts longer than the configuration expects, and how far a store is that takes long. Runs until
+    /// the process ends.
+    async fn watch_what_lasts(self: Arc<Self>) {
         let Ok(running) = &self.running else { return };
+        let mut told = pace::Told::default();
         loop {
-            tokio::time::sleep(OVERDUE_LOOK).await;
+            tokio::time::sleep(pace::LOOK).await;
+            told.tell(running.node.keeper().progress());
             let machine = running.node.machine();
             let phase = self.phase(running, &machine);
             let waits = matches!(phase, MemberPhase::Joining | MemberPhase::Recovering);
@@ -276,6 +278,12 @@ impl Member {
             says: &|member| (member == running.node.me()).then(|| running.agent.trouble()).flatten(),
         };
         views::cluster(&running.node.machine(), &around)
+    }
+
+    /// How far its store is with a seal or a load that is under way.
+    pub fn store_progress(&self) -> Option<StoreProgress> {
+        let running = self.running.as_ref().ok()?;
+        pace::view(&running.node.keeper().progress())
     }
 
     /// Everything about this member.
@@ -418,6 +426,7 @@ fn refused_store(state: StoreState) -> StoreView {
         retained_bytes: 0,
         free_bytes: 0,
         lagging: None,
+        progress: None,
     }
 }
 
@@ -482,6 +491,10 @@ async fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> 
 }
 
 impl Vitals for Member {
+    fn progress(&self) -> Option<StoreProgress> {
+        self.store_progress()
+    }
+
     fn ready(&self) -> Result<(), String> {
         let running = self.running.as_ref().map_err(Clone::clone)?;
         let machine = running.node.machine();
@@ -501,6 +514,8 @@ impl Vitals for Member {
         let machine = running.node.machine();
         let figures = jet_core::view::partition_figures(&machine);
         let standing = running.node.standing();
+        let far = running.node.keeper().progress();
+        let saves = far.doing != jet_hotstore::Doing::Idle;
         let rows = [
             ("jet_ready", u64::from(self.ready().is_ok())),
             ("jet_doors_open", u64::from(running.maps.doors() == Doors::Open)),
@@ -515,6 +530,10 @@ impl Vitals for Member {
             ("jet_partitions_absent", u64::from(figures.absent)),
             ("jet_return_overdue", u64::from(self.overdue().alarm().is_some())),
             ("jet_store_lagging", u64::from(running.node.lagging().is_some())),
+            ("jet_store_saves_or_loads", u64::from(saves)),
+            ("jet_store_bytes_done", if saves { far.done } else { 0 }),
+            ("jet_store_bytes_left", if saves { far.left() } else { 0 }),
+            ("jet_store_slow", u64::from(far.pace(None).slow.is_some())),
             ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
         ];
         let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();

@@ -111,7 +111,7 @@ impl Keeper {
             }
             // A first pass over the log, so that the versions can be told before anything is loaded.
             Contents::Unsealed { last_seal, .. } => {
-                let report = unsealed_report(&store)?;
+                let report = crate::pace::tell_while(&store, || unsealed_report(&store))?;
                 facts.beside = last_seal.map(|seal| *seal).filter(|seal| is_untouched(seal, &report));
                 facts.report = Some(report);
             }
@@ -292,7 +292,7 @@ impl Keeper {
         Ok(self.store.close()?)
     }
 
-    /// What lies in the directory, in figures. Looks at the disk; blocks shortly.
+    /// What lies in the directory, in figures. Looks at the disk; blocks shortly, also while the store seals or loads.
     pub fn view(&self) -> StoreView {
         let usage = self.store.usage().unwrap_or_default();
         let health = self.store.health();
@@ -317,7 +317,13 @@ impl Keeper {
             retained_bytes: usage.retained,
             free_bytes: usage.free,
             lagging: self.lagging(),
+            progress: crate::pace::view(&self.progress()),
         }
+    }
+
+    /// How far the store is with a seal or a load. Does not wait for it.
+    pub fn progress(&self) -> jet_hotstore::Progress {
+        self.store.progress()
     }
 
     /// Why the store is behind RAM, if it is.
@@ -469,7 +475,63 @@ fn seal_view(record: &SealRecord, seal: &SealSummary, verified: bool) -> SealVie
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+    use jet_admin_api::progress::StoreWork;
+    use jet_hotstore::SimulatedDisk;
+
     use super::*;
+
+    const BOUND: Duration = Duration::from_secs(30);
+
+    fn sealed(disk: &SimulatedDisk) {
+        let (store, _) = Store::open(Path::new("/store"), Arc::new(disk.clone()), Options::default()).unwrap();
+        store.join_cluster(Uuid::from_u128(7)).unwrap();
+        store.open_generation(1).unwrap();
+        let version = jet_hotstore::Version::new(1, 1);
+        assert!(store.append(jet_hotstore::Record::put(1, 4, version, "key", "value")).ticket().is_some());
+        let content = jet_hotstore::PartitionContent { partition: 4, version, entries: 1, digest: "d".into() };
+        let request = SealRequest {
+            operation: "1-abcdef01".into(),
+            attempt: 1,
+            generation: 1,
+            partitions: vec![content],
+            machine: Vec::new(),
+            machine_index: 0,
+            roster_digest: "r".into(),
+        };
+        store.seal(request).unwrap();
+    }
+
+    #[test]
+    fn how_far_a_store_is_can_be_seen_while_it_loads_and_hangs() {
+        let disk = SimulatedDisk::new();
+        sealed(&disk);
+        let keeper = Keeper::open_on(Arc::new(disk.clone()), Path::new("/store"), None).unwrap();
+        let view = std::thread::scope(|scope| {
+            let (pass, reads) = std::sync::mpsc::channel::<()>();
+            let reads = Mutex::new(reads);
+            // As long as `pass` is there.
+            disk.watch_reads(move || {
+                let _ = reads.lock().unwrap().recv();
+            });
+            let loading = scope.spawn(|| keeper.store().load(&mut |_| {}).unwrap());
+            let by = std::time::Instant::now() + BOUND;
+            while keeper.progress().doing != jet_hotstore::Doing::Loading {
+                assert!(std::time::Instant::now() < by, "{:?}", keeper.progress());
+                std::thread::yield_now();
+            }
+            let (tell, told) = std::sync::mpsc::channel();
+            let keeper = &keeper;
+            scope.spawn(move || tell.send(keeper.view()));
+            let view = told.recv_timeout(BOUND);
+            drop(pass);
+            loading.join().unwrap();
+            view
+        });
+        let told = view.expect("who asks a member how it is does not wait for its disk").progress.unwrap();
+        assert_eq!((told.doing, told.done_bytes), (StoreWork::Loading, 0));
+        assert!(told.left_bytes() > 0);
+        assert_eq!(keeper.view().progress, None);
+    }
 
     #[test]
     fn a_volume_that_was_named_is_one_for_the_cluster_too() {

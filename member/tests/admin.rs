@@ -51,7 +51,11 @@ async fn a_blank_member_waits_is_live_and_not_ready_and_takes_one_permit_only() 
     world.operator(1).found(&first).await.unwrap();
     world.serving(0..2, ClusterStateView::Active).await;
     assert!(probe(&world, 1, "/readyz").starts_with("HTTP/1.1 200"));
-    assert!(probe(&world, 1, "/metrics").contains("jet_partitions_fully_backed 7"));
+    let metrics = probe(&world, 1, "/metrics");
+    for figure in ["jet_partitions_fully_backed 7", "jet_store_saves_or_loads 0", "jet_store_slow 0"] {
+        assert!(metrics.contains(figure), "{metrics}");
+    }
+    assert!(probe(&world, 1, "/progress").ends_with("\r\n\r\nnull"), "{}", probe(&world, 1, "/progress"));
     assert!(world.operator(1).found(&first).await.unwrap().founded);
 }
 

@@ -37,7 +37,7 @@ enum OfCluster {
     },
     /// Print what the called member says of itself, as JSON
     Member,
-    /// Show cluster state, members and the operation in progress
+    /// Show cluster state, members, the operation in progress, and how far the called member's store is with it
     Cluster,
     /// Run a bounded SELECT over maps
     Sql {

@@ -1,13 +1,17 @@
 //! `kubectl-jet`: a kubectl plugin that tells how a JetCluster is.
 //!
-//! Law: reads only. Must not know: members.
+//! Law: reads only, and members only through the API server. Must not know: certificates.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use jet_cli::live::{self, Live};
 use jet_cli::status;
 use kube::Client;
+use kube::api::DynamicObject;
 use kube::runtime::watcher::{self, watch_object};
 
 /// Tell how a JetCluster is.
@@ -23,7 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show state, operation, blockers and conditions; stays and shows progress while an operation runs
+    /// Show state, operation, blockers and conditions; stays while an operation runs and shows how far members are:
+    /// live where you may get pods/proxy, else as the status tells it
     Status {
         /// JetCluster
         name: String,
@@ -68,6 +73,8 @@ async fn main() -> ExitCode {
 }
 
 const NOT_FOUND: u16 = 404;
+/// Pause between two looks at members.
+const LOOK: Duration = Duration::from_secs(1);
 
 fn unread(error: kube::Error, name: &str, place: String) -> Failure {
     match error {
@@ -97,25 +104,48 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 async fn show(namespace: Option<&str>, name: &str, once: bool) -> Result<(), Failure> {
     let client = Client::try_default().await.map_err(Failure::Context)?;
-    let place = format!("namespace '{}'", namespace.unwrap_or(client.default_namespace()));
-    let api = status::jetclusters(client, namespace);
+    let home = namespace.unwrap_or(client.default_namespace()).to_owned();
+    let api = status::jetclusters(client.clone(), namespace);
+    let place = format!("namespace '{home}'");
     let object = api.get(name).await.map_err(|error| unread(error, name, place))?;
-    print!("{}", status::describe(&object));
+    let live = ask(&client, &home, &object).await;
+    print!("{}", status::describe(&object, &live));
     if once || !status::busy(&object) {
         return Ok(());
     }
-    let mut last = status::describe(&object);
-    let mut changes = watch_object(api, name).boxed();
-    while let Some(change) = changes.try_next().await? {
-        let Some(object) = change else { break };
-        let text = status::describe(&object);
-        if text != last {
-            print!("\n{text}");
-            last = text;
+    follow(&client, &home, watch_object(api, name).boxed(), (object, live)).await
+}
+
+/// Members are only asked while something waits for them.
+async fn ask(client: &Client, namespace: &str, object: &DynamicObject) -> Live {
+    if status::busy(object) { live::ask(client, namespace, object).await } else { Live::new() }
+}
+
+/// All of it when the status is another one; when only a member came further, that.
+async fn follow(
+    client: &Client,
+    namespace: &str,
+    mut changes: BoxStream<'_, Result<Option<DynamicObject>, watcher::Error>>,
+    (mut object, live): (DynamicObject, Live),
+) -> Result<(), Failure> {
+    let mut last = (status::describe(&object, &Live::new()), status::far(&object, &live));
+    let mut looks = tokio::time::interval(LOOK);
+    while status::busy(&object) {
+        tokio::select! {
+            change = changes.try_next() => match change? {
+                Some(Some(changed)) => object = changed,
+                _ => break,
+            },
+            _ = looks.tick() => {}
         }
-        if !status::busy(&object) {
-            break;
+        let live = ask(client, namespace, &object).await;
+        let next = (status::describe(&object, &Live::new()), status::far(&object, &live));
+        if next.0 != last.0 {
+            print!("\n{}", status::describe(&object, &live));
+        } else if next.1 != last.1 {
+            print!("{}", next.1);
         }
+        last = next;
     }
     Ok(())
 }

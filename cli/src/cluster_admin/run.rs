@@ -110,8 +110,15 @@ impl Caller<'_> {
     /// Committed, and the member that was asked is gone.
     async fn shut_down(&self) -> Result<(), String> {
         let until = Instant::now() + WAIT;
+        let mut told = String::new();
         loop {
-            match self.ask(Endpoint::Operation, None).await {
+            let answer = self.ask(Endpoint::Operation, None).await;
+            // Not among the lines that scripts look for.
+            if let Some(news) = answer.as_ref().ok().and_then(words::under_way).filter(|news| *news != told) {
+                eprintln!("{news}");
+                told = news.to_owned();
+            }
+            match answer {
                 Ok(Reply { step: Some(OperationStep::Aborted), message, .. }) => {
                     return Err(format!("the cluster is as before: {}", message.unwrap_or_default()));
                 }

@@ -3,6 +3,7 @@
 //! Law: the lines of what succeeds are the original's to the letter, because scripts look for them; of what fails they say
 //! what the member said. Must not know: sockets.
 
+use jet_admin_api::operation::OperationStep;
 use jet_admin_api::rest::client::NoAnswer;
 use jet_admin_api::rest::reply::{Reply, UNAUTHENTICATED};
 
@@ -87,6 +88,12 @@ pub fn result(operation: Operation, options: &Options, reply: &Reply) -> (String
         Operation::ChangeClusterVersion => format!("Cluster version changed to {version}."),
     };
     (line, End::Done)
+}
+
+/// What is waited for while a shutdown is not committed, and how far the member is that was asked.
+pub fn under_way(reply: &Reply) -> Option<&str> {
+    let open = reply.succeeded() && reply.step.is_some_and(|step| step < OperationStep::Committed);
+    reply.message.as_deref().filter(|_| open)
 }
 
 /// The original prints every failed change of state as "already in the state"; we print that only where it is so.

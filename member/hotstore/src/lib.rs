@@ -48,5 +48,6 @@ pub use seal::{PartitionContent, SealRequest, SealSummary};
 pub use store::backup::{BackupError, BackupReport};
 pub use store::collecting::{Due, live_bytes};
 pub use store::load::{Cut, LoadReport, Loaded, PartitionFound, Sink};
+pub use store::progress::{Doing, Pace, Progress, Slow, Underway};
 pub use store::usage::Usage;
 pub use store::{Cadence, Options, Store, inspect};

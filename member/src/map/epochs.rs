@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jet_core::report::EpochReport;
 use jet_core::{Digest, Job, JobId, Machine, PartitionId, SnapshotRecord};
-use jet_hotstore::{EpochId, EpochWriter, StoreError};
+use jet_hotstore::{EpochId, EpochInfo, EpochWriter, StoreError};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
 use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
@@ -43,6 +43,17 @@ pub struct Flushes {
 struct File {
     report: EpochReport,
     partitions: BTreeSet<PartitionId>,
+}
+
+/// The record of a snapshot, and what its file has of each partition.
+type Read = (Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>);
+
+/// What is to be taken of a file.
+struct Due {
+    id: SnapshotId,
+    bytes: u64,
+    parts: bool,
+    sinks: bool,
 }
 
 /// Why an epoch is not written.
@@ -248,20 +259,10 @@ impl Shared {
     /// everywhere also the sink writes, because nobody makes those of an ended job again. The machine may be one of long
     /// ago: a job that it does not know is not taken for a job that is no more, and what is durable is looked at again.
     pub fn load_epochs(&self, machine: &Machine) {
-        for info in self.store.epochs() {
-            let id = snapshot(info.id);
-            let job = machine.jobs.get(&id.job);
-            let ended = job.is_some_and(Job::ended);
-            let is_durable = |job: &Job| job.durable.as_ref().is_some_and(|durable| durable.position() == id.point());
-            let (parts, sinks) = {
-                let mut known = lock(&self.known);
-                let parts = !ended && known.parts_taken.insert(id);
-                (parts, job.is_some_and(is_durable) && known.sinks_taken.insert(id))
-            };
-            if !parts && !sinks {
-                continue;
-            }
-            match self.read_file(id) {
+        let due: Vec<_> = self.store.epochs().into_iter().filter_map(|info| self.due_of(machine, &info)).collect();
+        let far = self.store.loads(due.iter().map(|due| due.bytes).sum());
+        for Due { id, parts, sinks, .. } in due {
+            match self.read_file_and_tell(id, &|bytes| far.done(bytes)) {
                 Ok((record, files)) => {
                     let partitions = files.keys().copied().collect();
                     self.load_files(files, sinks, parts);
@@ -272,6 +273,18 @@ impl Shared {
                 Err(why) => warn!(?id, %why, "maps: an epoch cannot be read"),
             }
         }
+    }
+
+    /// What of a file is to be taken now, if anything; it is taken for taken from here on.
+    fn due_of(&self, machine: &Machine, info: &EpochInfo) -> Option<Due> {
+        let id = snapshot(info.id);
+        let job = machine.jobs.get(&id.job);
+        let ended = job.is_some_and(Job::ended);
+        let is_durable = |job: &Job| job.durable.as_ref().is_some_and(|durable| durable.position() == id.point());
+        let mut known = lock(&self.known);
+        let parts = !ended && known.parts_taken.insert(id);
+        let sinks = job.is_some_and(is_durable) && known.sinks_taken.insert(id);
+        (parts || sinks).then_some(Due { id, bytes: info.bytes, parts, sinks })
     }
 
     fn load_files(&self, files: BTreeMap<PartitionId, PartitionEpoch>, sinks: bool, parts: bool) {
@@ -292,13 +305,16 @@ impl Shared {
         }
     }
 
-    pub(super) fn read_file(
-        &self,
-        id: SnapshotId,
-    ) -> Result<(Option<SnapshotRecord>, BTreeMap<PartitionId, PartitionEpoch>), String> {
+    pub(super) fn read_file(&self, id: SnapshotId) -> Result<Read, String> {
+        self.read_file_and_tell(id, &|_| {})
+    }
+
+    /// Tells the bytes of each part.
+    fn read_file_and_tell(&self, id: SnapshotId, tell: &dyn Fn(u64)) -> Result<Read, String> {
         let (mut record, mut parts): (_, BTreeMap<PartitionId, Vec<(u32, Bytes)>>) = (None, BTreeMap::new());
         for part in self.store.read_epoch(name(id)).map_err(|error| error.to_string())? {
             let part = part.map_err(|error| error.to_string())?;
+            tell(part.bytes.len() as u64);
             match part.vertex {
                 RECORD_VERTEX => record = serde_json::from_slice(&part.bytes).ok(),
                 vertex => parts.entry(PartitionId(part.partition)).or_default().push((vertex, Bytes::from(part.bytes))),

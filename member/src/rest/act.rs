@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::progress::StoreProgress;
 use jet_admin_api::refusal::Refusal;
 use jet_admin_api::rest::reply::Reply;
 use jet_core::outcome::ALREADY;
@@ -134,7 +135,7 @@ pub async fn operation(member: &Member) -> Answer {
     let mut machines = node.machines();
     let _ = tokio::time::timeout(WATCHING, machines.wait_for(|machine| is_decided(machine))).await;
     match member.cluster_view() {
-        Some(cluster) => Answer::json(&last(&cluster)),
+        Some(cluster) => Answer::json(&and_how_far(last(&cluster), member.store_progress().as_ref())),
         None => unfounded(),
     }
 }
@@ -167,6 +168,13 @@ fn last(cluster: &ClusterView) -> Reply {
         }
         (None, None) => Reply::failed("there was no operation yet"),
     }
+}
+
+/// What this member does for it, where that takes long. Others are asked for themselves.
+fn and_how_far(reply: Reply, far: Option<&StoreProgress>) -> Reply {
+    let Some(far) = far else { return reply };
+    let said = reply.message.map_or_else(String::new, |message| format!("{message}; "));
+    Reply { message: Some(format!("{said}this member is {far}")), ..reply }
 }
 
 /// `…/clusterShutdown`: without an operator the members carry it out by themselves, and it is told when the cluster is
@@ -228,6 +236,7 @@ pub fn addresses(member: &Member, at: SocketAddr) -> Addresses {
 
 #[cfg(test)]
 mod tests {
+    use jet_admin_api::progress::StoreWork;
     use jet_core::{RequestAnswer, StopRequest};
 
     use super::*;
@@ -269,6 +278,27 @@ mod tests {
         let start = start_with_loss("force start");
         assert_eq!(start.status, 200);
         assert!(start.body.starts_with(br#"{"status":"fail""#) && message(&start).contains("loses data"));
+    }
+
+    #[test]
+    fn how_far_this_member_is_stands_behind_what_is_waited_for() {
+        let far = StoreProgress {
+            doing: StoreWork::ReadingBack,
+            done_bytes: 1 << 30,
+            total_bytes: 2 << 30,
+            lasts_ms: 1000,
+            bytes_per_second: None,
+            left_ms: None,
+            slow: None,
+        };
+        let told = |message: Option<&str>, far| {
+            and_how_far(Reply { message: message.map(String::from), ..Reply::success() }, far).message
+        };
+        assert_eq!(told(Some("seals: 0 of 3"), None).as_deref(), Some("seals: 0 of 3"));
+        assert_eq!(told(None, None), None);
+        let said = "this member is sealing, 1.0 of 2.0 GiB read back";
+        assert_eq!(told(None, Some(&far)).as_deref(), Some(said));
+        assert_eq!(told(Some("seals: 0 of 3"), Some(&far)), Some(format!("seals: 0 of 3; {said}")));
     }
 
     /// What is newer counts: a request of after the last operation, or the operation that it led to.

@@ -182,6 +182,7 @@ mod tests {
             retained_bytes: 0,
             free_bytes: 0,
             lagging: None,
+            progress: None,
         };
         MemberView {
             uuid: Uuid::from_u128(0),

@@ -1,7 +1,8 @@
 //! Conditions, and the closed list of reasons.
 //!
 //! Law: a reason is one of [`Reason`]; a message carries no time and no counter that moves by itself, so that a status
-//! is written only when something changed. Must not know: how a condition is decided.
+//! is written only when something changed; how far stores are moves rarely, and with `status.progress`. Must not know:
+//! how a condition is decided.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

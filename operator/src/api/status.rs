@@ -16,6 +16,8 @@ pub const JOBS_LISTED: usize = 50;
 pub const HISTORY_KEPT: usize = 10;
 /// Blockers listed at most.
 pub const BLOCKERS_LISTED: usize = 20;
+/// Members of which it is told how far they are, at most.
+pub const MEMBERS_TOLD: usize = 20;
 
 /// Status of a JetCluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -49,6 +51,9 @@ pub struct JetClusterStatus {
     /// The open operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationStatus>,
+    /// How far members are that save or load for longer than some seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressStatus>,
     /// The wish that was tried and is not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<SpentStatus>,
@@ -100,6 +105,38 @@ pub struct OperationStatus {
     pub requested_by: String,
     /// RFC 3339.
     pub accepted_at: String,
+}
+
+/// How far members are. As it was when it was told: not each look is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressStatus {
+    /// RFC 3339.
+    pub told_at: String,
+    /// Slow ones first, then those with most left.
+    pub members: Vec<MemberProgress>,
+}
+
+/// How far one member's store is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberProgress {
+    /// Pod.
+    pub pod: String,
+    /// Flushing · ReadingBack · Hashing · Loading.
+    pub doing: String,
+    /// Bytes done.
+    pub done_bytes: i64,
+    /// Bytes left.
+    pub left_bytes: i64,
+    /// Since it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<i64>,
+    /// Still (nothing moves) · Below (less than a disk of one's own does); it goes on all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<String>,
+    /// The same in words.
+    pub message: String,
 }
 
 /// A spent wish.

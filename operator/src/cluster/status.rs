@@ -1,7 +1,8 @@
 //! Facts, plan and outcome → status. Pure.
 //!
-//! Law: no sentence carries a time or a counter that moves by itself; `lastTransitionTime` moves only with the status;
-//! `Reconciling` and `Stalled` are absent when they do not hold. Must not know: how it is written.
+//! Law: no sentence carries a time or a counter that moves by itself, but for how far stores are, which `progress` lets move
+//! rarely; `lastTransitionTime` moves only with the status; `Reconciling` and `Stalled` are absent when they do not hold.
+//! Must not know: how it is written.
 
 use jet_admin_api::member::MemberPhase;
 
@@ -20,6 +21,7 @@ use crate::cluster::plan::{operation, safety};
 
 mod conditions;
 mod jobs;
+pub mod progress;
 
 /// The whole status.
 pub fn status(facts: &Facts, plan: &Plan, outcome: &Outcome) -> JetClusterStatus {
@@ -30,6 +32,7 @@ pub fn status(facts: &Facts, plan: &Plan, outcome: &Outcome) -> JetClusterStatus
         _ => None,
     };
     let done = matches!(outcome, Outcome::Done(_));
+    let progress = progress::progress(facts, old.progress.as_ref());
     let handled = remember.map(|r| r.handled.clone()).or(old.handled.clone());
     let founding_id =
         remember.and_then(|r| r.founding_id.clone()).or(known_founding(facts)).or(old.founding_id.clone());
@@ -42,13 +45,14 @@ pub fn status(facts: &Facts, plan: &Plan, outcome: &Outcome) -> JetClusterStatus
     JetClusterStatus {
         observed_generation: facts.cluster.metadata.generation,
         phase: Some(phase(facts, plan).into()),
-        conditions: conditions::conditions(facts, plan, &requests),
+        conditions: conditions::conditions(facts, plan, &requests, progress.as_ref()),
         members: Some(members(facts)),
         replicas: i32::try_from(facts.kube.pods.len()).unwrap_or(i32::MAX),
         selector: Some(selector(facts)),
         cluster_state: facts.machine().map(|m| word(&m.state)),
         founding_id,
         operation: open.map(|open| operation_status(facts, plan, &requests, &open)),
+        progress,
         spent: spent.map(|s| spent_status(&s)),
         stop_requested_by: requests.stop.iter().map(|s| (*s).to_owned()).collect(),
         handled,

@@ -285,6 +285,7 @@ impl State {
                 retained_bytes: 0,
                 free_bytes: 1 << 30,
                 lagging: None,
+                progress: None,
             },
             cluster: knows.then(|| self.cluster_view()).flatten(),
             primaries: 90,

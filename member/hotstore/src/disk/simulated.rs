@@ -1,8 +1,8 @@
 //! A disk in RAM that keeps exactly the written contract of [`super::Disk`] and nothing more.
 //!
-//! What goes wrong, and when, is a [`Fault`]; it can also freeze, and lie about every `sync`. [`SimulatedDisk::reboot`] builds
-//! the disk as it may be found after a power cut ([`Aftermath`]). Deterministic: no randomness. Must not know: what the bytes
-//! mean.
+//! What goes wrong, and when, is a [`Fault`]; it can also freeze, be as slow as whoever watches its reads, and lie about every
+//! `sync`. [`SimulatedDisk::reboot`] builds the disk as it may be found after a power cut ([`Aftermath`]). Deterministic: no
+//! randomness. Must not know: what the bytes mean.
 
 mod fault;
 mod file;
@@ -15,6 +15,7 @@ use fault::{Turn, survive};
 use file::{SimulatedAppend, SimulatedFile};
 use names::Tree;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,17 @@ struct World {
     tells_late: bool,
     trace: Vec<String>,
     ice: Arc<Ice>,
+    watch: Option<Watch>,
+}
+
+/// Called before each read of a content.
+#[derive(Clone)]
+struct Watch(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Watch")
+    }
 }
 
 /// Whether the disk is frozen, and who waits for it.
@@ -198,6 +210,11 @@ impl SimulatedDisk {
         self.world().lies_about_sync = true;
     }
 
+    /// From now on each read of a content waits for this call to come back.
+    pub fn watch_reads(&self, watch: impl Fn() + Send + Sync + 'static) {
+        self.world().watch = Some(Watch(Arc::new(watch)));
+    }
+
     /// From now on every sync (of a file or a directory) waits, as on a disk that hangs.
     pub fn freeze(&self) {
         *self.world().ice.frozen() = true;
@@ -228,6 +245,10 @@ impl SimulatedDisk {
 
     /// One read of a content, if the file is there.
     fn look<T>(&self, path: &Path, take: impl FnOnce(&[u8]) -> T) -> io::Result<Option<T>> {
+        let watch = self.world().watch.clone();
+        if let Some(Watch(watch)) = watch {
+            watch();
+        }
         let mut world = self.world();
         if world.off {
             return Err(broken("power is off"));

@@ -4,13 +4,14 @@
 //! Must not know: clusters. Its callers say which generation, which operation, which content.
 //!
 //! Contents: here opening and generations · `naming` whose it is · `writing` appends · [`load`] reading · `sealing` · `proof` reading back ·
-//! [`collecting`] emptying old chunks · `epochs` · [`backup`] hot backups · [`usage`] room.
+//! [`collecting`] emptying old chunks · `epochs` · [`backup`] hot backups · [`usage`] room · [`progress`] how far a seal or a load is.
 
 pub mod backup;
 pub mod collecting;
 mod epochs;
 pub mod load;
 mod naming;
+pub mod progress;
 mod proof;
 pub(crate) mod sealing;
 pub mod usage;
@@ -32,7 +33,8 @@ use crate::resolve::{Contents, resolve};
 use crate::scan::scan;
 use crate::seal::SealSummary;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -128,6 +130,9 @@ pub struct Store {
     appender: Arc<Mutex<Option<Appender>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     proofs: Mutex<proof::Proofs>,
+    board: progress::Board,
+    /// Bytes of the log when they were last counted.
+    log_bytes: AtomicU64,
     /// Held while a backup is made or removed.
     backups: Mutex<()>,
     /// The newest chunk that another key was written with; asked for when writing has begun.
@@ -136,6 +141,24 @@ pub struct Store {
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `None`: somebody has it in hand, perhaps for as long as a disk takes.
+pub(crate) fn try_locked<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Bytes of chunks whose length is known without looking at them.
+fn exact_bytes(chain: &[(ChunkId, PathBuf, Extent)]) -> u64 {
+    let exact = chain.iter().map(|(.., extent)| match extent {
+        Extent::Exactly(length) => *length,
+        Extent::Open => 0,
+    });
+    exact.sum()
 }
 
 /// What `dir` holds, without taking the lock and without changing a byte.
@@ -157,6 +180,7 @@ impl Store {
         let boot = boot::next_boot(disk.as_ref(), dir)?;
         owner.sign()?;
         let contents = found.contents.clone();
+        let log_bytes = exact_bytes(&found.chain);
         let known = Known::from(found);
         let shelf = Shelf { closed: true, finished: known.1 };
         let queue = Arc::new(Queue::new(options.queue_bytes, options.sync_bytes, options.watcher.clone()));
@@ -175,6 +199,8 @@ impl Store {
             appender,
             thread: Mutex::new(thread),
             proofs: Mutex::default(),
+            board: progress::Board::default(),
+            log_bytes: AtomicU64::new(log_bytes),
             backups: Mutex::default(),
             other_key: OnceLock::new(),
         };

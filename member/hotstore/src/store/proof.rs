@@ -5,6 +5,7 @@
 //! whatever has content in it is written anew from RAM, and no seal names it. Must not know: who has the RAM.
 
 use super::load::stream::{Source, check_only};
+use super::progress::Doing;
 use super::{Store, locked};
 use crate::failure::StoreError;
 use crate::layout;
@@ -38,18 +39,20 @@ impl Store {
             closed.iter().find(|chunk| !known(chunk)).copied()
         };
         let Some((id, length)) = next else { return Ok(false) };
-        self.proved(&[(id, length)]).map(|_| true)
+        self.proved(&[(id, length)], None).map(|_| true)
     }
 
-    /// Chunks as a seal names them: as they were proved before, or proved now, in one reading.
-    pub(super) fn proved(&self, chunks: &[(ChunkId, u64)]) -> Result<Vec<SealedFile>, StoreError> {
+    /// Chunks as a seal names them: as they were proved before, or proved now, in one reading, which is told as this.
+    pub(super) fn proved(&self, chunks: &[(ChunkId, u64)], told: Option<Doing>) -> Result<Vec<SealedFile>, StoreError> {
         let is_new = |(id, length): &&(ChunkId, u64)| {
             locked(&self.proofs).whole.get(id).is_none_or(|file| file.length != *length)
         };
         let new: Vec<_> =
             chunks.iter().filter(is_new).map(|(id, length)| (*id, *length, self.chunk_path(*id))).collect();
         let sources: Vec<_> = new.iter().map(|(id, length, path)| Source { id: *id, path, length: *length }).collect();
-        let read = check_only(self.disk.as_ref(), &sources, &mut |_, _| {}, &mut |_, _| {}, true);
+        let far = told.map(|doing| self.board.begin(doing, sources.iter().map(|source| source.length).sum()));
+        let read = check_only(self.disk.as_ref(), &sources, &mut |_, _| {}, &mut |_, _| {}, true, far.as_ref());
+        drop(far);
         let digests = read.inspect_err(|error| self.note_spoilt(error, &new))?;
         let mut proofs = locked(&self.proofs);
         for ((id, length, path), digest) in new.iter().zip(digests) {

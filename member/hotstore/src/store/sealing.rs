@@ -5,6 +5,7 @@
 //! Must not know: why the cluster stops.
 
 use super::load::epoch_path;
+use super::progress::{Doing, Underway};
 use super::{Known, Phase, Store, locked};
 use crate::disk::{BLOCK, zeroed};
 use crate::failure::{On, StoreError};
@@ -75,10 +76,8 @@ impl Store {
     fn seal_closed(&self, known: &mut Known, request: SealRequest) -> Result<SealSummary, StoreError> {
         let origin = self.origin()?;
         let settled = self.settle(known, &request)?;
-        let mut files = self.proved(&settled.chain)?;
-        for info in self.epochs() {
-            files.push(self.digest_file(&epoch_path(&self.dir, &info), info.length, None)?);
-        }
+        let mut files = self.proved(&settled.chain, Some(Doing::ReadingBack))?;
+        files.extend(self.digest_epochs()?);
         known.seal_number += 1;
         let mut partitions = request.partitions;
         partitions.sort_by_key(|content| content.partition);
@@ -112,12 +111,15 @@ impl Store {
 
     /// Makes everything durable and compares it with the request.
     fn settle(&self, known: &Known, request: &SealRequest) -> Result<Settled, StoreError> {
+        // Before the appender is ours: the writer's thread may have it, and flushes with it what is waited for here.
+        let flushing = self.board.begin(Doing::Flushing, self.queue.health().waiting_bytes as u64);
         let mut guard = locked(&self.appender);
         let Some(appender) = guard.as_mut() else {
             return self.settled_earlier(known, request);
         };
         if known.phase == Phase::Open {
             self.queue.pump_to_end(appender)?;
+            flushing.all();
             let mut behind = self.queue.health().lagging;
             behind.extend(appender.plan().pending());
             // What is no part of the content that is sealed may stay half written: nobody goes on from it.
@@ -163,17 +165,23 @@ impl Store {
         self.queue.set_closed(None);
     }
 
-    fn digest_file(&self, path: &Path, length: u64, chunk: Option<ChunkId>) -> Result<SealedFile, StoreError> {
+    fn digest_epochs(&self) -> Result<Vec<SealedFile>, StoreError> {
+        let epochs = self.epochs();
+        let far = self.board.begin(Doing::Hashing, epochs.iter().map(|info| info.length).sum());
+        epochs.iter().map(|info| self.digest_file(&epoch_path(&self.dir, info), info.length, &far)).collect()
+    }
+
+    fn digest_file(&self, path: &Path, length: u64, far: &Underway<'_>) -> Result<SealedFile, StoreError> {
         let name = path.strip_prefix(&self.dir).unwrap_or(path).to_string_lossy().into_owned();
         let found = self.disk.length(path).on("look at", path)?.unwrap_or(0);
         if found != length {
             let why = "its own index".to_owned();
             return Err(Refused::Length { file: path.to_path_buf(), found, recorded: length, why }.into());
         }
-        Ok(SealedFile { name, length, digest: self.hash_file(path, length)?, chunk })
+        Ok(SealedFile { name, length, digest: self.hash_file(path, length, far)?, chunk: None })
     }
 
-    fn hash_file(&self, path: &Path, length: u64) -> Result<String, StoreError> {
+    fn hash_file(&self, path: &Path, length: u64, far: &Underway<'_>) -> Result<String, StoreError> {
         let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
         let mut part = zeroed((length as usize).next_multiple_of(BLOCK).min(READ_BYTES));
         while at < length {
@@ -184,18 +192,19 @@ impl Store {
             }
             hasher.update(&part[..wanted as usize]);
             at += wanted;
+            far.done(wanted);
         }
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    pub(super) fn verify_file(&self, sealed: &SealedFile) -> Result<(), StoreError> {
+    pub(super) fn verify_file(&self, sealed: &SealedFile, far: &Underway<'_>) -> Result<(), StoreError> {
         let path = self.dir.join(&sealed.name);
         let found = self.disk.length(&path).on("look at", &path)?.unwrap_or(0);
         if found < sealed.length {
             let (recorded, why) = (sealed.length, "the seal".to_owned());
             return Err(Refused::Length { file: path, found, recorded, why }.into());
         }
-        Ok(compare_digest(&path, sealed, self.hash_file(&path, sealed.length)?)?)
+        Ok(compare_digest(&path, sealed, self.hash_file(&path, sealed.length, far)?)?)
     }
 
     /// Reads every sealed file from the disk and compares it with the seal.
@@ -204,9 +213,7 @@ impl Store {
         let Some(seal) = &known.seal else {
             return Err(StoreError::Misuse { call: "verify the seal", why: format!("the store is {:?}", known.phase) });
         };
-        for file in &seal.manifest.files {
-            self.verify_file(file)?;
-        }
+        self.verify_files(seal)?;
         let (number, generation) = (seal.manifest.number, seal.manifest.generation);
         let (read, _) = seal::read(self.disk.as_ref(), &self.dir, generation, number)?;
         if read.digest != seal.digest {
@@ -223,7 +230,12 @@ impl Store {
         let Some(seal) = known.seal.as_ref().or(known.last_seal.as_ref()) else {
             return Err(StoreError::Misuse { call: "verify the last seal", why: "there is none".to_owned() });
         };
-        seal.manifest.files.iter().try_for_each(|file| self.verify_file(file))
+        self.verify_files(seal)
+    }
+
+    fn verify_files(&self, seal: &SealSummary) -> Result<(), StoreError> {
+        let far = self.board.begin(Doing::Hashing, sealed_bytes(seal));
+        seal.manifest.files.iter().try_for_each(|file| self.verify_file(file, &far))
     }
 
     /// Removes what neither the current content nor the last seal needs. Failures cost only room.
@@ -271,6 +283,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Bytes of all files that a seal names.
+pub(super) fn sealed_bytes(seal: &SealSummary) -> u64 {
+    seal.manifest.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.length))
 }
 
 fn sealed_chain(dir: &Path, seal: &SealSummary) -> Vec<(ChunkId, PathBuf, Extent)> {

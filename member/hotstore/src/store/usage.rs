@@ -1,14 +1,16 @@
 //! Room on the volume: what is live, what is retained, what is free, and which partitions to write anew.
 //!
-//! The law: growth is bounded by the constants of [`crate::log::collect`]; nothing retained is freed to make room.
+//! The law: growth is bounded by the constants of [`crate::log::collect`]; nothing retained is freed to make room. Who asks how
+//! much there is does not wait for a seal or a load.
 //! Must not know: who asks.
 
-use super::{Store, locked};
+use super::{Store, locked, try_locked};
 use crate::disk::Disk;
 use crate::failure::{On, StoreError};
 use crate::layout;
 use serde::Serialize;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Directories deeper than this are not ours.
 pub(crate) const DEEPEST: usize = 6;
@@ -41,11 +43,12 @@ pub(crate) fn bytes_below(disk: &dyn Disk, dir: &Path, depth: usize) -> Result<u
 }
 
 impl Store {
-    /// Bytes on the volume.
+    /// Bytes on the volume. Those of the log as they were, while a seal or a load has it in hand.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let written = locked(&self.appender).as_ref().map(|appender| appender.chain_bytes());
-        let chain = written.map_or_else(|| self.found_chain_bytes(), Ok)?;
-        let live = chain + self.epochs().iter().map(|info| info.length).sum::<u64>();
+        if let Some(bytes) = self.chain_bytes()? {
+            self.log_bytes.store(bytes, Ordering::Relaxed);
+        }
+        let live = self.log_bytes.load(Ordering::Relaxed) + self.epochs().iter().map(|info| info.length).sum::<u64>();
         let all = bytes_below(self.disk.as_ref(), &layout::data(&self.dir), DEEPEST)?;
         Ok(Usage {
             live,
@@ -55,12 +58,19 @@ impl Store {
         })
     }
 
-    fn found_chain_bytes(&self) -> Result<u64, StoreError> {
+    /// `None`: it is in somebody's hand, and who holds it may wait for the disk.
+    fn chain_bytes(&self) -> Result<Option<u64>, StoreError> {
+        let Some(appender) = try_locked(&self.appender) else { return Ok(None) };
+        if let Some(appender) = appender.as_ref() {
+            return Ok(Some(appender.chain_bytes()));
+        }
+        drop(appender);
+        let Some(known) = try_locked(&self.known) else { return Ok(None) };
         let mut sum = 0;
-        for (_, path, _) in &locked(&self.known).chain {
+        for (_, path, _) in &known.chain {
             sum += self.disk.length(path).on("look at", path)?.unwrap_or(0);
         }
-        Ok(sum)
+        Ok(Some(sum))
     }
 
     /// Whether `needed` more bytes fit.

@@ -20,6 +20,7 @@ use crate::members::Command;
 
 mod asked;
 mod hands;
+mod progress;
 
 const OPERATION: &str = "7-abcdef01";
 
@@ -143,6 +144,7 @@ fn view(ordinal: u32, cluster: ClusterView) -> MemberView {
             retained_bytes: 0,
             free_bytes: 2,
             lagging: None,
+            progress: None,
         },
         cluster: Some(cluster),
         primaries: 90,

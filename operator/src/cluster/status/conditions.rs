@@ -4,7 +4,7 @@
 //! what is done next.
 
 use crate::api::condition::counted;
-use crate::api::status::Blocker;
+use crate::api::status::{Blocker, ProgressStatus};
 use crate::api::{Condition, ConditionType, Reason};
 use crate::cluster::evidence::jobs::{self, Fate, Outcome};
 use crate::cluster::evidence::standing::{Standing, standing};
@@ -12,6 +12,7 @@ use crate::cluster::facts::Facts;
 use crate::cluster::plan::act::{Plan, Step};
 use crate::cluster::plan::request::Requests;
 use crate::cluster::plan::safety;
+use crate::cluster::status::progress;
 
 struct Judged {
     status: &'static str,
@@ -46,11 +47,11 @@ pub fn is_stopped(facts: &Facts) -> bool {
 }
 
 /// All conditions that hold or are known.
-pub fn conditions(facts: &Facts, plan: &Plan, requests: &Requests) -> Vec<Condition> {
+pub fn conditions(facts: &Facts, plan: &Plan, requests: &Requests, far: Option<&ProgressStatus>) -> Vec<Condition> {
     let old = facts.cluster.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let generation = facts.cluster.metadata.generation.unwrap_or_default();
     let make = |type_: ConditionType| {
-        let judged = judge(type_, facts, plan, requests)?;
+        let judged = judge(type_, facts, plan, requests, far)?;
         let known = old.iter().find(|c| c.type_ == type_.as_str() && c.status == judged.status);
         Some(Condition {
             type_: type_.as_str().into(),
@@ -69,14 +70,20 @@ fn shortened(message: String) -> String {
     if message.len() <= MOST { message } else { message.chars().take(MOST / 4).collect::<String>() + " …" }
 }
 
-fn judge(type_: ConditionType, facts: &Facts, plan: &Plan, requests: &Requests) -> Option<Judged> {
+fn judge(
+    type_: ConditionType,
+    facts: &Facts,
+    plan: &Plan,
+    requests: &Requests,
+    far: Option<&ProgressStatus>,
+) -> Option<Judged> {
     let stopped = is_stopped(facts);
     Some(match type_ {
         ConditionType::Ready => ready(facts, plan, stopped),
         ConditionType::Reconciling => {
             let resting = matches!(plan.step, Step::Running | Step::Stopped | Step::Held) && plan.act.is_none();
             return (!resting && !plan.stalled && !matches!(plan.step, Step::Releasing))
-                .then(|| judged(true, plan.reason, plan.message.clone()));
+                .then(|| judged(true, plan.reason, and_how_far(&plan.message, far)));
         }
         ConditionType::Stalled => return plan.stalled.then(|| judged(true, plan.reason, plan.message.clone())),
         ConditionType::Stopped => stopped_condition(facts, plan, stopped),
@@ -93,6 +100,11 @@ fn judge(type_: ConditionType, facts: &Facts, plan: &Plan, requests: &Requests) 
             )
         }
     })
+}
+
+/// What is waited for, and how far those are who take long for it.
+fn and_how_far(message: &str, far: Option<&ProgressStatus>) -> String {
+    far.map_or_else(|| message.to_owned(), |far| format!("{message}; {}", progress::sentence(far)))
 }
 
 fn doors_open(facts: &Facts) -> bool {

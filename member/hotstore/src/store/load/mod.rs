@@ -10,8 +10,9 @@
 pub(crate) mod stream;
 
 use self::stream::{Readers, Source, Take, check_only, stream};
-use super::sealing::compare_digest;
-use super::{Phase, Store, locked};
+use super::progress::Underway;
+use super::sealing::{compare_digest, sealed_bytes};
+use super::{Known, Phase, Store, locked};
 use crate::epoch::EpochInfo;
 use crate::failure::{On, StoreError};
 use crate::layout;
@@ -142,14 +143,15 @@ impl Store {
         }
         // Nothing of a load that fails is gone on from.
         known.heritage = None;
+        let far = self.loads(self.bytes_to_read(&known));
         let mut survey = match &known.seal {
             Some(seal) => {
-                self.verify_epochs(seal)?;
+                self.verify_epochs(seal, &far)?;
                 sealed_survey(&self.dir, seal, known.next_number)
             }
-            None => self.survey(&known.chain, known.next_number)?,
+            None => self.survey(&known.chain, known.next_number, &far)?,
         };
-        let (records, found) = self.hand_out(&survey, known.seal.as_ref(), sinks)?;
+        let (records, found) = self.hand_out(&survey, known.seal.as_ref(), sinks, &far)?;
         if known.seal.is_some() {
             // Of what a manifest says of the log, only what was compared is gone on from.
             survey.heritage.plan = found;
@@ -179,6 +181,7 @@ impl Store {
         survey: &Survey,
         seal: Option<&SealSummary>,
         sinks: &mut [Sink<'_>],
+        far: &Underway<'_>,
     ) -> Result<(u64, Plan), StoreError> {
         let (table, mut records) = (survey.whole.table(), vec![0; sinks.len()]);
         let mut takes: Vec<_> = sinks
@@ -201,7 +204,7 @@ impl Store {
         let mut prove = |place: Place, head: Head| found.note(place, head);
         let mut nothing = |_: Place, _: Head| {};
         let head: &mut dyn FnMut(Place, Head) = if seal.is_some() { &mut prove } else { &mut nothing };
-        let readers = Readers { takes: &mut takes, note: &mut |_, _| {}, head, hash: seal.is_some() };
+        let readers = Readers { takes: &mut takes, note: &mut |_, _| {}, head, hash: seal.is_some(), far: Some(far) };
         let sources: Vec<_> = survey.sources.iter().map(source).collect();
         let digests = stream(self.disk.as_ref(), &sources, readers)?;
         let sealed = seal.iter().flat_map(|seal| seal.manifest.files.iter().filter(|file| file.chunk.is_some()));
@@ -214,7 +217,25 @@ impl Store {
         }
     }
 
-    fn survey(&self, chain: &[(ChunkId, PathBuf, Extent)], next_number: u64) -> Result<Survey, StoreError> {
+    /// Every file that a seal names, once; else what there is of the log, once for the survey and once to hand it out.
+    fn bytes_to_read(&self, known: &Known) -> u64 {
+        if let Some(seal) = &known.seal {
+            return sealed_bytes(seal);
+        }
+        let length = |(_, path, extent): &(ChunkId, PathBuf, Extent)| match extent {
+            Extent::Exactly(length) => *length,
+            // What cannot be looked at is refused when it is read.
+            Extent::Open => self.disk.length(path).ok().flatten().unwrap_or(0),
+        };
+        known.chain.iter().map(length).sum::<u64>().saturating_mul(2)
+    }
+
+    fn survey(
+        &self,
+        chain: &[(ChunkId, PathBuf, Extent)],
+        next_number: u64,
+        far: &Underway<'_>,
+    ) -> Result<Survey, StoreError> {
         let mut survey = Survey {
             heritage: Heritage { next_number, ..Heritage::default() },
             whole: Plan::default(),
@@ -226,27 +247,27 @@ impl Store {
             Extent::Open => None,
         });
         survey.sources.extend(exact);
-        self.survey_exact(&mut survey)?;
+        self.survey_exact(&mut survey, far)?;
         survey.heritage.chain.extend(survey.sources.iter().map(|(id, _, length)| (*id, *length)));
         if let Some((id, path, Extent::Open)) = chain.last() {
-            self.survey_open(&mut survey, *id, path)?;
+            self.survey_open(&mut survey, *id, path, far)?;
         }
         Ok(survey)
     }
 
     /// Chunks that must verify to a known length: checked by several threads.
-    fn survey_exact(&self, survey: &mut Survey) -> Result<(), StoreError> {
+    fn survey_exact(&self, survey: &mut Survey, far: &Underway<'_>) -> Result<(), StoreError> {
         let sources: Vec<_> = survey.sources.iter().map(source).collect();
         let (whole, spaces) = (&mut survey.whole, &mut survey.heritage.spaces);
         let note = &mut |_: Place, raw: Raw<'_>| note_space(spaces, raw);
         let head = &mut |place: Place, head: Head| whole.note(place, head);
-        check_only(self.disk.as_ref(), &sources, note, head, false)?;
+        check_only(self.disk.as_ref(), &sources, note, head, false, Some(far))?;
         survey.heritage.plan = survey.whole.clone();
         Ok(())
     }
 
     /// The newest chunk, whose tail may be torn.
-    fn survey_open(&self, survey: &mut Survey, id: ChunkId, path: &Path) -> Result<(), StoreError> {
+    fn survey_open(&self, survey: &mut Survey, id: ChunkId, path: &Path, far: &Underway<'_>) -> Result<(), StoreError> {
         let Some(bytes) = self.disk.read(path).on("read", path)? else {
             let why = "it was there when the store was opened".to_owned();
             return Err(Refused::Missing { file: path.to_path_buf(), why }.into());
@@ -259,6 +280,8 @@ impl Store {
         chunk::walk(path, &bytes, Extent::Exactly(walked.durable), &mut |offset, raw| {
             survey.heritage.plan.note(Place { chunk: id, offset }, Head::from(&raw));
         })?;
+        // A tail that is left out is not read again.
+        far.done((2 * bytes.len() as u64).saturating_sub(walked.good));
         survey.heritage.carry = tail_of(&bytes, path, walked)?;
         survey.heritage.chain.push((id, walked.durable));
         survey.sources.push((id, path.to_path_buf(), walked.good));
@@ -271,9 +294,9 @@ impl Store {
         Ok(())
     }
 
-    fn verify_epochs(&self, seal: &SealSummary) -> Result<(), StoreError> {
+    fn verify_epochs(&self, seal: &SealSummary, far: &Underway<'_>) -> Result<(), StoreError> {
         for file in seal.manifest.files.iter().filter(|file| file.chunk.is_none()) {
-            self.verify_file(file)?;
+            self.verify_file(file, far)?;
         }
         Ok(())
     }

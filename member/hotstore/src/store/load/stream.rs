@@ -13,6 +13,7 @@ use crate::log::chunk::{COSTS, ChunkId};
 use crate::log::plan::{Head, Place};
 use crate::log::record::{self, Raw};
 use crate::refusal::Refused;
+use crate::store::progress::Underway;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,8 @@ pub(crate) struct Readers<'a, 'b> {
     pub head: &'b mut dyn FnMut(Place, Head),
     /// Also compute the digest of each source.
     pub hash: bool,
+    /// Who is told how far it is.
+    pub far: Option<&'b Underway<'b>>,
 }
 
 /// Reads all sources; gives their digests (blake3, hex), if asked for.
@@ -83,10 +86,11 @@ pub(crate) fn check_only(
     note: &mut dyn FnMut(Place, Raw<'_>),
     head: &mut dyn FnMut(Place, Head),
     hash: bool,
+    far: Option<&Underway<'_>>,
 ) -> Result<Vec<String>, StoreError> {
     let mut only_checked: Vec<_> = (0..threads()).map(|_| |_: Place, _: Raw<'_>| {}).collect();
     let mut takes: Vec<Take<'_>> = only_checked.iter_mut().map(|take| take as Take<'_>).collect();
-    stream(disk, sources, Readers { takes: &mut takes, note, head, hash })
+    stream(disk, sources, Readers { takes: &mut takes, note, head, hash, far })
 }
 
 /// More threads than that check faster than any disk reads.

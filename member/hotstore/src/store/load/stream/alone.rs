@@ -18,8 +18,8 @@ pub(super) fn read(
 ) -> (Vec<String>, usize) {
     let hashers = vec![blake3::Hasher::new(); if readers.hash { sources.len() } else { 0 }];
     let onward = Alone { sources, takes: readers.takes, hashers, ended };
-    let (note, head) = (readers.note, readers.head);
-    let mut split = Split { sources, onward, note, head, begun: None, rest: Vec::new(), whole: 0 };
+    let (note, head, far) = (readers.note, readers.head, readers.far);
+    let mut split = Split { sources, onward, note, head, far, begun: None, rest: Vec::new(), whole: 0 };
     for (number, source) in sources.iter().enumerate() {
         let mut at = 0;
         while at < source.length && !ended.flag.load(Ordering::Relaxed) {

@@ -10,6 +10,7 @@ use crate::log::chunk;
 use crate::log::plan::{Head, Place};
 use crate::log::record::{self, HEAD, Kind, Raw};
 use crate::refusal::Refused;
+use crate::store::progress::Underway;
 use std::sync::Arc;
 
 /// Those who do the rest of the work.
@@ -28,6 +29,7 @@ pub(super) struct Split<'a, 'b, O> {
     pub onward: O,
     pub note: &'b mut dyn FnMut(Place, Raw<'_>),
     pub head: &'b mut dyn FnMut(Place, Head),
+    pub far: Option<&'b Underway<'b>>,
     /// Source whose header was read, and its file id.
     pub begun: Option<(usize, u64)>,
     /// The beginning of a record that goes on in the next piece.
@@ -46,6 +48,9 @@ struct Hopped {
 impl<O: Onward> Split<'_, '_, O> {
     /// Takes the next piece.
     pub(super) fn take(&mut self, read: Piece) -> Result<(), Failed> {
+        if let Some(far) = self.far {
+            far.done((read.end - read.start) as u64);
+        }
         let source = &self.sources[read.source];
         let is_last = read.offset(read.end) == source.length;
         if !is_last && self.rest.len() + (read.end - read.start) < self.wanted() {

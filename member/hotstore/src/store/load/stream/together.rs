@@ -34,8 +34,8 @@ pub(super) fn read(
             lanes.push(to);
         }
         let onward = Threads { lanes, to_hash: hasher.is_some().then_some(to_hash) };
-        let (note, head) = (readers.note, readers.head);
-        let mut split = Split { sources, onward, note, head, begun: None, rest: Vec::new(), whole: 0 };
+        let (note, head, far) = (readers.note, readers.head, readers.far);
+        let mut split = Split { sources, onward, note, head, far, begun: None, rest: Vec::new(), whole: 0 };
         for piece in pieces {
             if let Err((at, error)) = piece.and_then(|piece| split.take(piece)) {
                 ended.with(at, error);
