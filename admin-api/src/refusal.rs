@@ -27,6 +27,8 @@ pub enum Code {
     NoLeader,
     /// A partition that is needed has no replica.
     PartitionAbsent,
+    /// A change is in RAM of all copies of a map with fsync, and not known to be on the disk of each.
+    NotOnDisk,
     /// The founding permit differs from the one that is known.
     FoundingDiffers,
     /// SQL, or another text of the user, was not accepted.
@@ -76,7 +78,7 @@ impl Code {
             | Code::StepOrder
             | Code::FoundingDiffers
             | Code::Exists => 409,
-            Code::DoorsClosed | Code::NoLeader | Code::PartitionAbsent => 503,
+            Code::DoorsClosed | Code::NoLeader | Code::PartitionAbsent | Code::NotOnDisk => 503,
             Code::Internal => 500,
         }
     }

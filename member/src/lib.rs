@@ -43,7 +43,8 @@ use std::sync::Arc;
 
 /// Maps and jobs of the shipped program.
 pub fn assemble(parts: member::Parts) -> (Arc<dyn ports::Maps>, Arc<dyn ports::Jobs>) {
-    let maps = map::MapService::new(parts.net.clone(), parts.store, parts.cluster.clone(), jobs::decode_sink);
+    let (net, fsync) = (parts.net.clone(), parts.settings.fsync.clone());
+    let maps = map::MapService::new(net, parts.store, parts.cluster.clone(), jobs::decode_sink, fsync);
     let jobs = jobs::JobService::new(parts.net, maps.clone(), parts.cluster, parts.streams, &parts.settings);
     (Arc::new(maps), Arc::new(jobs))
 }

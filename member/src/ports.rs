@@ -1,7 +1,8 @@
 //! The seams inside a member: what the shell asks of the maps and of the jobs.
 //!
 //! Law: the agent acts through these and nothing else; each call says what it belongs to, so that a late one can be
-//! refused; none of them waits for a disk, except `load`, whose future does. Must not know: how either side works.
+//! refused; none of them waits for a disk, except `load` and, of a map with fsync, `put`, whose futures do. Must not
+//! know: how either side works.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,6 +7,8 @@
 mod begun;
 #[path = "inside/diary.rs"]
 mod diary;
+#[path = "inside/disks.rs"]
+mod disks;
 #[path = "inside/frozen.rs"]
 mod frozen;
 #[path = "inside/lanes.rs"]

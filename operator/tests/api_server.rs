@@ -103,7 +103,6 @@ fn rules(server: &Server) -> usize {
             (&patch(r#"{"spec":{"partitionCount":7}}"#), "fixed when the cluster is founded"),
             (&patch(r#"{"spec":{"state":"Off"}}"#), "Unsupported value"),
             (&patch(r#"{"spec":{"size":6}}"#), "every member of this version votes"),
-            (&patch(r#"{"spec":{"hotRestart":{"fsync":true}}}"#), "not offered in this version"),
             (&patch(r#"{"spec":{"hotRestart":{"parallelism":2}}}"#), "writes one log"),
         ],
     );

@@ -2,7 +2,9 @@
 //!
 //! The law: a change is acknowledged when every follower that counts has it. A follower counts from the moment its copy
 //! is complete, before the table says so, and until the table takes it out: so whoever the table calls synced has every
-//! acknowledged change; it is reported complete only once it has what was acknowledged before it counted. One message at a time to each follower, so order needs no other care. Must not know: time.
+//! acknowledged change; it is reported complete only once it has what was acknowledged before it counted. One message at a time to each follower, so order needs no other care.
+//! Of disks it knows what was told under the same installation and boot, and nothing from before: a version of this
+//! installation on a disk means that everything acknowledged up to it is there. Must not know: time.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +41,8 @@ pub struct Follower {
     pub synced: bool,
     /// Where it is.
     pub position: Position,
+    /// Its disk has everything up to here.
+    pub on_disk: Version,
 }
 
 /// To whom a message went, and under which installation: an answer to an earlier one is not taken for a later one.
@@ -72,6 +76,7 @@ pub enum Next {
 #[derive(Clone, Debug)]
 pub struct Lead {
     partition: PartitionId,
+    me: Process,
     /// Table version of the installation: first half of every version that is given out.
     pub installed: TableVersion,
     /// Change of the entry that messages carry.
@@ -80,6 +85,8 @@ pub struct Lead {
     unacknowledged: std::collections::VecDeque<(Version, usize)>,
     bytes: usize,
     acknowledged: Version,
+    /// The own disk has everything up to here.
+    on_disk: Version,
 }
 
 impl Lead {
@@ -87,12 +94,14 @@ impl Lead {
     pub fn begin(partition: PartitionId, me: Process, entry: &PartitionEntry) -> Self {
         let mut lead = Lead {
             partition,
+            me,
             installed: entry.installed,
             changed: entry.changed,
             followers: BTreeMap::new(),
             unacknowledged: Default::default(),
             bytes: 0,
             acknowledged: Version::default(),
+            on_disk: Version::default(),
         };
         lead.follow_table(me, entry);
         lead
@@ -111,6 +120,7 @@ impl Lead {
                 // What a replica that does not count has is unknown even when its version is known: a disk does not
                 // show everything that RAM had at that version.
                 position: if replica.synced { Position::Unknown } else { Position::NeedsCopy },
+                on_disk: Version::default(),
             });
             follower.synced = replica.synced;
             follower.counts |= replica.synced;
@@ -165,7 +175,28 @@ impl Lead {
 
     /// What is to be kept with a message, to know its answer by.
     pub fn asking(&self, member: MemberId) -> Option<Asked> {
-        self.followers.get(&member).map(|follower| Asked { member, boot: follower.boot, installed: self.installed })
+        let boot = match self.followers.get(&member) {
+            Some(follower) => follower.boot,
+            None if member == self.me.member => self.me.boot,
+            None => return None,
+        };
+        Some(Asked { member, boot, installed: self.installed })
+    }
+
+    /// A disk, of a follower or the own one, has everything up to a version.
+    pub fn on_disk(&mut self, to: Asked, version: Version) {
+        if self.asking(self.me.member) == Some(to) {
+            self.on_disk = version.max(self.on_disk);
+        } else if let Some(follower) = self.answering(to) {
+            follower.on_disk = version.max(follower.on_disk);
+        }
+    }
+
+    /// Whose disks are not known to have a version: of those without which nothing is acknowledged.
+    pub fn lacking_on_disk(&self, version: Version) -> Vec<MemberId> {
+        let lacks = |follower: &Follower| follower.counts && follower.on_disk < version;
+        let followers = self.followers.iter().filter(|(_, follower)| lacks(follower)).map(|(member, _)| *member);
+        followers.chain((self.on_disk < version).then_some(self.me.member)).collect()
     }
 
     /// A follower confirmed a version of this primary's chain.
@@ -215,5 +246,71 @@ impl Lead {
             self.unacknowledged.pop_front();
         }
         self.acknowledged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jet_core::Replica;
+
+    fn process(n: u128, boot: u64) -> Process {
+        Process { member: MemberId(uuid::Uuid::from_u128(n)), boot: Boot(boot) }
+    }
+
+    /// Member 1 leads, 2 is synced, 3 is not.
+    fn entry(installed: u64, third_boot: u64) -> PartitionEntry {
+        let replica = |process: Process, synced| Replica { member: process.member, boot: process.boot, synced };
+        let replicas =
+            vec![replica(process(1, 1), true), replica(process(2, 1), true), replica(process(3, third_boot), false)];
+        PartitionEntry { installed: TableVersion(installed), changed: TableVersion(installed + third_boot), replicas }
+    }
+
+    fn at(installed: u64, seq: u64) -> Version {
+        Version { installed: TableVersion(installed), seq }
+    }
+
+    fn numbers(members: Vec<MemberId>) -> Vec<u128> {
+        members.into_iter().map(|member| member.0.as_u128()).collect()
+    }
+
+    #[test]
+    fn every_disk_that_counts_is_waited_for_and_an_answer_counts_for_whom_it_was_asked() {
+        let me = process(1, 1);
+        let mut lead = Lead::begin(PartitionId(0), me, &entry(5, 1));
+        let asked = |lead: &Lead, n: u128| lead.asking(process(n, 1).member).unwrap();
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [2, 1], "who does not count is not waited for");
+        lead.on_disk(asked(&lead, 2), at(5, 3));
+        lead.on_disk(asked(&lead, 2), at(5, 2));
+        lead.on_disk(asked(&lead, 1), at(5, 1));
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [0_u128; 0]);
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 3))), [1], "what a disk has is not taken back by a later answer");
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 4))), [2, 1]);
+
+        let third = asked(&lead, 3);
+        lead.confirmed(third, at(5, 4));
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [3], "a copy that counts now is waited for");
+        lead.on_disk(third, at(5, 4));
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [0_u128; 0]);
+        lead.follow_table(me, &entry(5, 2));
+        lead.confirmed(lead.asking(third.member).unwrap(), at(5, 4));
+        lead.on_disk(third, at(5, 4));
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [3], "the disk was asked of a process that is over");
+
+        let mut next = Lead::begin(PartitionId(0), me, &entry(9, 1));
+        lead.followers().for_each(|(member, _)| next.on_disk(lead.asking(member).unwrap(), at(5, 9)));
+        next.on_disk(lead.asking(me.member).unwrap(), at(5, 9));
+        assert_eq!(numbers(next.lacking_on_disk(at(5, 1))), [2, 1], "an answer to an earlier installation counts");
+    }
+
+    #[test]
+    fn who_leaves_the_table_is_waited_for_no_more() {
+        let me = process(1, 1);
+        let mut lead = Lead::begin(PartitionId(0), me, &entry(5, 1));
+        lead.on_disk(lead.asking(me.member).unwrap(), at(5, 1));
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [2]);
+        let alone = PartitionEntry { replicas: entry(5, 1).replicas[..1].to_vec(), ..entry(5, 1) };
+        lead.follow_table(me, &alone);
+        assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [0_u128; 0]);
     }
 }

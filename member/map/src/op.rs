@@ -153,6 +153,14 @@ pub enum Op {
 }
 
 impl Op {
+    /// The map whose entries it changes at once.
+    pub fn map(&self) -> Option<&str> {
+        match self {
+            Op::Put { map, .. } | Op::PutAll { map, .. } | Op::Remove { map, .. } | Op::ClearMap { map } => Some(map),
+            _ => None,
+        }
+    }
+
     /// Payload bytes, for bounds.
     pub fn size(&self) -> usize {
         const HEAD: usize = 64;

@@ -207,6 +207,22 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// In RAM of every replica that counts, and not known to be on every disk.
+    #[error(
+        "partition {partition:?}: the change is in RAM of all copies and not known to be on the disk of each: {why}; it is lost only if all of them fail before it is there; make it again to know"
+    )]
+    NotOnDisk {
+        /// Partition.
+        partition: PartitionId,
+        /// Why.
+        why: String,
+    },
+    /// Bound of changes that wait for disks. Nothing has happened.
+    #[error("{most} changes of maps with fsync wait for disks at this member already; nothing was changed, ask again")]
+    ManyWait {
+        /// Bound.
+        most: usize,
+    },
     /// The member could not be asked.
     #[error("member {member:?} could not be asked: {why}")]
     Unreachable {

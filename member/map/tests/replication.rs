@@ -1,6 +1,7 @@
 //! Three replicas of one partition over a lossy, late, repeating network, by seed: crashes, isolation, promotion, repair.
 //!
-//! The law under test: an acknowledged write is in the primary for ever; when the network heals all replicas are equal.
+//! The law under test: an acknowledged write is in the primary for ever; when the network heals all replicas are equal. What
+//! is said to be on disk is on the disk of every replica that counts then, and on the newest disk for ever.
 //! Mutants of the rules prove that the harness sees.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,6 +11,7 @@ mod world;
 use world::{Mutant, World};
 
 const SEEDS: u64 = 2_000;
+const SEEDS_WITH_DISKS: u64 = 600;
 const STEPS: usize = 600;
 
 fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), String> {
@@ -48,6 +50,32 @@ fn mutants_are_seen() {
         let seen = (0..SEEDS).find_map(|seed| run(seed, Some(mutant)).err());
         assert!(seen.is_some(), "{mutant:?} was not seen in {SEEDS} seeds");
     }
+}
+
+fn run_with_disks(seed: u64, mutant: Option<Mutant>) -> Result<usize, String> {
+    let mut world = World::new(seed, mutant);
+    for step in 0..STEPS {
+        world.step();
+        world.disk_step();
+        world.check().and_then(|()| world.check_disks()).map_err(|why| format!("seed {seed} step {step}: {why}"))?;
+    }
+    Ok(world.counts.on_disk)
+}
+
+#[test]
+fn what_was_said_to_be_on_disk_is_there_whoever_crashes_or_leads_afterwards() {
+    let told: usize = (0..SEEDS_WITH_DISKS).map(|seed| run_with_disks(seed, None).unwrap()).sum();
+    assert!(told > 2_000, "{told} changes were told to be on disk");
+    for mutant in Mutant::OF_DISKS {
+        let seen = (0..SEEDS_WITH_DISKS).find_map(|seed| run_with_disks(seed, Some(mutant)).err());
+        assert!(seen.is_some(), "{mutant:?} was not seen in {SEEDS_WITH_DISKS} seeds");
+    }
+}
+
+#[test]
+fn a_deposed_primary_that_learns_of_the_disks_says_nothing() {
+    World::new(1, None).deposed_primary_learns_of_the_disks().unwrap();
+    assert!(World::new(1, Some(Mutant::DisksWithoutLease)).deposed_primary_learns_of_the_disks().is_err());
 }
 
 #[test]

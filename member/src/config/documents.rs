@@ -100,6 +100,14 @@ impl Document {
         found.ok_or_else(|| refused(path, key, value, "a list of texts belongs there"))
     }
 
+    /// Every name that a person chose, of those that have a leaf there: the name and the whole key.
+    pub fn named(&self, section: &str, leaf: &str) -> Vec<(String, String)> {
+        let name = |key: &str| {
+            Some(key.strip_prefix(section)?.strip_prefix('.')?.strip_suffix(leaf)?.strip_suffix('.')?.to_owned())
+        };
+        self.leaves.keys().filter_map(|key| Some((name(key)?, key.clone()))).collect()
+    }
+
     /// What `key` has is not what it must be; `wanted` completes the sentence.
     pub fn wrong(&self, key: &str, found: &str, wanted: impl Into<String>) -> ConfigError {
         ConfigError::Value {

@@ -122,7 +122,7 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.map.*", Section),
     ("hazelcast.map.*.hot-restart", Section),
     ("hazelcast.map.*.hot-restart.enabled", Only("true", "every map of a cluster with a store is persisted")),
-    ("hazelcast.map.*.hot-restart.fsync", Only("false", PLANNED)),
+    ("hazelcast.map.*.hot-restart.fsync", Offered),
     ("hazelcast.map.*.data-persistence", NotOffered("use the section hot-restart")),
     ("hazelcast.map.*.merkle-tree", NotOffered("a returning copy is compared by its version and content")),
     ("hazelcast.map.*.backup-count", NotOffered(ONE_COUNT)),

@@ -5,15 +5,17 @@
 //!
 //! - [`launch`]: flags and environment · [`keys`]: which keys exist, and what we do with each
 //! - [`documents`]: the two YAML files, checked against the keys · [`settings`]: what the member runs with
-//! - [`rest`]: what of that is the REST's
+//! - [`rest`]: what of that is the REST's · [`fsync`]: of which maps a change waits for the disks
 
 pub mod documents;
 pub mod encryption;
+pub mod fsync;
 pub mod keys;
 pub mod launch;
 pub mod rest;
 pub mod settings;
 
+pub use fsync::Fsync;
 pub use launch::Launch;
 pub use rest::Rest;
 pub use settings::{Founding, Settings};

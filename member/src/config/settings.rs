@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::documents::Document;
 use super::encryption::{self, KeyDirectory};
+use super::fsync::Fsync;
 use super::launch::{Launch, LogFormat, PermitFrom};
 use super::rest::Rest;
 
@@ -72,6 +73,8 @@ pub struct Settings {
     pub health_port: u16,
     /// The Hazelcast-shaped REST, if it is on.
     pub rest: Option<Rest>,
+    /// Of which maps a change waits for the disks.
+    pub fsync: Fsync,
     /// Dataflow workers of this member.
     pub workers: usize,
     /// Joining longer than this is an alarm, never a decision.
@@ -137,6 +140,7 @@ impl Settings {
             admin_port: launch.admin_port,
             health_port: launch.health_port,
             rest: Rest::decide(launch, document)?,
+            fsync: Fsync::decide(document)?,
             workers: usize::from(workers),
             join_alarm: seconds(document, "hazelcast.hot-restart-persistence.validation-timeout-seconds", 120)?,
             load_alarm: seconds(document, "hazelcast.hot-restart-persistence.data-load-timeout-seconds", 900)?,
@@ -295,7 +299,7 @@ mod tests {
             ("hazelcast:\n  wan-replication: {x: 1}\n", "is not offered"),
             ("hazelcast:\n  network: 7\n", "a section with keys"),
             ("hazelcast:\n  properties: {hazelcast.partition.count: 0}\n", "from 1 to 8191"),
-            ("hazelcast: {map: {m: {hot-restart: {fsync: true}}}}\n", "only 'false'"),
+            ("hazelcast: {map: {m: {hot-restart: {fsync: perhaps}}}}\n", "it must be true or false"),
             ("hazelcast: {cluster-name: [orders]}\n", "'hazelcast.cluster-name' is not a single value"),
             ("hazelcast: {cluster-name: ''}\n", "one text that is not empty"),
             ("hazelcast: {hot-restart-persistence: {base-dir: ''}}\n", "one text that is not empty"),

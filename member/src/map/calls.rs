@@ -1,7 +1,7 @@
 //! Changes and questions: here when this member is primary, else at the primary.
 //!
-//! Law: a change is answered when every replica that counts has it and the lease still holds; a question when everything
-//! that it saw is acknowledged. What may be asked again is asked again within a bound, a change only if nothing of it
+//! Law: a change is answered when every replica that counts has it (where its map asks for that: on disk too) and the lease
+//! still holds; a question when everything that it saw is acknowledged. What may be asked again is asked again within a bound, a change only if nothing of it
 //! can have happened. Must not know: who the callers are.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::cell::Cell;
 use super::{MapService, Shared};
 use crate::net::{CallError, Lane};
 
-/// A change waits for its followers this long.
+/// A change waits for its followers this long, and within it for disks where it does.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 /// A call looks for the primary this long.
 pub const FIND_WITHIN: Duration = Duration::from_secs(5);
@@ -44,10 +44,12 @@ impl MapService {
         let _in_flight = self.shared.doors.write();
         self.shared.doors.door().admit(requester, &op)?;
         let deadline = Instant::now() + FIND_WITHIN;
+        let to_disk = self.shared.waits_for_disks(requester, &op);
+        let _place = if to_disk { Some(self.shared.place_to_wait(deadline).await?) } else { None };
         loop {
             let result = match self.shared.primary(partition)? {
-                None => self.shared.invoke_here(partition, requester, op.clone()).await,
-                Some(member) => self.shared.invoke_there(member, partition, requester, op.clone()).await,
+                None => self.shared.invoke_here(partition, requester, op.clone(), to_disk).await,
+                Some(member) => self.shared.invoke_there(member, partition, requester, op.clone(), to_disk).await,
             };
             match result {
                 Err(refusal) if refusal.may_ask_again() && Instant::now() < deadline => self.shared.pause().await,
@@ -179,20 +181,26 @@ impl Shared {
         let _ = tokio::time::timeout(PAUSE, self.applied.notified()).await;
     }
 
-    /// As primary: a change.
+    /// As primary: a change. `to_disk`: the member that was asked has a map of which changes wait for the disks.
     pub async fn invoke_here(
         self: &Arc<Self>,
         partition: PartitionId,
         requester: Requester,
         op: Op,
+        to_disk: bool,
     ) -> Result<Acknowledged, Refusal> {
         let _in_flight = self.doors.write();
         self.doors.door().admit(requester, &op)?;
         self.judge_change(requester)?;
+        let to_disk = to_disk || self.waits_for_disks(requester, &op);
         let cell = self.cell(partition)?;
+        let deadline = Instant::now() + CONFIRM_WITHIN;
         let ordered = cell.order(self, op)?;
         self.kick(&cell);
-        self.confirmed(&cell, ordered.installed, ordered.version).await?;
+        self.confirmed(&cell, ordered.installed, ordered.version, deadline).await?;
+        if to_disk {
+            self.on_every_disk(&cell, &ordered, deadline).await?;
+        }
         Ok(Acknowledged {
             reply: ordered.reply,
             version: ordered.version,
@@ -267,15 +275,20 @@ impl Shared {
             }
             (state.replica.content().ask(&query), lead.installed, state.replica.version())
         };
-        self.confirmed(&cell, installed, version).await?;
+        self.confirmed(&cell, installed, version, Instant::now() + CONFIRM_WITHIN).await?;
         Ok(reply)
     }
 
     /// Waits until a version is acknowledged under the same installation, then looks at the lease.
-    async fn confirmed(&self, cell: &Cell, installed: TableVersion, version: Version) -> Result<(), Refusal> {
+    async fn confirmed(
+        &self,
+        cell: &Cell,
+        installed: TableVersion,
+        version: Version,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
         let partition = cell.partition;
         let unconfirmed = |why: &str| Refusal::Unconfirmed { partition, why: why.into() };
-        let deadline = Instant::now() + CONFIRM_WITHIN;
         loop {
             let moved = cell.moved.notified();
             tokio::pin!(moved);
@@ -302,8 +315,9 @@ impl Shared {
         partition: PartitionId,
         requester: Requester,
         op: Op,
+        to_disk: bool,
     ) -> Result<Acknowledged, Refusal> {
-        match self.call(member, Request::Invoke { partition, requester, op }, true).await? {
+        match self.call(member, Request::Invoke { partition, requester, op, to_disk }, true).await? {
             Response::Acknowledged(acknowledged) => Ok(acknowledged),
             Response::Refused(refusal) => Err(refusal),
             other => Err(odd(&other)),

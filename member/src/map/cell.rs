@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
 use jet_core::{MemberId, PartitionEntry, PartitionId, TableVersion, Version};
+use jet_hotstore::Ticket;
 use jet_map::fence::role;
 use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
 use tokio::sync::Notify;
 
+use super::disks::Waits;
 use super::{Shared, lock};
 
 /// One partition.
@@ -42,6 +44,10 @@ pub struct State {
     pub on_disk: OnDisk,
     /// Version of the last record that the log took.
     pub logged: Version,
+    /// Of that record; of what was loaded: before all others.
+    pub ticket: Ticket,
+    /// Changes that wait for the disks.
+    pub waits: Waits,
     /// Copies begun here.
     pub copies: u64,
     /// The content was read from the store, where sink writes that are not durable are not.
@@ -64,6 +70,8 @@ impl Cell {
             sending: BTreeSet::new(),
             on_disk: OnDisk::Behind,
             logged: Version::default(),
+            ticket: Ticket(0),
+            waits: Waits::default(),
             copies: 0,
             from_store: false,
         };
@@ -135,6 +143,12 @@ impl State {
         lead.sequenced(version, bytes);
         self.log(shared, partition, log);
         Ok(Ordered { version, reply, installed })
+    }
+
+    /// Up to which version the log was given everything, if that is so far, and the ticket with which all of it is durable.
+    /// What the log has so stays on the disk until newer content lies beside it whole.
+    pub fn in_log(&self, version: Version) -> Option<(Version, Ticket)> {
+        (self.on_disk == OnDisk::InStep && self.logged >= version).then_some((self.logged, self.ticket))
     }
 
     /// Counts what is acknowledged; gives the newest acknowledged version.

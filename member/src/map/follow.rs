@@ -72,7 +72,7 @@ impl Shared {
         }
     }
 
-    async fn to_follower(&self, member: MemberId, request: Request) -> Result<Response, Refusal> {
+    pub(super) async fn to_follower(&self, member: MemberId, request: Request) -> Result<Response, Refusal> {
         let answer = self.net.call(member.0, Lane::Copies, request.encode(), ANSWER_WITHIN).await;
         Response::decode(answer.map_err(|error| Refusal::Unreachable { member, why: error.to_string() })?)
     }

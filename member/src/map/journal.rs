@@ -201,11 +201,12 @@ impl Shared {
         let version = state.replica.version();
         let mut last: Vec<_> = state.replica.content().behind_entries().map(|record| (record, true)).collect();
         last.push((LogRecord::Complete, false));
+        let mut given = state.ticket;
         for (record, copied) in last {
             let record = self.record(cell.partition, Logged { version, record });
             let record = if copied { record.copied() } else { record };
             match self.store.append(record) {
-                Appended::Queued(_) => {}
+                Appended::Queued(ticket) => given = ticket,
                 Appended::Busy => return Piece::NoRoom,
                 _ => {
                     state.on_disk = OnDisk::Behind;
@@ -214,7 +215,7 @@ impl Shared {
             }
         }
         state.on_disk = OnDisk::InStep;
-        state.logged = version;
+        (state.logged, state.ticket) = (version, given);
         Piece::Last
     }
 
@@ -249,15 +250,15 @@ impl State {
             let version = logged.version;
             let put = put_key(&logged.record);
             let age = shared.store.age();
-            if shared.store.append(shared.record(partition, logged)).ticket().is_none() {
+            let Some(ticket) = shared.store.append(shared.record(partition, logged)).ticket() else {
                 self.on_disk = OnDisk::Behind;
                 shared.behind.notify_one();
                 return;
-            }
+            };
             if let Some((map, key)) = put {
                 self.replica.stamp(&map, &key, age);
             }
-            self.logged = version;
+            (self.logged, self.ticket) = (version, ticket);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Maps of this member: partitions in RAM behind the network, the log and the doors.
 //!
 //! Law: `jet-map` decides; here its answers are carried. A reply leaves only after every replica that counts has the
-//! change and the lease was looked at; the disk is never waited for by a change. Must not know: what values mean.
+//! change and the lease was looked at; the disk is waited for by no change but a client's of a map with fsync. Must not
+//! know: what values mean.
 //!
 //! | room | what is in it |
 //! |---|---|
 //! | [`cell`] | one partition: replica, lead, and how the log stands to it |
 //! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
+//! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when |
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
@@ -14,9 +16,11 @@
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
+mod asks;
 mod calls;
 mod cell;
 mod collect;
+mod disks;
 mod doors;
 mod epochs;
 mod finality;
@@ -39,8 +43,10 @@ use jet_map::fence::Process;
 use jet_map::{DecodeSink, PartitionId, Point, Refusal, SnapshotId};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::config::Fsync;
 use crate::net::{Lane, Net};
 use crate::ports::Cluster;
+use asks::Asks;
 use cell::Cell;
 use doors::DoorBook;
 use epochs::Flushes;
@@ -79,6 +85,10 @@ struct Shared {
     restoring: tokio::sync::Mutex<()>,
     finality: Mutex<Finality>,
     live: Mutex<collect::Live>,
+    fsync: Fsync,
+    asks: Mutex<Asks>,
+    /// Places of those that wait for disks.
+    waiting: Semaphore,
 }
 
 #[derive(Default)]
@@ -100,7 +110,7 @@ struct Known {
 
 impl MapService {
     /// Maps of this member; begins to answer other members on their lanes.
-    pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink) -> Self {
+    pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink, fsync: Fsync) -> Self {
         let shared = Arc::new(Shared {
             net: net.clone(),
             store,
@@ -117,6 +127,9 @@ impl MapService {
             restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),
             live: Mutex::default(),
+            fsync,
+            asks: Mutex::default(),
+            waiting: Semaphore::new(disks::MOST_WAITING),
         });
         for lane in [Lane::Data, Lane::Copies] {
             net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));

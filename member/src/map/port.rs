@@ -188,6 +188,7 @@ fn told(refusal: Refusal) -> AdminRefusal {
         Refusal::Absent { .. } | Refusal::NotLoaded { .. } => Code::PartitionAbsent,
         Refusal::NotNow { .. } | Refusal::NoSuchPartition { .. } => Code::ClusterState,
         Refusal::TooLarge { .. } => Code::BadRequest,
+        Refusal::NotOnDisk { .. } => Code::NotOnDisk,
         _ => Code::Internal,
     };
     AdminRefusal::new(code, refusal.to_string())

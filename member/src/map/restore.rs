@@ -244,7 +244,7 @@ impl Shared {
             if op.size() > MOST_CHANGE_BYTES {
                 return Err(Refusal::TooLarge { bytes: op.size(), most: MOST_CHANGE_BYTES });
             }
-            match self.invoke_here(partition, Requester::Job, op.clone()).await {
+            match self.invoke_here(partition, Requester::Job, op.clone(), false).await {
                 Err(Refusal::Busy { .. } | Refusal::NotLoaded { .. }) if Instant::now() < deadline => {
                     self.pause().await
                 }

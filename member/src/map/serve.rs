@@ -46,12 +46,13 @@ impl Handler for DataHandler {
 impl Shared {
     async fn answer(self: &Arc<Self>, from: Process, request: Request) -> Result<Response, Refusal> {
         match request {
-            Request::Invoke { partition, requester, op } => {
-                self.invoke_here(partition, requester, op).await.map(Response::Acknowledged)
+            Request::Invoke { partition, requester, op, to_disk } => {
+                self.invoke_here(partition, requester, op, to_disk).await.map(Response::Acknowledged)
             }
             Request::Ask { partition, requester, query } => {
                 self.ask_here(partition, requester, query).await.map(Response::Answer)
             }
+            Request::OnDisk { wanted } => Ok(Response::OnDisk(self.on_disk_for(from, wanted).await)),
             Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,
             Request::Follow { partition, changed, prev, changes } => {
                 self.judge(from, partition, changed).await?;
@@ -90,7 +91,12 @@ impl Shared {
         }
     }
 
-    fn judge_now(&self, from: Process, partition: PartitionId, changed: TableVersion) -> Result<(), Refusal> {
+    pub(super) fn judge_now(
+        &self,
+        from: Process,
+        partition: PartitionId,
+        changed: TableVersion,
+    ) -> Result<(), Refusal> {
         let sender = Sender { process: from, changed };
         let machine = self.cluster.machine();
         self.judge_store(&machine)?;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::ports::Maps;
 use crate::store::Keeper;
 
 mod collect;
+mod disks;
 mod files;
 
 const PARTITIONS: u16 = 3;
@@ -106,6 +108,8 @@ pub(crate) struct World {
     keeper: Arc<Keeper>,
     cluster: Arc<Known>,
     pub(crate) maps: MapService,
+    /// Where the store lies, on whatever disk.
+    home: PathBuf,
     dir: TempDir,
 }
 
@@ -117,7 +121,11 @@ impl World {
 
     fn founded_on(disk: Arc<dyn Disk>) -> Self {
         let dir = TempDir::new().unwrap();
-        let world = Self::start_on(disk, dir, Arc::default());
+        Self::founded_in(disk, dir.path().to_owned(), dir)
+    }
+
+    fn founded_in(disk: Arc<dyn Disk>, home: PathBuf, dir: TempDir) -> Self {
+        let world = Self::start_on(disk, home, dir, Arc::default());
         let founding = Uuid::from_u128(7);
         world.keeper.record_founded(founding, 0).unwrap();
         let entry = RosterEntry { ordinal: 0, boot: world.cluster.boot, volume_id: "v".into(), log_line: 1 };
@@ -151,17 +159,14 @@ impl World {
         self.runs(None);
     }
 
-    fn start(dir: TempDir, machine: Arc<Machine>) -> Self {
-        Self::start_on(Arc::new(OsDisk), dir, machine)
-    }
-
-    fn start_on(disk: Arc<dyn Disk>, dir: TempDir, machine: Arc<Machine>) -> Self {
-        let keeper = Arc::new(Keeper::open_on(disk, dir.path(), Some("v".into())).unwrap());
+    fn start_on(disk: Arc<dyn Disk>, home: PathBuf, dir: TempDir, machine: Arc<Machine>) -> Self {
+        let keeper = Arc::new(Keeper::open_on(disk, &home, Some("v".into())).unwrap());
         let (me, boot) = (keeper.member(), keeper.boot());
         let cluster = Arc::new(Known { machine: Mutex::new(machine), me, boot, held_up: Mutex::default() });
-        let maps = MapService::new(no_net(me.0, boot.0), keeper.store(), cluster.clone(), decode);
+        let net = no_net(me.0, boot.0);
+        let maps = MapService::new(net, keeper.store(), cluster.clone(), decode, Fsync::of(&[disks::KEPT]));
         maps.set_doors(Doors::Open);
-        Self { keeper, cluster, maps, dir }
+        Self { keeper, cluster, maps, home, dir }
     }
 
     /// Power loss: RAM is gone; what came to the machine meanwhile is in its log.
@@ -171,7 +176,7 @@ impl World {
         for command in meanwhile {
             does(&mut machine, command);
         }
-        let Self { dir, keeper, cluster, maps } = self;
+        let Self { home, dir, keeper, cluster, maps } = self;
         let store = keeper.store();
         drop((maps, cluster, keeper));
         let begun = std::time::Instant::now();
@@ -180,7 +185,7 @@ impl World {
             std::thread::sleep(Duration::from_millis(10));
         }
         drop(store);
-        Self::start(dir, Arc::new(machine))
+        Self::start_on(Arc::new(OsDisk), home, dir, Arc::new(machine))
     }
 
     /// The way back from a crash, with what this member loaded.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Version of the words on the wire.
-pub const WIRE_VERSION: u16 = 2;
+pub const WIRE_VERSION: u16 = 3;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub enum Lane {
     Control,
     /// Partitions: calls to a primary, which waits for its followers.
     Data,
-    /// Partitions: a primary to its followers, who wait for nobody.
+    /// Partitions: a primary to its followers, who wait for nobody, and with one question at a time for their own disk.
     Copies,
     /// Snapshots of jobs.
     Jobs,

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 pub use hello::{Lane, Peer};
+pub use lane::IN_FLIGHT;
 pub use stream::EngineStream;
 
 use hello::{Hello, LANES};

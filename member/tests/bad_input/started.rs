@@ -71,7 +71,7 @@ const HAZELCAST: &[Row] = &[
     ),
     ("{hot-restart-persistence: {auto-remove-stale-data: true}}", &["auto-remove-stale-data", "only 'false'"]),
     ("{persistence: {enabled: true}}", &["'hazelcast.persistence'", "use the section hot-restart-persistence"]),
-    ("{map: {prices: {hot-restart: {fsync: true}}}}", &["hazelcast.map.prices.hot-restart.fsync", "only 'false'"]),
+    ("{map: {prices: {hot-restart: {fsync: on}}}}", &["hazelcast.map.prices.hot-restart.fsync", "true or false"]),
     ("{properties: {hazelcast.partition.count: 9000}}", &["partition.count' is '9000'", "from 1 to 8191"]),
 ];
 

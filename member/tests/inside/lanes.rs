@@ -11,6 +11,7 @@ use jet_core::{Boot, Command, Digest, FoundingId, Generation, Machine, MemberId,
 use jet_hotstore::{Options, OsDisk, Store};
 use jet_map::{Op, PartitionId, Requester};
 use jet_member::cluster::ProposeError;
+use jet_member::config::Fsync;
 use jet_member::map::MapService;
 use jet_member::ports::{Cluster, Maps};
 
@@ -20,9 +21,9 @@ const PARTITIONS: u16 = 16;
 /// Calls in each direction: several times what a lane has open at a time.
 const CALLS: usize = 2000;
 
-struct Seat {
-    me: MemberId,
-    machine: Arc<Machine>,
+pub struct Seat {
+    pub me: MemberId,
+    pub machine: Arc<Machine>,
 }
 
 impl Cluster for Seat {
@@ -52,7 +53,7 @@ impl Cluster for Seat {
 }
 
 /// Two members, each partition on both.
-fn founded() -> Machine {
+pub fn founded() -> Machine {
     let founder = |n: usize| Founder {
         member: MemberId(uuid(n)),
         entry: RosterEntry {
@@ -93,7 +94,8 @@ async fn full_lanes_in_both_directions_do_not_wait_for_each_other() {
     for (n, (net, _)) in nets.iter().enumerate() {
         let (store, _) = Store::open(&dir.path().join(n.to_string()), Arc::new(OsDisk), Options::default()).unwrap();
         let seat = Seat { me: MemberId(uuid(n)), machine: machine.clone() };
-        let maps = MapService::new(net.clone(), Arc::new(store), Arc::new(seat), jet_member::jobs::decode_sink);
+        let (store, decode) = (Arc::new(store), jet_member::jobs::decode_sink);
+        let maps = MapService::new(net.clone(), store, Arc::new(seat), decode, Fsync::default());
         for lane in [jet_member::net::Lane::Control, jet_member::net::Lane::Jobs] {
             net.serve(lane, Arc::new(Mute));
         }
@@ -121,7 +123,7 @@ async fn full_lanes_in_both_directions_do_not_wait_for_each_other() {
 }
 
 /// Answers nothing of use.
-struct Mute;
+pub struct Mute;
 
 impl jet_member::net::Handler for Mute {
     fn handle(&self, _: jet_member::net::Peer, _: Bytes) -> BoxFuture<'static, Bytes> {

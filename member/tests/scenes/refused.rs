@@ -12,17 +12,6 @@ fn refusal(section: &str) -> String {
     world.members.remove(&0).unwrap().fails(PATIENCE)
 }
 
-/// S6, R20: where the original has fsync a map, ours does not yet: what is acknowledged is in the RAM of all copies, and
-/// on disk a moment later. A promise that is not kept is not taken.
-#[test]
-fn s6_fsync_of_a_map_is_refused_by_name() {
-    let said = refusal("  map: {orders: {hot-restart: {enabled: true, fsync: true}}}\n");
-    assert!(
-        said.contains("hazelcast.map.orders.hot-restart.fsync") && said.contains("only 'false' is offered"),
-        "{said}"
-    );
-}
-
 /// R18: a store has one log in this version. Threads are another matter: their number may change at each start.
 #[test]
 fn r18_parallelism_of_the_store_is_refused_by_name() {

@@ -154,9 +154,8 @@ pub struct ResourcesSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HotRestartSpec {
-    /// Maps wait for the device before they acknowledge. Not offered in this version.
+    /// A change of a map waits for the disks of all copies, unless the map's own setting in config.hazelcast says no.
     #[serde(default)]
-    #[x_kube(validation = Rule::new("!self").message("fsync: maps that wait for the device are not offered in this version; leave it out or set it to false"))]
     pub fsync: bool,
     /// Parallel logs of a member. This version has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

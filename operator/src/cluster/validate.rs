@@ -90,18 +90,10 @@ fn texts(cluster: &JetCluster) -> Vec<String> {
 
 fn hot_restart(cluster: &JetCluster) -> Vec<String> {
     let hot_restart = &cluster.spec.hot_restart;
-    refused([
-        (
-            hot_restart.fsync,
-            "spec.hotRestart.fsync is true: maps that wait for the device are not offered in this version; leave it out \
-             or set it to false (the backups of spec.backupCount guard what the disk does not have yet)"
-                .into(),
-        ),
-        (
-            hot_restart.parallelism.is_some_and(|logs| logs != 1),
-            "spec.hotRestart.parallelism: a member of this version writes one log; leave it out or set it to 1".into(),
-        ),
-    ])
+    refused([(
+        hot_restart.parallelism.is_some_and(|logs| logs != 1),
+        "spec.hotRestart.parallelism: a member of this version writes one log; leave it out or set it to 1".into(),
+    )])
 }
 
 fn is_version(text: &str) -> bool {
@@ -160,12 +152,14 @@ mod tests {
     #[test]
     fn what_no_member_would_start_with_is_refused_at_the_door_with_the_way_out() {
         for (spec_part, field, way_out) in [
-            (json!({ "hotRestart": { "fsync": true } }), "spec.hotRestart.fsync", "set it to false"),
             (json!({ "hotRestart": { "parallelism": 2 } }), "spec.hotRestart.parallelism", "set it to 1"),
             (
-                json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": true } } } } } }),
-                "map.prices.hot-restart.fsync",
-                "set it to false",
+                json!({
+                    "hotRestart": { "fsync": true },
+                    "config": { "hazelcast": { "map": { "default": { "hot-restart": { "fsync": false } } } } },
+                }),
+                "map.default.hot-restart.fsync",
+                "leave out one of them",
             ),
             (with_rest("CLUSTER_WRITE", json!([])), "opens CLUSTER_WRITE", "JET_REST_PASSWORD_FILE"),
             (
@@ -200,7 +194,14 @@ mod tests {
             json!({ "size": 1, "version": "1.2.3-rc.1+b", "storage": { "size": "1.5e3" }, "backupCount": 1 }),
             json!({ "resources": { "requests": { "cpu": "500m", "memory": "2Gi" }, "limits": { "cpu": "0.5" } } }),
             json!({ "size": 5, "hotRestart": { "fsync": false, "parallelism": 1 }, "partitionCount": 8191 }),
-            json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": false } } } } } }),
+            json!({ "config": { "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": true } } } } } }),
+            json!({
+                "hotRestart": { "fsync": true },
+                "config": { "hazelcast": { "map": {
+                    "default": { "hot-restart": { "fsync": "true" } },
+                    "prices": { "hot-restart": { "fsync": false } },
+                } } },
+            }),
             with_rest("CLUSTER_WRITE", json!([{ "name": "JET_REST_PASSWORD_FILE", "value": "/run/rest/password" }])),
             with_rest("HEALTH_CHECK", json!([])),
             json!({ "config": { "hazelcast": { "network": { "rest-api": { "endpoint-groups": { "CLUSTER_WRITE": { "enabled": true } } } } } } }),

@@ -83,7 +83,7 @@ fn made() -> Rows {
         (r#"{"backupCount": 3}"#, &["backupCount", "raise size"]),
         (r#"{"backupCount": 7, "size": 5}"#, &["spec.backupCount", "less than or equal to 6"]),
         (r#"{"partitionCount": 0}"#, &["spec.partitionCount", "greater than or equal to 1"]),
-        (r#"{"hotRestart": {"fsync": true}}"#, &["spec.hotRestart.fsync", "set it to false"]),
+        (r#"{"hotRestart": {"fsync": "on"}}"#, &["spec.hotRestart.fsync", "must be of type boolean"]),
         (r#"{"hotRestart": {"parallelism": 2}}"#, &["spec.hotRestart.parallelism", "set it to 1"]),
         (
             r#"{"hotRestart": {"validationTimeoutSeconds": "10 minutes"}}"#,

@@ -49,10 +49,6 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (r#"{"config": {"hazelcast": {"network": {"port": 5711}}}}"#, &["network.port", "ports are fixed"]),
     (r#"{"config": {"jet": {"instance": {"backup-count": 2}}}}"#, &["instance.backup-count", "use spec.backupCount"]),
-    (
-        r#"{"config": {"hazelcast": {"map": {"prices": {"hot-restart": {"fsync": true}}}}}}"#,
-        &["map.prices.hot-restart.fsync", "set it to false"],
-    ),
     (r#"{"podTemplate": {"sepc": {}}}"#, &["spec.podTemplate.sepc", "it has metadata"]),
     (
         r#"{"podTemplate": {"spec": {"terminationGracePeriodSeconds": 5}}}"#,

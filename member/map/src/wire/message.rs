@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
+use super::on_disk::{OnDisk, OnDiskWire, WantedOnDisk, WantedWire};
 use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
 };
@@ -28,6 +29,8 @@ pub enum Request {
         requester: Requester,
         /// Change.
         op: Op,
+        /// It is answered when it is on every disk that counts.
+        to_disk: bool,
     },
     /// A question, to the primary.
     Ask {
@@ -86,6 +89,11 @@ pub enum Request {
         /// Parts from this one on.
         from: u32,
     },
+    /// What a follower's disk has, from the primary of these partitions.
+    OnDisk {
+        /// What it is to have.
+        wanted: Vec<WantedOnDisk>,
+    },
 }
 
 /// Its answer.
@@ -110,6 +118,8 @@ pub enum Response {
         /// There are more.
         more: bool,
     },
+    /// To `OnDisk`.
+    OnDisk(OnDisk),
     /// To anything.
     Refused(Refusal),
 }
@@ -122,8 +132,10 @@ struct RequestWire {
     changed: u64,
     #[prost(bool, tag = "3")]
     for_job: bool,
-    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10")]
     wanted: Option<Wanted>,
+    #[prost(bool, tag = "11")]
+    to_disk: bool,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -140,6 +152,8 @@ enum Wanted {
     End(EndWire),
     #[prost(message, tag = "9")]
     Fetch(FetchWire),
+    #[prost(message, tag = "10")]
+    OnDisk(WantedWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -340,7 +354,7 @@ impl ItemWire {
 }
 
 impl Request {
-    /// Partition that it is about.
+    /// Partition that it is about; of several the first.
     pub fn partition(&self) -> PartitionId {
         match self {
             Request::Invoke { partition, .. }
@@ -349,12 +363,14 @@ impl Request {
             | Request::CopyPiece { partition, .. }
             | Request::CopyEnd { partition, .. }
             | Request::FetchEpoch { partition, .. } => *partition,
+            Request::OnDisk { wanted } => wanted.first().map_or(PartitionId(0), |wanted| wanted.partition),
         }
     }
 
     /// Its bytes.
     pub fn encode(self) -> Bytes {
         let partition = u32::from(self.partition().0);
+        let to_disk = matches!(self, Request::Invoke { to_disk: true, .. });
         let (changed, requester, wanted) = match self {
             Request::Invoke { requester, op, .. } => (TableVersion(0), requester, Wanted::Invoke(op.into())),
             Request::Ask { requester, query, .. } => (TableVersion(0), requester, Wanted::Ask(query.into())),
@@ -373,9 +389,10 @@ impl Request {
             Request::FetchEpoch { id, from, .. } => {
                 (TableVersion(0), Requester::Job, Wanted::Fetch(FetchWire { id: Some(id.into()), from }))
             }
+            Request::OnDisk { wanted } => (TableVersion(0), Requester::Job, Wanted::OnDisk(wanted.into())),
         };
         let for_job = requester == Requester::Job;
-        RequestWire { partition, changed: changed.0, for_job, wanted: Some(wanted) }.encode_to_vec().into()
+        RequestWire { partition, changed: changed.0, for_job, wanted: Some(wanted), to_disk }.encode_to_vec().into()
     }
 
     /// Reads its bytes.
@@ -385,7 +402,7 @@ impl Request {
         let changed = TableVersion(wire.changed);
         let requester = if wire.for_job { Requester::Job } else { Requester::Client };
         Ok(match wire.wanted.ok_or_else(|| missing("request"))? {
-            Wanted::Invoke(op) => Request::Invoke { partition, requester, op: op.read()? },
+            Wanted::Invoke(op) => Request::Invoke { partition, requester, op: op.read()?, to_disk: wire.to_disk },
             Wanted::Ask(query) => Request::Ask { partition, requester, query: query.read()? },
             Wanted::Follow(w) => {
                 let prev = w.prev.ok_or_else(|| missing("version before"))?.into();
@@ -408,6 +425,7 @@ impl Request {
                 }
             }
             Wanted::Fetch(w) => Request::FetchEpoch { partition, id: named(w.id)?, from: w.from },
+            Wanted::OnDisk(w) => Request::OnDisk { wanted: w.read()? },
         })
     }
 }
@@ -463,11 +481,13 @@ enum Said {
     /// JSON: refusals are rare and read by people too.
     #[prost(bytes = "bytes", tag = "7")]
     Refused(Bytes),
+    #[prost(message, tag = "8")]
+    OnDisk(OnDiskWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ResponseWire {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     said: Option<Said>,
 }
 
@@ -510,6 +530,7 @@ impl Response {
                 let parts = parts.into_iter().map(|(vertex, bytes)| VertexPartWire { vertex, bytes }).collect();
                 Said::Epoch(EpochWire { found, parts, more })
             }
+            Response::OnDisk(answer) => Said::OnDisk(answer.into()),
             Response::Refused(refusal) => Said::Refused(serde_json::to_vec(&refusal).unwrap_or_default().into()),
         };
         ResponseWire { said: Some(said) }.encode_to_vec().into()
@@ -527,6 +548,7 @@ impl Response {
                 let parts = w.parts.into_iter().map(|part| (part.vertex, part.bytes)).collect();
                 Response::Epoch { found: w.found, parts, more: w.more }
             }
+            Said::OnDisk(w) => Response::OnDisk(w.read()?),
             Said::Refused(bytes) => {
                 let refusal =
                     serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;

@@ -3,10 +3,12 @@
 //! The law: what cannot be read is refused with a reason before anything is done with it; nothing is guessed for a
 //! missing field. Must not know: frames, checksums, sockets (they are below), partitions (they are above).
 //!
-//! [`op`] changes · [`query`] questions and answers · [`message`] what travels.
+//! [`op`] changes · [`query`] questions and answers · [`on_disk`] what disks have · [`message`] what travels.
 
 pub mod message;
+pub mod on_disk;
 pub mod op;
 pub mod query;
 
 pub use message::{Request, Response};
+pub use on_disk::{OnDisk, WantedOnDisk};

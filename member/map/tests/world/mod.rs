@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jet_map::digest::digest_of;
 use jet_map::wire::{Request, Response};
-use jet_map::{Boot, Follower, Lead, PartitionEntry, PartitionTable, Position, TableVersion};
+use jet_map::{Boot, Follower, Lead, MemberId, PartitionEntry, PartitionTable, Position, TableVersion};
 
 pub use node::{Node, Sent, member};
 
@@ -32,6 +32,12 @@ pub enum Mutant {
     CountsByTableOnly,
     /// A new primary goes on under the old installation.
     BareVersion,
+    /// Says that a change is on disk when the own one has it.
+    OwnDiskOnly,
+    /// Says it when those of the followers have it.
+    DisksOfFollowersOnly,
+    /// Says it without looking at the lease once more.
+    DisksWithoutLease,
 }
 
 impl Mutant {
@@ -44,6 +50,7 @@ impl Mutant {
         Mutant::CountsByTableOnly,
         Mutant::BareVersion,
     ];
+    pub const OF_DISKS: [Mutant; 2] = [Mutant::OwnDiskOnly, Mutant::DisksOfFollowersOnly];
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +61,7 @@ pub struct Counts {
     pub crashes: usize,
     pub refused_stale: usize,
     pub elsewhere: usize,
+    pub on_disk: usize,
 }
 
 impl Counts {
@@ -64,6 +72,7 @@ impl Counts {
         self.crashes += other.crashes;
         self.refused_stale += other.refused_stale;
         self.elsewhere += other.elsewhere;
+        self.on_disk += other.on_disk;
     }
 }
 
@@ -81,6 +90,8 @@ pub struct World {
     next_value: u64,
     /// By key: last acknowledged value.
     acknowledged: BTreeMap<u8, u64>,
+    /// By key: last value that was said to be on disk.
+    on_disk: BTreeMap<u8, u64>,
     stale_read: Option<String>,
     pub counts: Counts,
     quiet: bool,
@@ -104,6 +115,7 @@ impl World {
             network: Vec::new(),
             next_value: 0,
             acknowledged: BTreeMap::new(),
+            on_disk: BTreeMap::new(),
             stale_read: None,
             counts: Counts::default(),
             quiet: false,
@@ -141,6 +153,61 @@ impl World {
         }
     }
 
+    /// A step of the disks: one gets what its replica has, one is asked about, or somebody is told.
+    pub fn disk_step(&mut self) {
+        let n = self.draw(3) as usize;
+        match self.draw(4) {
+            0 => self.nodes[n].sync(),
+            1 => {
+                let of = self.draw(3) as usize;
+                self.ask_disk(n, of);
+            }
+            2 => self.tell_what_is_on_disk(n),
+            _ => {}
+        }
+    }
+
+    fn ask_disk(&mut self, n: usize, to: usize) {
+        if let Some((bytes, sent)) = self.nodes[n].ask_disk(to) {
+            self.network.push(Message::Ask { from: n, from_boot: self.nodes[n].boot, to, bytes, sent });
+        }
+    }
+
+    fn tell_what_is_on_disk(&mut self, n: usize) {
+        let (own, followers) = (self.is(Mutant::OwnDiskOnly), self.is(Mutant::DisksOfFollowersOnly));
+        let matters = |of: MemberId| if of == member(n) { !followers } else { !own };
+        let lease_ignored = self.is(Mutant::DisksWithoutLease);
+        for (key, value) in self.nodes[n].durable(matters, lease_ignored) {
+            self.counts.on_disk += 1;
+            let last = self.on_disk.entry(key).or_default();
+            *last = (*last).max(value);
+            if let Some(lacking) = self.lacks_on_disk(key, value) {
+                self.stale_read =
+                    Some(format!("{value} of key {key} was said to be on disk and node {lacking} lacks it"));
+            }
+        }
+    }
+
+    /// A disk of those that the table calls synced, under their boots, without this value.
+    fn lacks_on_disk(&self, key: u8, value: u64) -> Option<usize> {
+        let nodes = self.entry().synced().map(|replica| (replica.member.0.as_u128() as usize, replica.boot));
+        let lacks = |n: usize| self.nodes[n].disk.value(key).is_none_or(|held| held < value);
+        nodes.filter(|(n, boot)| self.nodes[*n].boot == *boot).map(|(n, _)| n).find(|n| lacks(*n))
+    }
+
+    /// If the power of all went now: what the newest disk has is what comes back.
+    pub fn check_disks(&self) -> Result<(), String> {
+        let Some(newest) = self.nodes.iter().max_by_key(|node| node.disk.version) else { return Ok(()) };
+        for (key, value) in &self.on_disk {
+            let held = newest.disk.value(*key);
+            if held.is_none_or(|held| held < *value) {
+                let version = newest.disk.version;
+                return Err(format!("the newest disk at {version} has {held:?} for key {key}, {value} was on disk"));
+            }
+        }
+        Ok(())
+    }
+
     fn write(&mut self, n: usize) {
         // Few clients reach an isolated node; its reads stay interesting while no write of it waits.
         if self.nodes[n].isolated && self.draw(8) > 0 {
@@ -172,7 +239,9 @@ impl World {
         }
         self.counts.crashes += 1;
         let boot = Boot(self.nodes[n].boot.0 + 1);
+        let disk = std::mem::take(&mut self.nodes[n].disk);
         self.nodes[n] = Node::new(n, boot, self.table.clone());
+        self.nodes[n].disk = disk;
         self.drop_from_table(n);
     }
 
@@ -368,6 +437,41 @@ impl World {
         self.expire(0);
         self.read(0);
         self.acknowledge(0);
+        self.check()
+    }
+
+    /// A change is in RAM of both replicas and on the disk of the follower; the primary is cut off, the follower leads and
+    /// has a new one, whose disk lacks the change; then the first gets its own disk written.
+    pub fn deposed_primary_learns_of_the_disks(&mut self) -> Result<(), String> {
+        self.quiet = true;
+        self.nodes[0].write(0, 1, false);
+        for _ in 0..4 {
+            self.pump(0);
+            self.deliver();
+            self.deliver();
+        }
+        self.acknowledge(0);
+        self.nodes[1].sync();
+        self.ask_disk(0, 1);
+        self.deliver();
+        self.deliver();
+        self.nodes[0].isolated = true;
+        self.expire(0);
+        self.drop_from_table(0);
+        let third = jet_core::Replica { member: member(2), boot: self.nodes[2].boot, synced: false };
+        self.change(|entry, _| entry.replicas.push(third));
+        for _ in 0..40 {
+            self.nodes[1].learn(self.table.clone());
+            self.nodes[2].learn(self.table.clone());
+            self.pump(1);
+            self.deliver();
+            self.deliver();
+            self.propose_synced();
+        }
+        assert_eq!((self.entry().synced().count(), self.nodes[2].value(0)), (2, Some(1)));
+        self.nodes[0].sync();
+        self.ask_disk(0, 0);
+        self.tell_what_is_on_disk(0);
         self.check()
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use jet_map::fence::{Process, Sender, judge_follow, judge_primary};
 use jet_map::replica::no_sinks;
-use jet_map::wire::{Request, Response};
+use jet_map::wire::{OnDisk, Request, Response, WantedOnDisk};
 use jet_map::{
     Asked, Boot, Content, CopySource, Followed, Follower, Lead, MemberId, Next, Op, PartitionId, PartitionTable,
     Replica, TableVersion, Version,
@@ -22,6 +22,26 @@ pub fn member(n: usize) -> MemberId {
 pub struct Sent {
     pub asked: Asked,
     pub copy: bool,
+    /// It asks about a disk.
+    pub disk: bool,
+}
+
+/// What a disk has: what its replica was at some moment. It outlives the process.
+#[derive(Clone, Default)]
+pub struct Disk {
+    pub version: Version,
+    content: Content,
+}
+
+impl Disk {
+    pub fn value(&self, key: u8) -> Option<u64> {
+        value(&self.content, key)
+    }
+}
+
+fn value(content: &Content, key: u8) -> Option<u64> {
+    let value = &content.maps.get("m")?.get(&[key][..])?.value;
+    Some(u64::from_le_bytes(value[..8].try_into().unwrap()))
 }
 
 pub struct Node {
@@ -40,6 +60,9 @@ pub struct Node {
     /// Read here, not answered: version of the partition, key, value, least that is right.
     reading: Vec<(Version, u8, u64, u64)>,
     copies: u64,
+    pub disk: Disk,
+    /// Acknowledged in RAM, and not known to be on every disk.
+    syncing: Vec<(Version, u8, u64)>,
     pub violation: Option<String>,
 }
 
@@ -57,6 +80,8 @@ impl Node {
             waiting: Vec::new(),
             reading: Vec::new(),
             copies: 0,
+            disk: Disk::default(),
+            syncing: Vec::new(),
             violation: None,
         };
         node.learn(table);
@@ -80,8 +105,7 @@ impl Node {
     }
 
     pub fn value(&self, key: u8) -> Option<u64> {
-        let value = &self.content().maps.get("m")?.get(&[key][..])?.value;
-        Some(u64::from_le_bytes(value[..8].try_into().unwrap()))
+        value(self.content(), key)
     }
 
     pub fn learn(&mut self, table: PartitionTable) {
@@ -95,9 +119,9 @@ impl Node {
                     lead.follow_table(Process { member: member(self.number), boot: self.boot }, entry)
                 }
                 _ => {
-                    self.waiting.clear();
-                    self.reading.clear();
-                    self.lead = Some(Lead::begin(P, self.me(), entry));
+                    let lead = Lead::begin(P, self.me(), entry);
+                    self.forget_calls();
+                    self.lead = Some(lead);
                 }
             },
             Err(_) => {
@@ -110,6 +134,7 @@ impl Node {
     fn forget_calls(&mut self) {
         self.waiting.clear();
         self.reading.clear();
+        self.syncing.clear();
     }
 
     pub fn read(&mut self, key: u8, least: u64) {
@@ -156,7 +181,7 @@ impl Node {
                 self.busy.insert(to);
                 Some((
                     vec![Request::Follow { partition: P, changed, prev, changes }.encode()],
-                    Sent { asked, copy: false },
+                    Sent { asked, copy: false, disk: false },
                 ))
             }
             Next::Copy => {
@@ -169,12 +194,47 @@ impl Node {
                 }
                 let (pieces, version, digest) = (source.pieces(), source.version, source.digest());
                 requests.push(Request::CopyEnd { partition: P, changed, copy, pieces, version, digest }.encode());
-                Some((requests, Sent { asked, copy: true }))
+                Some((requests, Sent { asked, copy: true, disk: false }))
             }
         }
     }
 
+    /// The disk gets what the replica is now.
+    pub fn sync(&mut self) {
+        if self.version() > Version::default() {
+            self.disk = Disk { version: self.version(), content: self.content().clone() };
+        }
+    }
+
+    /// Asks a follower about its disk, or looks at the own one.
+    pub fn ask_disk(&mut self, of: usize) -> Option<(Bytes, Sent)> {
+        let (newest, ..) = *self.syncing.last()?;
+        let lead = self.lead.as_mut()?;
+        let (changed, asked) = (lead.changed, lead.asking(member(of))?);
+        if of == self.number {
+            if self.disk.version >= newest {
+                lead.on_disk(asked, self.disk.version);
+            }
+            return None;
+        }
+        let wanted = vec![WantedOnDisk { partition: P, changed, version: newest }];
+        Some((Request::OnDisk { wanted }.encode(), Sent { asked, copy: false, disk: true }))
+    }
+
+    /// What is on every disk that counts: key and value. `whose`: of the disks that are lacking those that matter.
+    pub fn durable(&mut self, whose: impl Fn(MemberId) -> bool, lease_ignored: bool) -> Vec<(u8, u64)> {
+        let held = self.leased() || lease_ignored;
+        let Some(lead) = &self.lead else { return Vec::new() };
+        let there = |version: Version| !lead.lacking_on_disk(version).into_iter().any(&whose);
+        let (done, syncing): (Vec<_>, Vec<_>) = self.syncing.drain(..).partition(|(version, ..)| there(*version));
+        self.syncing = syncing;
+        done.into_iter().filter(|_| held).map(|(_, key, value)| (key, value)).collect()
+    }
+
     pub fn lost(&mut self, sent: Sent) {
+        if sent.disk {
+            return;
+        }
         self.busy.remove(&sent.asked.member);
         if let Some(lead) = &mut self.lead {
             lead.unknown(sent.asked);
@@ -187,6 +247,7 @@ impl Node {
             Request::Follow { changed, .. } | Request::CopyPiece { changed, .. } | Request::CopyEnd { changed, .. } => {
                 *changed
             }
+            Request::OnDisk { wanted } => wanted[0].changed,
             _ => return None,
         };
         let sender = Sender { process: Process { member: from, boot: from_boot }, changed };
@@ -209,11 +270,21 @@ impl Node {
                     Err(refusal) => Response::Refused(refusal),
                 })
             }
+            Request::OnDisk { wanted } => {
+                let there = (self.disk.version >= wanted[0].version).then_some((P, self.disk.version));
+                Some(Response::OnDisk(OnDisk { there: there.into_iter().collect(), failed: None }))
+            }
             _ => None,
         }
     }
 
     pub fn answered(&mut self, from: MemberId, answer: Response, sent: Sent, by_table_only: bool) {
+        if sent.disk {
+            if let (Some(lead), Response::OnDisk(OnDisk { there, .. })) = (&mut self.lead, answer) {
+                there.into_iter().for_each(|(_, version)| lead.on_disk(sent.asked, version));
+            }
+            return;
+        }
         self.busy.remove(&from);
         let Some(lead) = &mut self.lead else { return };
         match answer {
@@ -240,6 +311,9 @@ impl Node {
         self.waiting = waiting;
         self.replica.confirmed(upto);
         let held = leased || lease_ignored;
+        if held {
+            self.syncing.extend(&done);
+        }
         let written = done.into_iter().filter(|_| held).map(|(_, key, value)| (key, value)).collect();
         let (read, reading): (Vec<_>, Vec<_>) = self.reading.drain(..).partition(|(version, ..)| *version <= upto);
         self.reading = reading;

@@ -123,7 +123,7 @@ async fn a_restore_that_ended_half_way_is_made_whole_before_contents_are_counted
     let id = world.durable_and_suspended().await;
     // As the next execution leaves it when its member dies after the first part.
     let (partition, by) = (PartitionId(1), world.job().execution.next());
-    world.maps.shared.invoke_here(partition, Requester::Job, Op::RestoreBegin { id, by }).await.unwrap();
+    world.maps.shared.invoke_here(partition, Requester::Job, Op::RestoreBegin { id, by }, false).await.unwrap();
     world.begins_a_stop();
     let begun = std::time::Instant::now();
     let contents = loop {
@@ -160,7 +160,7 @@ async fn parts_that_are_given_back_are_not_read_before_all_are_there() {
     world.falls();
     world.runs(None);
     let by = world.job().execution;
-    world.maps.shared.invoke_here(PartitionId(1), Requester::Job, Op::RestoreBegin { id, by }).await.unwrap();
+    world.maps.shared.invoke_here(PartitionId(1), Requester::Job, Op::RestoreBegin { id, by }, false).await.unwrap();
     let query = jet_map::Query::SnapshotParts { id, after: None, bytes: 1 };
     let refused = world.maps.shared.ask_here(PartitionId(1), Requester::Job, query).await;
     assert!(matches!(refused, Err(Refusal::NotLoaded { .. })), "{refused:?}");

@@ -76,12 +76,14 @@ pub fn refusals(cluster: &JetCluster) -> Vec<String> {
             }
         }
     }
-    out.extend(maps_with_fsync(config.hazelcast.as_ref()).map(|map| {
-        format!(
-            "spec.config.hazelcast: map.{map}.hot-restart.fsync is true: maps that wait for the device are not offered \
-             in this version; leave it out or set it to false"
-        )
-    }));
+    let default = config.hazelcast.as_ref().and_then(|value| value.pointer("/map/default/hot-restart/fsync"));
+    if cluster.spec.hot_restart.fsync && default.is_some() && !is_true(default) {
+        out.push(
+            "spec.config.hazelcast: map.default.hot-restart.fsync is not true, and spec.hotRestart.fsync is: both are the \
+             setting of every map without its own; leave out one of them"
+                .into(),
+        );
+    }
     out.extend(opened_without_password(cluster).into_iter().map(|group| {
         format!(
             "spec.config.hazelcast: network.rest-api opens {group}, which changes the cluster, and names no password: \
@@ -120,12 +122,6 @@ fn names_a_password(cluster: &JetCluster) -> bool {
     member.get("envFrom").is_some() || variables.into_iter().any(names_it)
 }
 
-fn maps_with_fsync(hazelcast: Option<&Value>) -> impl Iterator<Item = &String> {
-    let maps = hazelcast.and_then(|value| value.get("map")).and_then(Value::as_object);
-    let waits = |map: &Value| map.pointer("/hot-restart/fsync").and_then(Value::as_bool) == Some(true);
-    maps.into_iter().flatten().filter(move |(_, map)| waits(map)).map(|(name, _)| name)
-}
-
 fn hazelcast(cluster: &JetCluster) -> Value {
     let spec = &cluster.spec;
     let name = cluster.name_any();
@@ -159,6 +155,9 @@ fn hazelcast(cluster: &JetCluster) -> Value {
     }
     if let Some(parallelism) = spec.hot_restart.parallelism {
         ours["hot-restart-persistence"]["parallelism"] = parallelism.into();
+    }
+    if spec.hot_restart.fsync {
+        ours["map"] = json!({ "default": { "hot-restart": { "enabled": true, "fsync": true } } });
     }
     merge(&spec.config.hazelcast.clone().unwrap_or_else(|| json!({})), &ours)
 }

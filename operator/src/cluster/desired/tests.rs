@@ -204,6 +204,16 @@ fn keys_are_mounted_and_named_as_the_spec_says() {
 }
 
 #[test]
+fn fsync_of_the_cluster_is_that_of_every_map_without_its_own() {
+    let own = json!({ "hazelcast": { "map": { "prices": { "hot-restart": { "fsync": false } } } } });
+    let cluster = orders(json!({ "hotRestart": { "fsync": true }, "config": own }));
+    let data = config::config_map(&cluster).unwrap().data.unwrap();
+    let grid = serde_norway::from_str::<Value>(&data[config::HAZELCAST]).unwrap();
+    assert_eq!(at(&grid, "/hazelcast/map/default/hot-restart"), &json!({ "enabled": true, "fsync": true }));
+    assert_eq!(at(&grid, "/hazelcast/map/prices/hot-restart/fsync"), &json!(false));
+}
+
+#[test]
 fn the_budget_lets_broken_members_go_only_when_everything_is_backed_up() {
     let budget =
         |budget| serde_json::to_value(budget::disruption_budget(&orders(json!({})), budget)).unwrap()["spec"].clone();
