@@ -281,7 +281,7 @@ mod tests {
             "enabled base-dir backup-dir parallelism validation-timeout-seconds data-load-timeout-seconds \
              cluster-data-recovery-policy auto-remove-stale-data encryption-at-rest.enabled \
              encryption-at-rest.algorithm encryption-at-rest.salt encryption-at-rest.key-size \
-             encryption-at-rest.secure-store",
+             encryption-at-rest.secure-store.keystore encryption-at-rest.secure-store.vault",
         ),
         ("hazelcast", "cluster-name persistence cache jet sql"),
         (
