@@ -73,7 +73,7 @@ impl Lot {
 
     /// Spaces that it describes.
     pub fn spaces(&self) -> Vec<Space> {
-        let described = || self.bytes_of_records().filter_map(|bytes| record::space_in(bytes));
+        let described = || self.bytes_of_records().filter_map(record::space_in);
         if self.has_space { described().collect() } else { Vec::new() }
     }
 
