@@ -521,7 +521,7 @@ mod tests {
             }
             let (tell, told) = std::sync::mpsc::channel();
             let keeper = &keeper;
-            scope.spawn(move || tell.send(keeper.view()));
+            scope.spawn(move || drop(tell.send(keeper.view())));
             let view = told.recv_timeout(BOUND);
             drop(pass);
             loading.join().unwrap();
