@@ -147,6 +147,11 @@ impl Shared {
     fn rewrite(&self, cell: &Cell, base: Base) {
         {
             let mut state = cell.state();
+            // A copy that came since the last look has not all of its history in the log: it is written whole, with nothing
+            // before it going on to count.
+            if base == Base::Continues && state.on_disk != OnDisk::InStep {
+                return;
+            }
             if self.store.append(Record::rewrite(cell.partition.0, base)).ticket().is_none() {
                 return;
             }

@@ -99,7 +99,7 @@ pub struct Appender {
 impl Appender {
     /// A writer that has not begun a chunk yet.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path, origin: Origin, limits: ChunkLimits, heritage: Heritage) -> Self {
-        let unsynced: Vec<_> = heritage.carry.iter().map(|record| Lot::of(record).without_place()).collect();
+        let unsynced = Lot::packed(&heritage.carry);
         Appender {
             disk,
             dir: dir.to_path_buf(),

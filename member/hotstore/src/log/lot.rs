@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// A lot takes no further record once it has so many bytes.
 pub const LOT_BYTES: usize = 1 << 20;
+/// A lot that is closed with less gives its buffer back.
+const SMALL_LOT: usize = LOT_BYTES / 8;
 /// A record from this size on is a lot of its own.
 pub const OWN_LOT: usize = 64 << 10;
 /// A buffer longer than this is not kept for the next lot.
@@ -54,6 +56,33 @@ impl Lot {
         record.write(&mut self.bytes);
         self.records += 1;
         self.has_space |= record.kind == Kind::Space;
+    }
+
+    /// Records that have no place yet, as few lots as hold them and no longer than they are.
+    pub fn packed(records: &[Record]) -> Vec<Kept> {
+        let mut left: usize = records.iter().map(Record::size).sum();
+        let (mut lots, mut lot) = (Vec::new(), Lot::none());
+        for record in records {
+            if lot.records == 0 {
+                lot = Lot::new(batch(MARK_SIZE + left.min(LOT_BYTES + record.size())));
+            }
+            lot.push(record);
+            left -= record.size();
+            if lot.is_full() || left == 0 {
+                lots.push(std::mem::replace(&mut lot, Lot::none()).without_place());
+            }
+        }
+        lots
+    }
+
+    /// The same in no more room than it needs, and its buffer for another, if it is small.
+    pub fn fitted(self) -> (Self, Option<Batch>) {
+        if self.size() >= SMALL_LOT || self.bytes.capacity() < LOT_BYTES {
+            return (self, None);
+        }
+        let mut bytes = batch(self.bytes.len() + 2 * BLOCK);
+        bytes.extend_from_slice(&self.bytes);
+        (Lot { bytes, records: self.records, has_space: self.has_space }, Some(self.bytes))
     }
 
     /// Records in it.
@@ -157,5 +186,49 @@ pub fn fill_up(batch: &mut Batch, file_id: u64, offset: u64, alignment: usize) {
     let room = batch.len().next_multiple_of(alignment) - batch.len();
     if let Some(pad) = record::pad(room, alignment) {
         pad.encode(file_id, offset + batch.len() as u64, batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::record::Version;
+
+    fn record(bytes: usize) -> Record {
+        Record::put(1, 0, Version::new(1, 1), vec![7; 4], vec![8; bytes])
+    }
+
+    #[test]
+    fn a_tail_that_is_carried_takes_little_more_than_its_bytes() {
+        let records: Vec<Record> = (0..40_000).map(|n| record(if n % 1000 == 0 { 70_000 } else { 60 })).collect();
+        let lots = Lot::packed(&records);
+        let size: usize = records.iter().map(Record::size).sum();
+        assert_eq!(lots.iter().map(Kept::size).sum::<usize>(), size);
+        let held: usize = lots.iter().map(|kept| kept.bytes.capacity()).sum();
+        assert!(held < size + size / 4, "{held} for {size} bytes in {} lots", lots.len());
+        let (mut out, mut placed) = (batch(0), Vec::new());
+        lots.iter().for_each(|kept| kept.carry(9, &mut out, &mut placed));
+        let mut at = 0;
+        for (record, (offset, head)) in records.iter().zip(&placed) {
+            assert_eq!((*offset, head.size), (at, record.size() as u64));
+            assert_eq!(&record::decode(&out, at as usize, 9).unwrap().to_record(), record);
+            at += head.size;
+        }
+        assert_eq!((placed.len(), at as usize), (records.len(), out.len()));
+        assert!(Lot::packed(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_small_lot_gives_its_buffer_back_and_keeps_its_records() {
+        let mut lot = Lot::fresh();
+        lot.push(&record(100));
+        let (lot, buffer) = lot.fitted();
+        assert_eq!((lot.records(), lot.size()), (1, record(100).size()));
+        assert!(buffer.is_some_and(|buffer| buffer.capacity() >= LOT_BYTES) && lot.bytes.capacity() < 3 * BLOCK);
+        let mut full = Lot::fresh();
+        while !full.is_full() {
+            full.push(&record(1000));
+        }
+        assert!(full.fitted().1.is_none());
     }
 }

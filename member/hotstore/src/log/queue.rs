@@ -308,6 +308,9 @@ impl Queue {
     /// Writes what is full; durable at the latest at `due`. Gives whether it was synced meanwhile.
     fn write(&self, appender: &mut Appender, due: Option<Instant>) -> Result<bool, StoreError> {
         let result = self.write_taken(appender, false, due);
+        if matches!(result, Ok(true)) && appender.unsynced_bytes() == 0 && locked(&self.state).queued_bytes == 0 {
+            appender.rest();
+        }
         self.report(appender, &VecDeque::new());
         result
     }
@@ -454,12 +457,46 @@ impl State {
     /// What comes next comes into another lot.
     fn close_lot(&mut self) {
         if self.filling.records() > 0 {
-            self.full.push_back(std::mem::replace(&mut self.filling, Lot::none()));
+            let (lot, buffer) = std::mem::replace(&mut self.filling, Lot::none()).fitted();
+            self.spare.extend(buffer);
+            self.full.push_back(lot);
         }
     }
 
     fn keep(&mut self, buffers: Vec<Batch>) {
         self.spare.extend(buffers);
         self.spare.truncate(if self.queued_bytes == 0 { SPARE_AT_REST } else { SPARE_BUFFERS });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::disk::simulated::SimulatedDisk;
+    use crate::log::appender::{ChunkLimits, Heritage, Origin};
+    use crate::log::record::Version;
+    use std::path::Path;
+    use uuid::Uuid;
+
+    /// It may be long before anything follows: what is acknowledged is said in the file.
+    #[test]
+    fn what_a_pass_over_full_lots_has_synced_is_marked_if_nothing_follows() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("/store"));
+        disk.make_dir(dir).unwrap();
+        let origin = Origin { founding: Uuid::from_u128(1), member: Uuid::from_u128(2), boot: 1 };
+        let limits = ChunkLimits { chunk_bytes: 1 << 20, drop_bytes: 1 << 20 };
+        let mut appender = Appender::new(Arc::new(disk.clone()), dir, origin, limits, Heritage::default());
+        appender.begin(1).unwrap();
+        let queue = Queue::new(QUEUE_BYTES, SYNC_BYTES, None);
+        queue.set_closed(None);
+        let long = Record::put(1, 0, Version::new(1, 1), vec![7; 9], vec![8; OWN_LOT]);
+        let ticket = queue.append(long).ticket().unwrap();
+        assert_eq!(queue.want_all(), ticket);
+        assert!(queue.write(&mut appender, None).unwrap(), "somebody asked for it");
+        assert_eq!(queue.health().durable, ticket);
+        let (file, durable) = (disk.files()[0].0.clone(), appender.chain()[0].1);
+        let bytes = disk.read(&file).unwrap().unwrap();
+        assert!(bytes.len() as u64 > durable, "a mark lies behind what is durable");
     }
 }

@@ -7,6 +7,7 @@
 use super::head::{FileKey, TAG_BYTES};
 use super::misuse;
 use crate::disk::{AppendFile, BLOCK, Batch, Disk, DiskFile, batch, zeroed};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -125,8 +126,8 @@ pub(super) struct Blocks {
     key: FileKey,
     /// Not written yet.
     head: Option<Batch>,
-    /// What was handed over last: its buffer is for the next but one.
-    last: Option<Arc<Batch>>,
+    /// What was handed over last, of which nothing but the last two can be under way.
+    given: VecDeque<Arc<Batch>>,
     spare: Option<Batch>,
     length: u64,
     failed: bool,
@@ -134,7 +135,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub fn begin(file: Box<dyn AppendFile>, head: Batch, key: FileKey) -> Self {
-        Self { file, key, head: Some(head), last: None, spare: None, length: 0, failed: false }
+        Self { file, key, head: Some(head), given: VecDeque::new(), spare: None, length: 0, failed: false }
     }
 
     fn usable(&mut self) -> io::Result<()> {
@@ -149,7 +150,10 @@ impl Blocks {
     fn hand_over(&mut self, at: u64, out: Batch) -> io::Result<()> {
         let out = Arc::new(out);
         self.file.append(at, out.clone())?;
-        self.spare = self.last.replace(out).and_then(|written| Arc::try_unwrap(written).ok());
+        self.given.push_back(out);
+        if self.given.len() > 2 {
+            self.spare = self.given.pop_front().and_then(|written| Arc::try_unwrap(written).ok());
+        }
         Ok(())
     }
 }

@@ -61,6 +61,13 @@ impl Appending {
     }
 }
 
+impl Appending {
+    /// What the thread said last of all.
+    fn why_it_ended(&self) -> io::Error {
+        std::iter::from_fn(|| self.written.recv().ok()).find_map(Result::err).unwrap_or_else(gone)
+    }
+}
+
 /// A file system that takes no direct writes may say so at the first one only, and one of larger blocks than ours at the first
 /// batch that does not fit them.
 fn write(file: &File, offset: u64, batch: &[u8]) -> io::Result<()> {
@@ -91,7 +98,9 @@ impl AppendFile for Appending {
     fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
         self.settle(MOST_UNDER_WAY - 1)?;
         self.failed = true;
-        self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).map_err(|_| gone())?;
+        if self.to.as_ref().ok_or_else(gone)?.send((offset, filled)).is_err() {
+            return Err(self.why_it_ended());
+        }
         self.failed = false;
         self.under_way += 1;
         Ok(())

@@ -19,3 +19,20 @@ fn a_pipe_or_a_device_under_a_name_of_ours_is_refused_at_once() {
     }
     assert!(OsDisk.lock(&pipe).is_err());
 }
+
+/// The second batch meets a thread that has ended: what ended it is told, not that it has.
+#[test]
+fn a_full_disk_is_told_as_that_also_to_the_batch_behind() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut file = Appending::begin(full).unwrap();
+    let batch = || std::sync::Arc::new(crate::disk::zeroed(BLOCK));
+    let mut offset = 0;
+    let told = loop {
+        match file.append(offset, batch()) {
+            Ok(()) => offset += BLOCK as u64,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(told.kind(), io::ErrorKind::StorageFull, "{told}");
+    assert!(file.append(offset, batch()).is_err() && file.sync().is_err(), "nothing goes on behind it");
+}
