@@ -1,4 +1,4 @@
-//! Reading chunks once, in pieces, by several threads: one reads, one hashes, one finds where records begin, and each sink
+//! Reading chunks once, in pieces, by several threads: two read, one hashes, one finds where records begin, and each sink
 //! checks and takes those of its partitions, in the order of the log.
 //!
 //! Contents: here pieces and checks · `split` where records begin · `together` by threads · `alone` without them.

@@ -1,4 +1,4 @@
-//! The reading by threads: one reads, one hashes, one finds records, one for each lane checks and takes.
+//! The reading by threads: two read in turn, one hashes, one finds records, one for each lane checks and takes.
 //!
 //! The law: a thread that ends early has said why; buffers go round, so that what waits is bounded. Must not know: records.
 
@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// Pieces that wait for one thread.
-const WAITING: usize = 4;
+const WAITING: usize = PIECES;
+/// Those who read: while the answer to one is taken, the disk works for another.
+const READERS: usize = 2;
 
 /// Digests, and how many sources were found whole.
 pub(super) fn read(
@@ -21,10 +23,14 @@ pub(super) fn read(
     ended: &Ended,
 ) -> (Vec<String>, usize) {
     std::thread::scope(|scope| {
-        let (free, buffers) = channel();
-        let (read, pieces) = sync_channel(WAITING);
-        let pool = Pool { free, buffers, made: 0, piece };
-        scope.spawn(move || read_all(disk, sources, pool, &read, ended));
+        let read_by = |reader: usize| {
+            let (free, buffers) = channel();
+            let (read, pieces) = sync_channel(PIECES / READERS);
+            let pool = Pool { free, buffers, made: 0, piece };
+            scope.spawn(move || read_each(disk, sources, reader, pool, &read, ended));
+            pieces
+        };
+        let read: Vec<_> = (0..READERS).map(read_by).collect();
         let (to_hash, hashed) = sync_channel::<Arc<Piece>>(WAITING);
         let hasher = readers.hash.then(|| scope.spawn(move || hash(&hashed, sources.len(), ended)));
         let mut lanes = Vec::new();
@@ -36,7 +42,8 @@ pub(super) fn read(
         let onward = Threads { lanes, to_hash: hasher.is_some().then_some(to_hash) };
         let (note, head, far) = (readers.note, readers.head, readers.far);
         let mut split = Split { sources, onward, note, head, far, begun: None, rest: Vec::new(), whole: 0 };
-        for piece in pieces {
+        // Each reads its share in order: together they are the order of the log, and each says its end.
+        for piece in (0..READERS).cycle().map_while(|reader| read[reader].recv().ok()) {
             if let Err((at, error)) = piece.and_then(|piece| split.take(piece)) {
                 ended.with(at, error);
             }
@@ -82,7 +89,7 @@ struct Pool {
 
 impl Pool {
     fn next(&mut self) -> Option<Batch> {
-        if self.made < PIECES {
+        if self.made < PIECES / READERS {
             self.made += 1;
             return Some(buffer(self.piece));
         }
@@ -90,27 +97,30 @@ impl Pool {
     }
 }
 
-fn read_all(
+/// Of all pieces, one behind the other, those whose number is `reader` modulo [`READERS`].
+fn read_each(
     disk: &dyn Disk,
     sources: &[Source<'_>],
+    reader: usize,
     mut pool: Pool,
     to: &SyncSender<Result<Piece, Failed>>,
     ended: &Ended,
 ) {
-    for (number, source) in sources.iter().enumerate() {
-        let mut at = 0;
-        while at < source.length {
-            if ended.flag.load(Ordering::Relaxed) {
-                return;
-            }
-            let Some(bytes) = pool.next() else { return };
-            let home = Home { to: pool.free.clone(), buffer: None };
-            let piece = read_piece(disk, (number, source), at, bytes, Some(home));
-            at = piece.as_ref().map_or(source.length, |piece| piece.offset(piece.end));
-            let failed = piece.is_err();
-            if to.send(piece).is_err() || failed {
-                return;
-            }
+    let size = pool.piece;
+    let pieces = sources
+        .iter()
+        .enumerate()
+        .flat_map(|(number, source)| (0..source.length).step_by(size).map(move |at| (number, source, at)));
+    for (number, source, at) in pieces.skip(reader).step_by(READERS) {
+        if ended.flag.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(bytes) = pool.next() else { return };
+        let home = Home { to: pool.free.clone(), buffer: None };
+        let piece = read_piece(disk, (number, source), at, bytes, Some(home));
+        let failed = piece.is_err();
+        if to.send(piece).is_err() || failed {
+            return;
         }
     }
 }
