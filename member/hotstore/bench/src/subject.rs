@@ -21,6 +21,8 @@ use uuid::Uuid;
 const SPACE: u32 = 1;
 /// An hour of waiting is an error, not a figure.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at how much waits.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// Bytes after which the store syncs.
 pub fn sync_bytes() -> u64 {
@@ -29,10 +31,9 @@ pub fn sync_bytes() -> u64 {
 
 /// A store open for writing.
 pub struct Writing {
-    store: Store,
+    store: Arc<Store>,
     sequences: Vec<u64>,
     room: usize,
-    mark: Ticket,
 }
 
 impl Writing {
@@ -48,7 +49,11 @@ impl Writing {
         let (store, _) = Store::open(dir, disk, options)?;
         store.join_cluster(Uuid::from_u128(1))?;
         store.open_generation(store.generation() + 1)?;
-        Ok(Writing { store, sequences: vec![0; usize::from(PARTITIONS)], room, mark: Ticket(0) })
+        Ok(Writing::of(Arc::new(store), room))
+    }
+
+    fn of(store: Arc<Store>, room: usize) -> Self {
+        Writing { store, sequences: vec![0; usize::from(PARTITIONS)], room }
     }
 
     /// A record as the next change of its partition.
@@ -75,16 +80,22 @@ impl Writing {
         }
     }
 
-    /// Waits for the disk if too much waits for it, until half of that does: the writer never runs dry.
-    pub fn breathe(&mut self) -> Result<()> {
-        let health = self.store.health();
-        if health.waiting_bytes > self.room / 2 && health.durable >= self.mark {
-            self.mark = health.appended;
+    /// Waits for the disk while too much waits for it: it has enough to do meanwhile.
+    pub fn breathe(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let health = self.store.health();
+            if health.waiting_bytes <= self.room {
+                return Ok(());
+            }
+            if let Some(failure) = health.failure {
+                bail!("the log stands still: {failure:?}");
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("the disk took nothing for {PATIENCE:?}");
+            }
+            std::thread::sleep(PAUSE);
         }
-        if health.waiting_bytes > self.room {
-            self.store.wait_durable(self.mark, PATIENCE)?;
-        }
-        Ok(())
     }
 
     /// Waits until everything is durable.
@@ -100,9 +111,25 @@ impl Writing {
         self.durable()
     }
 
-    /// Appends all of the content; it may wait in the queue still.
+    /// Appends all of the content, a thread for each core; it may wait in the queue still.
     pub fn fill(&mut self, content: &Content) -> Result<()> {
-        for n in 0..content.records {
+        let threads = cores();
+        let parts: Result<Vec<_>> = std::thread::scope(|scope| {
+            let part = |number: usize| {
+                let mut part = Writing::of(self.store.clone(), self.room);
+                scope.spawn(move || part.fill_part(content, number, threads).map(|()| part.sequences))
+            };
+            let running: Vec<_> = (0..threads).map(part).collect();
+            running.into_iter().map(|part| part.join().map_err(|_| anyhow::anyhow!("a thread ended"))?).collect()
+        });
+        for part in parts? {
+            self.sequences.iter_mut().zip(part).for_each(|(all, own)| *all += own);
+        }
+        Ok(())
+    }
+
+    fn fill_part(&mut self, content: &Content, number: usize, of: usize) -> Result<()> {
+        for n in (0..content.records).filter(|n| usize::from(content::partition(*n)) % of == number) {
             let record = self.next_record(content, n, 0);
             self.append(record)?;
             // Asking takes a lock; a hundred records do not fill what is left.

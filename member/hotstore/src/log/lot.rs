@@ -58,6 +58,14 @@ impl Lot {
         self.has_space |= record.kind == Kind::Space;
     }
 
+    /// Takes what another holds, behind its own; gives the buffer of that one.
+    pub fn absorb(&mut self, other: Lot) -> Batch {
+        self.bytes.extend_from_slice(&other.bytes[MARK_SIZE..]);
+        self.records += other.records;
+        self.has_space |= other.has_space;
+        other.bytes
+    }
+
     /// Records that have no place yet, as few lots as hold them and no longer than they are.
     pub fn packed(records: &[Record]) -> Vec<Kept> {
         let mut left: usize = records.iter().map(Record::size).sum();

@@ -1,15 +1,21 @@
 //! Bounded RAM between those who append and the disk. Appending never waits for the disk.
 //!
 //! The law: at the bound a partition becomes *lagging* (its prefix on disk ends there, a hole is noted) and stays so until it
-//! is rewritten; nothing is dropped silently and nobody is held up.
+//! is rewritten; nothing is dropped silently and nobody is held up. Several threads fill it at once, each partition in a lane
+//! of its own: who holds a lane gets a ticket, copies, and only then another does; so the order of a partition is that of its
+//! tickets, and of others there is none but what was durable before. A lane is locked before the state, all in their order.
 //! Must not know: file names, formats.
+//!
+//! Contents: here appending, waiting, the writer's thread · `state` what may be taken, and what of it is durable.
 
+mod state;
+
+use self::state::{Full, Judged, State, upto};
 use super::appender::{Appender, Failure};
 use super::lot::{Lot, OWN_LOT};
 use super::record::{Kind, LONGEST_RECORD, Record};
-use crate::disk::Batch;
 use crate::failure::StoreError;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,10 +26,8 @@ pub const QUEUE_BYTES: usize = 64 << 20;
 pub const SYNC_BYTES: u64 = 16 << 20;
 /// Sync this long after the first unsynced write; what came while more was synced waits for up to twice as long.
 pub const SYNC_EVERY: Duration = Duration::from_millis(50);
-/// Buffers kept for lots that come, while they come: as many as are full between two syncs.
-const SPARE_BUFFERS: usize = 20;
-/// As many are kept when nothing comes.
-const SPARE_AT_REST: usize = 2;
+/// So many threads copy records at once; more wait for each other.
+const LANES: usize = 4;
 /// The writer looks again after this although nobody woke it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -90,28 +94,10 @@ pub struct Health {
 /// Called after each sync with the durable ticket, from the writer's thread; must be short and must not call the store.
 pub type Watcher = Arc<dyn Fn(Ticket) + Send + Sync>;
 
-struct State {
-    closed: Option<Closed>,
-    /// Lots that are full.
-    full: VecDeque<Lot>,
-    /// The one that is filled.
-    filling: Lot,
-    spare: Vec<Batch>,
-    /// Bytes that are not durable.
-    waiting_bytes: usize,
-    /// Bytes in lots.
-    queued_bytes: usize,
-    appended: u64,
-    taken: u64,
-    durable: u64,
-    wanted: u64,
-    lagging: BTreeSet<u16>,
-    failure: Option<Failure>,
-    stop: bool,
-}
-
 /// The queue.
 pub struct Queue {
+    /// What is filled, by partition.
+    lanes: [Mutex<Lot>; LANES],
     state: Mutex<State>,
     work: Condvar,
     progress: Condvar,
@@ -128,23 +114,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Queue {
     /// An empty, closed queue.
     pub fn new(bound: usize, sync_bytes: u64, watcher: Option<Watcher>) -> Self {
-        let state = State {
-            closed: Some(Closed::NotOpened),
-            full: VecDeque::new(),
-            filling: Lot::none(),
-            spare: Vec::new(),
-            waiting_bytes: 0,
-            queued_bytes: 0,
-            appended: 0,
-            taken: 0,
-            durable: 0,
-            wanted: 0,
-            lagging: BTreeSet::new(),
-            failure: None,
-            stop: false,
-        };
         Queue {
-            state: Mutex::new(state),
+            lanes: std::array::from_fn(|_| Mutex::new(Lot::none())),
+            state: Mutex::new(State::closed()),
             work: Condvar::new(),
             progress: Condvar::new(),
             bound,
@@ -183,39 +155,55 @@ impl Queue {
     fn take_in(&self, record: Record, is_news: bool) -> Appended {
         // Copied before anybody has to wait for it.
         let own = (OWN_LOT..=LONGEST_RECORD).contains(&record.size()).then(|| Lot::of(&record));
+        let number = usize::from(record.partition) % LANES;
+        let mut lane = locked(&self.lanes[number]);
         let mut state = locked(&self.state);
-        if let Some(closed) = state.closed {
-            return Appended::Closed(closed);
-        }
-        if record.size() > LONGEST_RECORD {
-            return Appended::TooLong;
-        }
-        let waiting = state.waiting_bytes;
-        if state.lagging.contains(&record.partition) && record.kind != Kind::Space {
-            // Half empty, so that a rewrite is not begun only to run into the bound again.
-            let may_begin = matches!(record.kind, Kind::RewriteBroken | Kind::RewriteContinues | Kind::Forget);
-            if !may_begin || waiting > self.bound / 2 {
-                return Appended::Lagging;
+        match state.judge(&record, is_news, self.bound) {
+            Judged::Refused(answer) => answer,
+            Judged::Behind => {
+                let hole = Record::hole(record.partition);
+                self.lay((number, &mut lane), state, &hole, None);
+                self.work.notify_one();
+                Appended::Lagging
             }
-            state.lagging.remove(&record.partition);
-        } else if !is_news && waiting + record.size() > self.bound / 2 && waiting > 0 {
-            return Appended::Busy;
-        } else if waiting > 0 && waiting + record.size() > self.bound && record.kind != Kind::Space {
-            let partition = record.partition;
-            state.lagging.insert(partition);
-            state.push(&Record::hole(partition), None);
-            self.work.notify_one();
-            return Appended::Lagging;
+            Judged::Taken => Appended::Queued(self.lay((number, &mut lane), state, &record, own)),
         }
-        let (was_empty, was_full) = (state.queued_bytes == 0, !state.full.is_empty());
-        let ticket = state.push(&record, own);
+    }
+
+    /// `own`: the record in a lot of its own, if it is a long one.
+    fn lay(
+        &self,
+        (number, lane): (usize, &mut Lot),
+        mut state: MutexGuard<'_, State>,
+        record: &Record,
+        own: Option<Lot>,
+    ) -> Ticket {
+        let (was_empty, had_full) = (state.queued_bytes == 0, !state.full.is_empty());
+        let ticket = state.reserve(record.size());
+        let mut is_full = own.is_some();
+        if let Some(own) = own {
+            state.close(number, lane);
+            state.full.push_back(Full { first: ticket, lot: own });
+            drop(state);
+        } else {
+            let buffer = if lane.records() == 0 { state.begin(number, ticket) } else { None };
+            // Copied without it: others get their tickets meanwhile.
+            drop(state);
+            if lane.records() == 0 {
+                *lane = buffer.map_or_else(Lot::fresh, Lot::new);
+            }
+            lane.push(record);
+            // What describes a space lies before whatever comes behind it, in any lane.
+            is_full = lane.is_full() || record.kind == Kind::Space;
+            if is_full {
+                locked(&self.state).close(number, lane);
+            }
+        }
         // Only once: the writer looks again before it sleeps.
-        let due = was_empty || !was_full && !state.full.is_empty();
-        drop(state);
-        if due {
+        if was_empty || is_full && !had_full {
             self.work.notify_one();
         }
-        Appended::Queued(ticket)
+        Ticket(ticket)
     }
 
     /// Asks for a sync of everything appended so far.
@@ -258,25 +246,22 @@ impl Queue {
     }
 
     /// The full lots, or all.
-    fn take(&self, all: bool) -> VecDeque<Lot> {
+    fn take(&self, all: bool) -> VecDeque<Full> {
+        let mut lanes: Vec<_> = self.lanes.iter().filter(|_| all).map(locked).collect();
         let mut state = locked(&self.state);
-        if all {
-            state.close_lot();
-        }
-        state.queued_bytes = state.filling.size();
-        state.taken = state.appended - state.filling.records();
-        std::mem::take(&mut state.full)
+        state.close_all(lanes.iter_mut().map(|lane| &mut **lane));
+        state.take()
     }
 
     /// `left`: taken, and not given to the appender yet.
-    fn report(&self, appender: &mut Appender, left: &VecDeque<Lot>) {
-        let left_bytes: usize = left.iter().map(Lot::size).sum();
+    fn report(&self, appender: &mut Appender, left: &VecDeque<Full>) {
+        let left_bytes: usize = left.iter().map(|full| full.lot.size()).sum();
         let buffers = appender.buffers();
         let mut state = locked(&self.state);
         state.failure = appender.failure().cloned();
         let too_many = state.keep(buffers);
         if appender.unsynced_bytes() == 0 {
-            state.durable = state.taken - records_in(left);
+            state.durable = upto(state.taken, left);
             state.waiting_bytes = state.queued_bytes + left_bytes;
         }
         let durable = Ticket(state.durable);
@@ -323,13 +308,13 @@ impl Queue {
             return Err(failure.into());
         }
         let (mut taken, mut due, mut synced) = (self.take(all), due, false);
-        while let Some(lot) = taken.pop_front() {
-            let written = appender.write(lot);
-            let is_due = written.is_ok() && self.is_due(appender, due, records_in(&taken));
+        while let Some(full) = taken.pop_front() {
+            let written = appender.write(full.lot);
+            let is_due = written.is_ok() && self.is_due(appender, due, &taken);
             let done = written.and_then(|()| if is_due { appender.sync() } else { Ok(()) });
             if let Err(error) = done {
                 // It waits for the new file with all the rest.
-                taken.into_iter().for_each(|lot| drop(appender.write(lot)));
+                taken.into_iter().for_each(|full| drop(appender.write(full.lot)));
                 return Err(error);
             }
             if is_due {
@@ -341,10 +326,10 @@ impl Queue {
     }
 
     /// `left`: taken, and not given to the appender yet.
-    fn is_due(&self, appender: &Appender, due: Option<Instant>, left: u64) -> bool {
+    fn is_due(&self, appender: &Appender, due: Option<Instant>, left: &VecDeque<Full>) -> bool {
         let is_wanted = || {
             let state = locked(&self.state);
-            state.wanted > state.durable && state.wanted <= state.taken - left
+            state.wanted > state.durable && state.wanted <= upto(state.taken, left)
         };
         appender.unsynced_bytes() >= self.sync_bytes || due.is_some_and(|at| at <= Instant::now()) || is_wanted()
     }
@@ -421,56 +406,11 @@ impl Queue {
     }
 }
 
-fn records_in(lots: &VecDeque<Lot>) -> u64 {
-    lots.iter().map(Lot::records).sum()
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Write,
     Sync,
     Stop,
-}
-
-impl State {
-    /// `own`: the record in a lot of its own, if it is a long one.
-    fn push(&mut self, record: &Record, own: Option<Lot>) -> Ticket {
-        self.queued_bytes += record.size();
-        self.waiting_bytes += record.size();
-        match own {
-            Some(own) => {
-                self.close_lot();
-                self.full.push_back(own);
-            }
-            None => {
-                if self.filling.records() == 0 {
-                    self.filling = self.spare.pop().map_or_else(Lot::fresh, Lot::new);
-                }
-                self.filling.push(record);
-            }
-        }
-        if self.filling.is_full() {
-            self.close_lot();
-        }
-        self.appended += 1;
-        Ticket(self.appended)
-    }
-
-    /// What comes next comes into another lot.
-    fn close_lot(&mut self) {
-        if self.filling.records() > 0 {
-            let (lot, buffer) = std::mem::replace(&mut self.filling, Lot::none()).fitted();
-            self.spare.extend(buffer);
-            self.full.push_back(lot);
-        }
-    }
-
-    /// Gives those that are too many.
-    fn keep(&mut self, buffers: Vec<Batch>) -> Vec<Batch> {
-        self.spare.extend(buffers);
-        let kept = if self.queued_bytes == 0 { SPARE_AT_REST } else { SPARE_BUFFERS };
-        self.spare.split_off(kept.min(self.spare.len()))
-    }
 }
 
 #[cfg(test)]
