@@ -1,6 +1,13 @@
-//! What is done to a cluster: SIGKILL by PID in the node, a node crash, a node cut off.
+//! What is done to a cluster: SIGKILL by PID in the node, a node crash, a disk that is slow.
 //!
 //! Law: nothing here is polite, and nothing asks the thing that it kills. Must not know: why.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::readme::root;
 use crate::shell::{attempt, run};
@@ -126,6 +133,77 @@ impl Drop for Cordoned {
             eprintln!("{} is still cordoned: {said}", self.0);
         }
     }
+}
+
+/// Pause between two looks for containers that were started.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Whatever runs in a container, or is started in one meanwhile, reads from the disk of the volumes no faster than this.
+pub struct SlowReads {
+    over: Option<Sender<()>>,
+    limits: Option<JoinHandle<()>>,
+}
+
+impl SlowReads {
+    /// At most so many bytes a second, in each container.
+    pub fn of(bytes_a_second: u64) -> Self {
+        let (name, device) = (kube(&["cgroup"]), disk_of_volumes());
+        let (old, unified) = (Path::new("/sys/fs/cgroup/blkio"), Path::new("/sys/fs/cgroup"));
+        let is_old = old.exists();
+        let (root, file) = if is_old { (old, "blkio.throttle.read_bps_device") } else { (unified, "io.max") };
+        let root = root.join(name.trim());
+        assert!(root.is_dir(), "{} holds the containers", root.display());
+        let rule = move |rate: Option<u64>| match (is_old, rate) {
+            (true, rate) => format!("{device} {}", rate.unwrap_or(0)),
+            (false, Some(rate)) => format!("{device} rbps={rate}"),
+            (false, None) => format!("{device} rbps=max"),
+        };
+        let (over, until) = channel();
+        let limits = std::thread::spawn(move || {
+            let mut limited = BTreeSet::new();
+            loop {
+                for group in groups(&root) {
+                    if !limited.contains(&group) && fs::write(group.join(file), rule(Some(bytes_a_second))).is_ok() {
+                        limited.insert(group);
+                    }
+                }
+                if until.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
+            }
+            for group in limited {
+                // Those that have ended are not there any more.
+                let _ = fs::write(group.join(file), rule(None));
+            }
+        });
+        Self { over: Some(over), limits: Some(limits) }
+    }
+}
+
+impl Drop for SlowReads {
+    fn drop(&mut self) {
+        drop(self.over.take());
+        let _ = self.limits.take().map(JoinHandle::join);
+    }
+}
+
+/// All control groups below one.
+fn groups(root: &Path) -> Vec<PathBuf> {
+    let below = fs::read_dir(root).into_iter().flatten().flatten();
+    let dirs = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+    dirs.flat_map(|dir| groups(&dir).into_iter().chain([dir])).collect()
+}
+
+/// `major:minor` of the whole disk; limits are not taken for a part of it.
+fn disk_of_volumes() -> String {
+    let kubeconfig = kube(&["kubeconfig"]);
+    let number = run("stat", &["--format=%Hd:%Ld", kubeconfig.trim()]).trim().to_owned();
+    let device = Path::new("/sys/dev/block").join(&number);
+    let whole = fs::canonicalize(&device).unwrap_or_else(|error| panic!("{} is no disk: {error}", device.display()));
+    if !whole.join("partition").exists() {
+        return number;
+    }
+    fs::read_to_string(whole.with_file_name("dev")).expect("a part is of a disk").trim().to_owned()
 }
 
 /// The node comes back.

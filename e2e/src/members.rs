@@ -3,6 +3,8 @@
 //! Law: who calls is the certificate of the Secret `<cluster>-admin`; a refusal is a value that tests look at. Must
 //! not know: pods' addresses.
 
+use std::sync::mpsc::Sender;
+
 use jet_admin_api::client::{CallError, MemberClient};
 use jet_admin_api::identity::any_member_server_name;
 use jet_admin_api::map::{Entry, SqlQuery};
@@ -65,6 +67,41 @@ impl Members {
         let (map, key, entry) = (map.to_owned(), key.to_owned(), Entry { value: Some(value.to_owned()) });
         self.call(ordinal, move |client| Box::pin(async move { client.put(&map, &key, &entry).await }))
             .map(|entry| entry.value)
+    }
+
+    /// Values of these keys of a map, in this order, over one connection.
+    pub fn values(&self, ordinal: u32, map: &str, keys: &[String]) -> Result<Vec<Option<String>>, String> {
+        let (map, keys) = (map.to_owned(), keys.to_owned());
+        self.call(ordinal, move |client| {
+            Box::pin(async move {
+                let mut values = Vec::with_capacity(keys.len());
+                for key in &keys {
+                    values.push(client.get(&map, key).await?.value);
+                }
+                Ok(values)
+            })
+        })
+    }
+
+    /// Writes entries of a map over one connection, one behind the other, as long as each is acknowledged; tells whose were.
+    pub fn put_each(
+        &self,
+        ordinal: u32,
+        map: &str,
+        entries: impl Iterator<Item = (String, String)> + Send + 'static,
+        acknowledged: Sender<String>,
+    ) -> Result<(), String> {
+        let map = map.to_owned();
+        self.call(ordinal, move |client| {
+            Box::pin(async move {
+                for (key, value) in entries {
+                    client.put(&map, &key, &Entry { value: Some(value) }).await?;
+                    // Whoever does not count them has let go of the other end.
+                    let _ = acknowledged.send(key);
+                }
+                Ok(())
+            })
+        })
     }
 
     fn call<T>(

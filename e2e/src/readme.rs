@@ -30,6 +30,7 @@ mod tests {
             ("apply", "kind: JetCluster"),
             ("stop", "maintenance=shutdown"),
             ("return", "maintenance-"),
+            ("encrypt", "keysSecretName"),
         ] {
             assert!(block(name).contains(word), "block {name} lost `{word}`");
         }

@@ -104,8 +104,15 @@ fn rules(server: &Server) -> usize {
             (&patch(r#"{"spec":{"state":"Off"}}"#), "Unsupported value"),
             (&patch(r#"{"spec":{"size":6}}"#), "every member of this version votes"),
             (&patch(r#"{"spec":{"hotRestart":{"parallelism":2}}}"#), "writes one log"),
+            (
+                &patch(r#"{"spec":{"hotRestart":{"encryption":{"keysSecretName":"k","currentKey":"k/1"}}}}"#),
+                "encryption.currentKey must be the name",
+            ),
         ],
     );
+    // What a Secret can have as a name, this can be.
+    let named = patch(r#"{"spec":{"hotRestart":{"encryption":{"keysSecretName":"k","currentKey":"K_1.new-one"}}}}"#);
+    must(server.kubectl(&[&["-n", "prod"], &named[..], &["--dry-run=server"]].concat(), ""));
     must(server.kubectl(
         &["-n", "prod", "patch", "jet", "orders", "--subresource=status", "--type=merge", "-p", operation],
         "",

@@ -99,12 +99,9 @@ fn unlock(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
             if layout::parse(&name) == Name::Tmp || layout::shape_of(&path).is_none() {
                 continue;
             }
-            if disk.length(&path).on("look at", &path)?.is_none() {
-                continue;
-            }
             match disk.key_of(&path) {
-                // A writer beside us is done with it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // A writer beside us is done with it, or it is no file.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {}
                 key => drop(key.on("look at", &path)?),
             }
         }

@@ -4,10 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use jet_hotstore::{
-    Cadence, Doing, EpochId, Options, PartitionContent, Progress, Record, SealRequest, SimulatedDisk, Store, Usage,
-    Version,
-};
+#[path = "proof/request.rs"]
+mod request;
+
+use jet_hotstore::{Cadence, Doing, EpochId, Options, Progress, Record, SimulatedDisk, Store, Usage, Version};
+use request::request;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -48,22 +49,7 @@ fn written(disk: &SimulatedDisk, (value_bytes, chunk_bytes): (usize, u64)) -> Ar
 
 /// Bytes of all that it names.
 fn seal(store: &Store, last: u64) -> u64 {
-    let content = |partition| PartitionContent {
-        partition,
-        version: Version::new(1, last),
-        entries: last,
-        digest: "d".to_owned(),
-    };
-    let request = SealRequest {
-        operation: "op".to_owned(),
-        attempt: 1,
-        generation: 1,
-        partitions: (0..PARTITIONS).map(content).collect(),
-        machine: vec![5; 30],
-        machine_index: 3,
-        roster_digest: "r".to_owned(),
-    };
-    store.seal(request).unwrap().manifest.bytes
+    store.seal(request(PARTITIONS, last, last)).unwrap().manifest.bytes
 }
 
 fn load(store: &Store) {

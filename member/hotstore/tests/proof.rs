@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use jet_hotstore::{
-    Base, Cadence, Loaded, Options, PartitionContent, Record, SealRequest, SimulatedDisk, Store, StoreError, Version,
-};
+#[path = "proof/request.rs"]
+mod request;
+
+use jet_hotstore::{Base, Cadence, Loaded, Options, Record, SimulatedDisk, Store, StoreError, Version};
+use request::request;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -40,18 +42,7 @@ fn written(disk: &SimulatedDisk, chunk_bytes: u64) -> Store {
 }
 
 fn seal(store: &Store) -> Result<usize, StoreError> {
-    let content =
-        |partition| PartitionContent { partition, version: Version::new(1, 20), entries: 5, digest: "d".to_owned() };
-    let request = SealRequest {
-        operation: "op".to_owned(),
-        attempt: 1,
-        generation: 1,
-        partitions: (0..PARTITIONS).map(content).collect(),
-        machine: vec![5; 30],
-        machine_index: 3,
-        roster_digest: "r".to_owned(),
-    };
-    store.seal(request).map(|seal| seal.manifest.files.len())
+    store.seal(request(PARTITIONS, 20, 5)).map(|seal| seal.manifest.files.len())
 }
 
 fn logs(disk: &SimulatedDisk) -> Vec<(PathBuf, u64)> {

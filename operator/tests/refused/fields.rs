@@ -86,6 +86,14 @@ fn made() -> Rows {
         (r#"{"hotRestart": {"fsync": "on"}}"#, &["spec.hotRestart.fsync", "must be of type boolean"]),
         (r#"{"hotRestart": {"parallelism": 2}}"#, &["spec.hotRestart.parallelism", "set it to 1"]),
         (
+            r#"{"hotRestart": {"encryption": {"currentKey": "k1"}}}"#,
+            &["spec.hotRestart.encryption.keysSecretName", "Required value"],
+        ),
+        (
+            r#"{"hotRestart": {"encryption": {"keysSecretName": "volume-keys", "currentKey": ".k1"}}}"#,
+            &["spec.hotRestart.encryption.currentKey", "name of an entry of the Secret"],
+        ),
+        (
             r#"{"hotRestart": {"validationTimeoutSeconds": "10 minutes"}}"#,
             &["spec.hotRestart.validationTimeoutSeconds", "must be of type integer"],
         ),
@@ -102,6 +110,14 @@ fn made() -> Rows {
 fn changed() -> Rows {
     &[
         (r#"{"partitionCount": 7}"#, &["spec.partitionCount", "make a new cluster and copy the data"]),
+        (
+            r#"{"hotRestart": {"encryption": {"keysSecretName": "volume-keys", "currentKey": "the key"}}}"#,
+            &["spec.hotRestart.encryption.currentKey", "name of an entry of the Secret"],
+        ),
+        (
+            r#"{"hotRestart": {"encryption": {"keysSecretName": "volume-keys", "currentKey": ""}}}"#,
+            &["spec.hotRestart.encryption.currentKey", "at least 1 chars long"],
+        ),
         (r#"{"storage": {"size": "1Gi"}}"#, &["spec.storage.size", "set it back"]),
         (r#"{"storage": {"size": "20Gi"}}"#, &["spec.storage.size", "enlarge the claims themselves"]),
         (r#"{"storage": {"storageClassName": "fast"}}"#, &["spec.storage", "make a new cluster and copy the data"]),

@@ -8,10 +8,12 @@
 //! - [`job`]: jobs and clients · [`comeback`]: a return with a wrong image, old certificates
 //! - [`install`]: how the operator comes, is changed and goes · [`story`]: what a person reads over one stop and return
 //! - [`request`]: a stop asked of the members · [`cycles`]: many stops and returns in a row
+//! - [`disk`]: slow while it is saved or loaded; what lies on it when all die
 
 mod comeback;
 mod cycles;
 mod death;
+mod disk;
 mod hand;
 mod install;
 mod job;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use jet_e2e::faults::{swap_volumes, volume};
-use jet_e2e::jet::Jet;
-use jet_e2e::shell::{attempt, holds_for, run};
+use jet_e2e::jet::{Jet, OPERATION};
+use jet_e2e::shell::{attempt, holds_for, run, wait_for};
 use jet_e2e::world::World;
 
 /// Long enough for several passes of the operator.
@@ -190,4 +190,68 @@ fn encrypted_volumes_tell_nothing_without_their_key() {
     assert_eq!(volumes_with(&world, SECRET), Vec::<u32>::new());
     jet.come_back();
     jet.counted_beyond(counted);
+}
+
+/// Keys enough that every member has a copy of some.
+const KEYS: u32 = 12;
+/// After so many nothing that was put into a map is in the clear, as the README says.
+const RETURNS: u32 = 3;
+/// What was given to a cluster that encrypts.
+const LATER: &str = "nobody has ever read this in the clear";
+
+#[test]
+fn a_cluster_that_runs_is_encrypted_from_the_next_stop_on() {
+    let world = World::new("a_cluster_that_runs_is_encrypted_from_the_next_stop_on");
+    let jet = Jet::ready(&world, "orders", 3);
+    jet.ledger(10, 500, 0);
+    for n in 0..KEYS {
+        jet.members().put(n % 3, "secrets", &format!("key-{n}"), SECRET).unwrap();
+    }
+    let (uuids, mut counted) = (jet.uuids(), jet.counted_beyond(1_000));
+    volumes_come_to_have(&world, SECRET, &[0, 1, 2]);
+    world.readme("encrypt");
+    wait_for("it is told that the change waits", OPERATION, || match jet.status("/blockers") {
+        told if told.contains("applied at the next stop and return") => Ok(()),
+        told => Err(told),
+    });
+    made_anew(&jet, 1);
+    counted = jet.counted_beyond(counted);
+    assert_eq!(volumes_with(&world, "JETCRYPT"), Vec::<u32>::new(), "there was no stop yet");
+    for returns in 1..=RETURNS {
+        jet.stop();
+        jet.come_back();
+        counted = jet.counted_beyond(counted);
+        if returns == 1 {
+            jet.members().put(0, "secrets", "later", LATER).unwrap();
+        }
+    }
+    volumes_come_to_have(&world, SECRET, &[]);
+    assert_eq!(volumes_with(&world, "JETCRYPT"), [0, 1, 2]);
+    assert_eq!(volumes_with(&world, LATER), Vec::<u32>::new());
+    assert_eq!(jet.uuids(), uuids);
+    let keys: Vec<_> = (0..KEYS).map(|n| format!("key-{n}")).chain(["later".to_owned()]).collect();
+    let found = jet.members().values(1, "secrets", &keys).unwrap();
+    let (later, first) = found.split_last().unwrap();
+    assert!(first.iter().all(|value| value.as_deref() == Some(SECRET)), "{found:?}");
+    assert_eq!(later.as_deref(), Some(LATER));
+}
+
+/// The disk follows a moment later.
+fn volumes_come_to_have(world: &World, words: &str, which: &[u32]) {
+    wait_for(&format!("'{words}' is on the volumes {which:?}"), OPERATION, || match volumes_with(world, words) {
+        found if found == which => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+}
+
+/// What an eviction does: the pod ends, and another of its name is made of the template that is there.
+fn made_anew(jet: &Jet<'_>, ordinal: u32) {
+    let before = jet.members().view(ordinal).unwrap().boot;
+    jet.world.kubectl(&["delete", "pod", &format!("orders-{ordinal}"), "--timeout=60s"]);
+    wait_for("the member is back", OPERATION, || match jet.members().view(ordinal)? {
+        view if view.boot > before && view.doors_open => Ok(()),
+        view => Err(format!("{:?}: {}", view.phase, view.waiting_for)),
+    });
+    jet.wait("MembersComplete", "True");
+    jet.wait("Ready", "True");
 }

@@ -121,6 +121,15 @@ pub(super) fn misuse(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("an encrypted file is {what}"))
 }
 
+/// Counts a write as failed until whoever makes it takes that back at its end: what comes of one that failed is not known, and
+/// its numbers may be used.
+fn not_failed_before(failed: &mut bool) -> io::Result<()> {
+    match std::mem::replace(failed, true) {
+        true => Err(io::Error::other("a former write to this file failed")),
+        false => Ok(()),
+    }
+}
+
 impl Disk for EncryptedDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         self.behind.make_dir(dir)

@@ -13,11 +13,28 @@ use crate::cluster::plan::act::{Act, Plan, Step};
 
 /// The first companion object that is not as applied.
 pub fn companion(facts: &Facts, step: Step, budget: Budget) -> Option<Plan> {
+    first_wrong(facts, step, budget, |_| false)
+}
+
+/// The same while members run. Their configuration waits with the template that it belongs to: a process that is started again
+/// reads it, in a pod that has only what the former template mounts. One that is gone is made again, as it would be now.
+pub fn companion_of_running(facts: &Facts, step: Step, budget: Budget) -> Option<Plan> {
+    let config = names::config_map(&facts.name());
+    let template_waits = facts.kube.set.as_ref().is_some_and(|set| !template_is_current(facts, set));
+    first_wrong(facts, step, budget, |object| {
+        template_waits && object.name == config && facts.kube.applied.contains_key(&key_of(object))
+    })
+}
+
+fn key_of(object: &Object) -> (String, String) {
+    (object.api.kind.clone(), object.name.clone())
+}
+
+fn first_wrong(facts: &Facts, step: Step, budget: Budget, waits: impl Fn(&Object) -> bool) -> Option<Plan> {
     match desired::companions(&facts.cluster, budget) {
         Ok(objects) => {
-            let wrong = objects.into_iter().find(|object| {
-                facts.kube.applied.get(&(object.api.kind.clone(), object.name.clone())) != Some(&object.digest)
-            })?;
+            let is_wrong = |object: &Object| facts.kube.applied.get(&key_of(object)) != Some(&object.digest);
+            let wrong = objects.into_iter().find(|object| is_wrong(object) && !waits(object))?;
             let message = format!("{} {} is written", wrong.api.kind, wrong.name);
             Some(Plan::acts(step, Reason::Reconciled, message, Act::Apply(Box::new(wrong))))
         }
@@ -30,7 +47,7 @@ pub fn budget(facts: &Facts, step: Step, budget: Budget) -> Option<Plan> {
     let object = Object::of(&desired::budget::disruption_budget(&facts.cluster, budget));
     match object {
         Ok(object) => {
-            let known = facts.kube.applied.get(&(object.api.kind.clone(), object.name.clone()));
+            let known = facts.kube.applied.get(&key_of(&object));
             (known != Some(&object.digest)).then(|| {
                 Plan::acts(step, Reason::Reconciled, "the disruption budget is written", Act::Apply(Box::new(object)))
             })

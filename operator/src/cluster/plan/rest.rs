@@ -1,7 +1,7 @@
 //! A running cluster at rest: objects and records are as they should be.
 //!
-//! Law: replicas follow the roster; a template that would restart an open store is not written; evictions are let through
-//! only while everything is backed up. Must not know: stops and returns.
+//! Law: replicas follow the roster; a template that would restart an open store is not written, nor the configuration that
+//! goes with it; evictions are let through only while everything is backed up. Must not know: stops and returns.
 
 use crate::api::records::SEALS_KEPT;
 use crate::api::status::Blocker;
@@ -23,7 +23,7 @@ pub fn plan(facts: &Facts, requests: &Requests, standing: &Standing<'_>) -> Plan
     if let Some(plan) = drift::set_back(facts, replicas) {
         return plan;
     }
-    if let Some(plan) = objects::companion(facts, Step::Running, budget(facts)) {
+    if let Some(plan) = objects::companion_of_running(facts, Step::Running, budget(facts)) {
         return plan;
     }
     if let Some(plan) = records(facts, None) {

@@ -5,7 +5,7 @@
 //! that does not decrypt reads as zeros. Must not know: what the content is.
 
 use super::head::{FileKey, TAG_BYTES};
-use super::misuse;
+use super::{misuse, not_failed_before};
 use crate::disk::{AppendFile, BLOCK, Batch, Disk, DiskFile, batch, zeroed};
 use std::collections::VecDeque;
 use std::io;
@@ -138,15 +138,6 @@ impl Blocks {
         Self { file, key, head: Some(head), given: VecDeque::new(), spare: None, length: 0, failed: false }
     }
 
-    fn usable(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.failed, true) {
-            true => Err(io::Error::other("a former write to this file failed")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Blocks {
     fn hand_over(&mut self, at: u64, out: Batch) -> io::Result<()> {
         let out = Arc::new(out);
         self.file.append(at, out.clone())?;
@@ -164,7 +155,7 @@ impl AppendFile for Blocks {
     }
 
     fn append(&mut self, offset: u64, filled: Arc<Batch>) -> io::Result<()> {
-        self.usable()?;
+        not_failed_before(&mut self.failed)?;
         if offset != self.length || !filled.len().is_multiple_of(PLAIN) {
             return Err(misuse("written in whole blocks, one behind the other"));
         }
@@ -183,7 +174,7 @@ impl AppendFile for Blocks {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.usable()?;
+        not_failed_before(&mut self.failed)?;
         if let Some(head) = self.head.take() {
             self.hand_over(0, head)?;
         }
@@ -218,13 +209,6 @@ impl Whole {
         self.block * PLAIN as u64 + self.rest.len() as u64
     }
 
-    fn usable(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.failed, true) {
-            true => Err(io::Error::other("a former write to this file failed")),
-            false => Ok(()),
-        }
-    }
-
     fn write_ready(&mut self) -> io::Result<()> {
         self.file.write_at(self.written, &self.ready)?;
         self.written += self.ready.len() as u64;
@@ -242,7 +226,7 @@ impl Whole {
 
 impl DiskFile for Whole {
     fn write_at(&mut self, offset: u64, mut bytes: &[u8]) -> io::Result<()> {
-        self.usable()?;
+        not_failed_before(&mut self.failed)?;
         if self.ended || offset != self.length() {
             return Err(misuse("written in order, up to its sync, and not again"));
         }
@@ -262,7 +246,7 @@ impl DiskFile for Whole {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.usable()?;
+        not_failed_before(&mut self.failed)?;
         if !self.rest.is_empty() && !self.ended {
             self.encrypt_rest()?;
             self.write_ready()?;

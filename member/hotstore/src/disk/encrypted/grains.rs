@@ -4,7 +4,7 @@
 //! one that does not decrypt reads as zeros. Must not know: what the content is.
 
 use super::head::{FileKey, TAG_BYTES};
-use super::misuse;
+use super::{misuse, not_failed_before};
 use crate::disk::{BLOCK, Batch, DiskFile};
 use std::io;
 
@@ -88,9 +88,7 @@ impl Grains {
 
 impl DiskFile for Grains {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if std::mem::replace(&mut self.failed, true) {
-            return Err(io::Error::other("a former write to this file failed"));
-        }
+        not_failed_before(&mut self.failed)?;
         if offset != self.length {
             return Err(misuse("written in order"));
         }
@@ -111,9 +109,7 @@ impl DiskFile for Grains {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.failed, true) {
-            return Err(io::Error::other("a former write to this file failed"));
-        }
+        not_failed_before(&mut self.failed)?;
         if !self.head.is_empty() {
             self.file.write_at(0, &self.head)?;
             self.head.clear();

@@ -3,6 +3,7 @@
 //! Laws: STOP HOLD.
 
 use super::*;
+use crate::api::spec::EncryptionSpec;
 use crate::api::status::HistoryEntry;
 use crate::cluster::facts::Hand;
 
@@ -62,6 +63,25 @@ fn a_template_changed_by_hand_is_set_back_where_it_is_ours_and_named_where_it_is
         f.cluster.spec.image = "registry.example/jet-member:0.2.0".into();
     };
     assert_eq!(next(both, running(None)), "Running/-");
+}
+
+#[test]
+fn a_configuration_waits_with_the_template_that_mounts_what_it_names() {
+    let encrypts = |f: &mut Facts| {
+        let keys = EncryptionSpec { keys_secret_name: "volume-keys".into(), current_key: Some("k1".into()) };
+        f.cluster.spec.hot_restart.encryption = Some(keys);
+    };
+    assert_eq!(next(encrypts, running(None)), "Running/-");
+    let mut facts = running(None);
+    encrypts(&mut facts);
+    assert_eq!(plan(&facts).blockers[0].reason, "ChangeWaits");
+    let gone = |f: &mut Facts| {
+        encrypts(f);
+        f.kube.applied.retain(|(kind, _), _| kind != "ConfigMap");
+    };
+    assert_eq!(next(gone, running(None)), "Running/apply ConfigMap", "no pod can be made without any");
+    assert_eq!(next(encrypts, stopped()), "VolumesChecked/apply ConfigMap");
+    assert_eq!(next(encrypts, returned()), "ScaledUp/apply ConfigMap", "no store is open yet");
 }
 
 #[test]
