@@ -29,6 +29,8 @@ pub enum Code {
     PartitionAbsent,
     /// A change is in RAM of all copies of a map with fsync, and not known to be on the disk of each.
     NotOnDisk,
+    /// A bound is reached, or something must come first; nothing was done, ask again.
+    Busy,
     /// The founding permit differs from the one that is known.
     FoundingDiffers,
     /// SQL, or another text of the user, was not accepted.
@@ -78,7 +80,7 @@ impl Code {
             | Code::StepOrder
             | Code::FoundingDiffers
             | Code::Exists => 409,
-            Code::DoorsClosed | Code::NoLeader | Code::PartitionAbsent | Code::NotOnDisk => 503,
+            Code::DoorsClosed | Code::NoLeader | Code::PartitionAbsent | Code::NotOnDisk | Code::Busy => 503,
             Code::Internal => 500,
         }
     }

@@ -11,6 +11,8 @@ mod asked;
 mod callers;
 #[path = "bad_input/jobs.rs"]
 mod jobs;
+#[path = "bad_input/keys.rs"]
+mod keys;
 #[path = "bad_input/programs.rs"]
 mod programs;
 #[path = "bad_input/started.rs"]
@@ -37,6 +39,11 @@ fn a_member_that_is_told_nonsense_does_not_start_and_says_why() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_not_as_it_must_be_is_held_as_it_is_and_named() {
     stores::held().await.keep(PAGE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_cannot_use_its_keys_is_held_and_makes_no_store() {
+    keys::unusable().await.keep(PAGE);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use jet_admin_api::cluster::ClusterStateView;
 use jet_admin_api::member::MemberPhase;
 use jet_admin_api::operation::{Activate, BeginOperation, Commit, Freeze, OperationStep};
 use world::change::clear;
-use world::{World, brief};
+use world::{CLUSTER, World, brief};
 
 const KEYS: u32 = 60;
 /// More than the tries that a member makes while a test runs.
@@ -190,4 +190,30 @@ async fn all_killed_right_after_founding_are_no_cluster_without_copies() {
     world.serving(0..3, ClusterStateView::Active).await;
     world.put(1, "key", "value").await.unwrap();
     assert_eq!(world.get(2, "key").await.unwrap().as_deref(), Some("value"));
+}
+
+/// What fsync of a map is for. What a member leads came back whole and is not written whole again, so nobody waits for that;
+/// the copies that it was given are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn right_after_a_kill_of_all_changes_of_a_map_with_fsync_are_on_every_disk_again() {
+    let mut world = World::new(3);
+    let fsync = "  map: {'fl*': {hot-restart: {enabled: true, fsync: true}}}\n";
+    world.configure("hazelcast.yaml", &format!("  cluster-name: {CLUSTER}\n"), fsync);
+    world.start_all();
+    world.found().await;
+    let mut acknowledged = BTreeMap::new();
+    for round in 0..3 {
+        for n in 0..KEYS {
+            let (key, value) = (format!("key-{n}"), format!("{round}-{n}"));
+            if let Err(told) = world.put(n % 3, &key, &value).await {
+                panic!("round {round}: {key} through member {} is not on every disk: {told}{}", n % 3, world.logs());
+            }
+            acknowledged.insert(key, value);
+        }
+        // No write is under way.
+        (0..3).for_each(|ordinal| world.kill(ordinal));
+        world.start_all();
+        world.serving(0..3, ClusterStateView::Active).await;
+    }
+    holds(&world, 0, &acknowledged).await;
 }

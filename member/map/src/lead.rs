@@ -183,13 +183,20 @@ impl Lead {
         Some(Asked { member, boot, installed: self.installed })
     }
 
-    /// A disk, of a follower or the own one, has everything up to a version.
-    pub fn on_disk(&mut self, to: Asked, version: Version) {
-        if self.asking(self.me.member) == Some(to) {
-            self.on_disk = version.max(self.on_disk);
-        } else if let Some(follower) = self.answering(to) {
-            follower.on_disk = version.max(follower.on_disk);
-        }
+    /// A disk, of a follower or the own one, has everything up to a version. Whether that is more than was known.
+    pub fn on_disk(&mut self, to: Asked, version: Version) -> bool {
+        let known = match self.asking(self.me.member) == Some(to) {
+            true => Some(&mut self.on_disk),
+            false => self.answering(to).map(|follower| &mut follower.on_disk),
+        };
+        let Some(known) = known.filter(|known| **known < version) else { return false };
+        *known = version;
+        true
+    }
+
+    /// Whether a disk is still the one that was asked, and without it nothing of a version is acknowledged.
+    pub fn still_lacks(&self, to: Asked, version: Version) -> bool {
+        self.asking(to.member) == Some(to) && self.lacking_on_disk(version).contains(&to.member)
     }
 
     /// Whose disks are not known to have a version: of those without which nothing is acknowledged.
@@ -298,7 +305,8 @@ mod tests {
         assert_eq!(numbers(lead.lacking_on_disk(at(5, 1))), [3], "the disk was asked of a process that is over");
 
         let mut next = Lead::begin(PartitionId(0), me, &entry(9, 1));
-        lead.followers().for_each(|(member, _)| next.on_disk(lead.asking(member).unwrap(), at(5, 9)));
+        let told = lead.followers().any(|(member, _)| next.on_disk(lead.asking(member).unwrap(), at(5, 9)));
+        assert!(!told, "an answer to an earlier installation is news");
         next.on_disk(lead.asking(me.member).unwrap(), at(5, 9));
         assert_eq!(numbers(next.lacking_on_disk(at(5, 1))), [2, 1], "an answer to an earlier installation counts");
     }

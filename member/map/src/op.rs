@@ -153,9 +153,10 @@ pub enum Op {
 }
 
 impl Op {
-    /// The map whose entries it changes at once.
+    /// The map whose entries it changes at once. Without entries it changes none, and no log gets a record of it.
     pub fn map(&self) -> Option<&str> {
         match self {
+            Op::PutAll { entries, .. } if entries.is_empty() => None,
             Op::Put { map, .. } | Op::PutAll { map, .. } | Op::Remove { map, .. } | Op::ClearMap { map } => Some(map),
             _ => None,
         }

@@ -217,6 +217,16 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// The primary's own disk has to get the whole partition before it can have the change. Nothing has happened.
+    #[error(
+        "partition {partition:?} is behind on its primary's disk, and changes of this map wait for disks: {why}; nothing was changed, ask again"
+    )]
+    BehindOnDisk {
+        /// Partition.
+        partition: PartitionId,
+        /// Why.
+        why: String,
+    },
     /// Bound of changes that wait for disks. Nothing has happened.
     #[error("{most} changes of maps with fsync wait for disks at this member already; nothing was changed, ask again")]
     ManyWait {
@@ -256,6 +266,7 @@ impl Refusal {
                 | Refusal::WrongSender { .. }
                 | Refusal::NotLoaded { .. }
                 | Refusal::Busy { .. }
+                | Refusal::BehindOnDisk { .. }
         )
     }
 }

@@ -45,13 +45,8 @@ impl MapService {
         self.shared.doors.door().admit(requester, &op)?;
         let deadline = Instant::now() + FIND_WITHIN;
         let to_disk = self.shared.waits_for_disks(requester, &op);
-        let _place = if to_disk { Some(self.shared.place_to_wait(deadline).await?) } else { None };
         loop {
-            let result = match self.shared.primary(partition)? {
-                None => self.shared.invoke_here(partition, requester, op.clone(), to_disk).await,
-                Some(member) => self.shared.invoke_there(member, partition, requester, op.clone(), to_disk).await,
-            };
-            match result {
+            match self.shared.invoke_once(partition, requester, op.clone(), to_disk.then_some(deadline)).await {
                 Err(refusal) if refusal.may_ask_again() && Instant::now() < deadline => self.shared.pause().await,
                 result => return result,
             }
@@ -177,6 +172,31 @@ impl Shared {
         }
     }
 
+    /// One try, here or there. `to_disk`: it waits for the disks, and until then for a place among those that do; nobody
+    /// keeps one between two tries, nor takes one who would wait for a partition to be written whole.
+    pub(super) async fn invoke_once(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+        to_disk: Option<Instant>,
+    ) -> Result<Acknowledged, Refusal> {
+        let primary = self.primary(partition)?;
+        let _place = match to_disk {
+            Some(deadline) => {
+                if primary.is_none() {
+                    self.judge_disk(partition)?;
+                }
+                Some(self.place_to_wait(deadline).await?)
+            }
+            None => None,
+        };
+        match primary {
+            None => self.invoke_here(partition, requester, op, to_disk.is_some()).await,
+            Some(member) => self.invoke_there(member, partition, requester, op, to_disk.is_some()).await,
+        }
+    }
+
     pub(super) async fn pause(&self) {
         let _ = tokio::time::timeout(PAUSE, self.applied.notified()).await;
     }
@@ -193,6 +213,9 @@ impl Shared {
         self.doors.door().admit(requester, &op)?;
         self.judge_change(requester)?;
         let to_disk = to_disk || self.waits_for_disks(requester, &op);
+        if to_disk {
+            self.judge_disk(partition)?;
+        }
         let cell = self.cell(partition)?;
         let deadline = Instant::now() + CONFIRM_WITHIN;
         let ordered = cell.order(self, op)?;

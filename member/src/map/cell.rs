@@ -13,6 +13,7 @@ use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
 use tokio::sync::Notify;
 
 use super::disks::Waits;
+use super::marks::Marks;
 use super::{Shared, lock};
 
 /// One partition.
@@ -46,6 +47,8 @@ pub struct State {
     pub logged: Version,
     /// Of that record; of what was loaded: before all others.
     pub ticket: Ticket,
+    /// What was on its way to the disk when somebody asked.
+    pub marks: Marks,
     /// Changes that wait for the disks.
     pub waits: Waits,
     /// Copies begun here.
@@ -71,6 +74,7 @@ impl Cell {
             on_disk: OnDisk::Behind,
             logged: Version::default(),
             ticket: Ticket(0),
+            marks: Marks::default(),
             waits: Waits::default(),
             copies: 0,
             from_store: false,
@@ -145,10 +149,17 @@ impl State {
         Ok(Ordered { version, reply, installed })
     }
 
-    /// Up to which version the log was given everything, if that is so far, and the ticket with which all of it is durable.
-    /// What the log has so stays on the disk until newer content lies beside it whole.
-    pub fn in_log(&self, version: Version) -> Option<(Version, Ticket)> {
-        (self.on_disk == OnDisk::InStep && self.logged >= version).then_some((self.logged, self.ticket))
+    /// Nothing is handed over before it is written whole.
+    pub fn is_behind(&self) -> bool {
+        self.on_disk == OnDisk::Behind
+    }
+
+    /// Somebody asks what of this the disk has: notes how far the log was given everything. What the log has so stays on the
+    /// disk until newer content lies beside it whole.
+    pub fn mark(&mut self) {
+        if self.on_disk == OnDisk::InStep {
+            self.marks.given(self.logged, self.ticket);
+        }
     }
 
     /// Counts what is acknowledged; gives the newest acknowledged version.

@@ -94,10 +94,15 @@ impl Shared {
         live.bytes
     }
 
-    /// Appends the old entries of a partition again; `true`: it has moved. `None`: there is no room, and for others neither.
+    /// Appends the old entries of a partition again; `true`: it has moved. `None`: there is no room, and for others neither, or
+    /// somebody waits for a partition to be written whole.
     fn move_on(&self, cell: &Cell, due: &Due, again: &mut u64) -> Option<bool> {
         let (mut place, mut seen) = (None, cell.state().replica.content().revived.0);
         for _ in 0..MOST_STEPS {
+            if self.whole_is_asked_for() {
+                debug!(partition = %cell.partition, "maps: old entries are appended again later: a partition is asked for that is behind");
+                return None;
+            }
             match self.step(cell, due, (place.as_ref(), seen), again) {
                 Step::More(next) => place = Some(next),
                 // What was stamped by now is not old any more.

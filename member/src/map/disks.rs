@@ -8,11 +8,12 @@
 //! 2. **Whose disks.** The primary's, and that of every follower that counts at the moment of the answer. Who comes to
 //!    count meanwhile is waited for; who leaves the table, no more. Without backups it is the own disk alone.
 //! 3. **What a disk has.** A version of this installation that the log was given, in step, and that was synced. A partition
-//!    that is behind, or being written whole, is not there before it was written whole and that is synced. What was there
-//!    stays: until a rewrite is complete, the content before it counts.
+//!    that is behind, or being written whole, is not there before it was written whole and that is synced; who asks for it
+//!    makes it the next that is written. What was there stays: until a rewrite is complete, the content before it counts.
 //! 4. **Never silently.** At the bound, as soon as a disk that counts says that its log has failed, where another primary
 //!    was installed meanwhile or the lease is gone, the answer is [`Refusal::NotOnDisk`]: it is in RAM, and may not be on
-//!    disk. Nothing is taken back, and a log that goes on has it too.
+//!    disk. Nothing is taken back, and a log that goes on has it too. What can be known before is told before: where the
+//!    primary's own disk is behind, or too many wait, nothing has happened.
 //! 5. **Nobody else waits.** No lock is held and no thread of the runtime is blocked; appending stays as it is. Each disk
 //!    has one question at a time, of all partitions that somebody waits for, and its log syncs once for all of it. At most
 //!    [`MOST_WAITING`] changes of this member's callers wait, so that half of a lane stays free for others. A job never
@@ -37,14 +38,15 @@ use tracing::debug;
 
 use super::asks::Next;
 use super::calls::CONFIRM_WITHIN;
-use super::cell::{Cell, Ordered};
+use super::cell::{Cell, Ordered, State};
 use super::{Shared, lock};
 use crate::net::IN_FLIGHT;
 
 /// Changes of callers of one member that wait for disks at a time; more wait for their turn.
 pub const MOST_WAITING: usize = IN_FLIGHT / 2;
-/// A disk is waited for so long before it is said what it has; less than a follower has to answer.
-const SYNCED_WITHIN: Duration = Duration::from_secs(3);
+/// A disk is waited for so long before it is said what it has. Much less than its slowest syncs take: what came meanwhile is
+/// asked for soon, and found when the sync is over that it is in.
+const SYNCED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Changes of one partition that wait.
 #[derive(Default)]
@@ -52,9 +54,9 @@ pub struct Waits {
     waiting: usize,
     /// The newest of them.
     newest: Version,
-    /// How often a log that they wait for was said to have failed, and the last words.
+    /// How often a log that they wait for was said to have failed, and whose did last, in its words.
     failures: u64,
-    why: String,
+    failed: Option<(MemberId, String)>,
 }
 
 impl Waits {
@@ -63,9 +65,15 @@ impl Waits {
         (self.waiting > 0).then_some(self.newest)
     }
 
-    fn failed(&mut self, why: String) {
+    fn failed(&mut self, disk: MemberId, why: &str) {
         self.failures += 1;
-        self.why = why;
+        self.failed = Some((disk, format!("the log of member {disk} failed: {why}")));
+    }
+
+    /// Why one of these disks will not have it, if that was said since `told` failures.
+    fn failed_since(&self, told: u64, lacking: &[MemberId]) -> Option<&String> {
+        let (disk, why) = self.failed.as_ref().filter(|_| self.failures > told)?;
+        lacking.contains(disk).then_some(why)
     }
 }
 
@@ -95,10 +103,10 @@ impl<'a> Waiting<'a> {
             return Err(self.not_on_disk("another primary was installed meanwhile".into()));
         };
         let lacking = lead.lacking_on_disk(self.version);
-        if !lacking.is_empty() && state.waits.failures > self.failures {
-            return Err(self.not_on_disk(state.waits.why.clone()));
+        match state.waits.failed_since(self.failures, &lacking) {
+            Some(why) => Err(self.not_on_disk(why.clone())),
+            None => Ok(lacking),
         }
-        Ok(lacking)
     }
 
     fn not_on_disk(&self, why: String) -> Refusal {
@@ -213,20 +221,12 @@ impl Shared {
     fn told(&self, disk: MemberId, questions: Vec<Question>, answer: &OnDisk) {
         let there: BTreeMap<PartitionId, Version> = answer.there.iter().copied().collect();
         for Question { cell, asked, wanted } in questions {
-            let found = there.get(&wanted.partition).filter(|found| **found >= wanted.version);
-            match (found, &answer.failed) {
-                (Some(found), _) => {
-                    if let Some(lead) = &mut cell.state().lead {
-                        lead.on_disk(asked, *found);
-                    }
-                }
-                (None, Some(why)) => cell.state().waits.failed(format!("the log of member {disk} failed: {why}")),
-                (None, None) => {
-                    lock(&self.asks).was_not_there(disk, wanted.partition, Instant::now());
-                    continue;
-                }
+            let found = there.get(&wanted.partition).copied().unwrap_or_default();
+            let look_again = cell.state().takes(asked, wanted.version, found, answer.failed.as_deref());
+            match look_again {
+                true => cell.moved.notify_waiters(),
+                false => lock(&self.asks).was_not_there(disk, wanted.partition, Instant::now()),
             }
-            cell.moved.notify_waiters();
         }
     }
 
@@ -248,9 +248,11 @@ impl Shared {
 
     /// Has what the log was given of these synced, and says what is there.
     async fn on_own_disk(&self, wanted: Vec<WantedOnDisk>) -> OnDisk {
-        let given: Vec<_> = wanted.iter().filter_map(|wanted| self.given(wanted)).collect();
-        let last = given.iter().map(|(.., ticket)| *ticket).max();
-        if let Some(last) = last.filter(|last| *last > self.store.durable_upto()) {
+        let cells: Vec<_> =
+            wanted.iter().filter_map(|wanted| Some((wanted, self.cell(wanted.partition).ok()?))).collect();
+        let durable = self.store.durable_upto();
+        let last = cells.iter().filter_map(|(wanted, cell)| self.on_its_way(cell, wanted.version, durable)).max();
+        if let Some(last) = last {
             let store = self.store.clone();
             let synced = move || store.flush().and_then(|_| store.wait_durable(last, SYNCED_WITHIN));
             let waited = tokio::task::spawn_blocking(synced).await;
@@ -259,15 +261,89 @@ impl Shared {
             }
         }
         let durable = self.store.durable_upto();
-        let there = given.into_iter().filter(|(.., ticket)| *ticket <= durable);
-        let there: Vec<_> = there.map(|(partition, version, _)| (partition, version)).collect();
-        let failure = if there.len() < wanted.len() { self.store.health().failure } else { None };
+        let (mut there, mut lacks) = (Vec::with_capacity(cells.len()), cells.len() < wanted.len());
+        for (wanted, cell) in &cells {
+            let found = cell.state().marks.durable(durable);
+            lacks |= found < wanted.version;
+            there.push((wanted.partition, found));
+        }
+        let failure = if lacks { self.store.health().failure } else { None };
         OnDisk { there, failed: failure.map(|failure| format!("{}: {}", failure.file.display(), failure.reason)) }
     }
 
-    fn given(&self, wanted: &WantedOnDisk) -> Option<(PartitionId, Version, Ticket)> {
-        let cell = self.cell(wanted.partition).ok()?;
-        let (version, ticket) = cell.state().in_log(wanted.version)?;
-        Some((wanted.partition, version, ticket))
+    /// What is waited for of a partition, if it is not there yet and the log was given something of it.
+    fn on_its_way(&self, cell: &Cell, wanted: Version, durable: Ticket) -> Option<Ticket> {
+        let mut state = cell.state();
+        if state.is_behind() {
+            self.ask_for_whole(cell.partition);
+        }
+        state.mark();
+        if state.marks.durable(durable) >= wanted { None } else { state.marks.ticket(wanted) }
+    }
+}
+
+impl State {
+    /// What a disk was found to have where a version was wanted, or why its log failed. Whether those that wait are to look
+    /// again; else it is asked again later.
+    fn takes(&mut self, asked: Asked, wanted: Version, found: Version, failed: Option<&str>) -> bool {
+        let Some(lead) = &mut self.lead else { return true };
+        let is_more = lead.on_disk(asked, found);
+        // A disk that nobody waits for any more fails nobody.
+        match failed.filter(|_| lead.still_lacks(asked, wanted)) {
+            Some(why) => self.waits.failed(asked.member, why),
+            None => return is_more || !lead.still_lacks(asked, wanted),
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jet_core::{Boot, PartitionEntry, Replica};
+    use jet_map::replica::no_sinks;
+    use jet_map::{Lead, Reply};
+
+    const INSTALLED: TableVersion = TableVersion(5);
+
+    fn member(n: u128) -> MemberId {
+        MemberId(uuid::Uuid::from_u128(n))
+    }
+
+    /// Member 1 leads; these follow.
+    fn entry(followers: &[u128]) -> PartitionEntry {
+        let replica = |n: &u128| Replica { member: member(*n), boot: Boot(1), synced: true };
+        let replicas = [1].iter().chain(followers).map(replica).collect();
+        PartitionEntry { installed: INSTALLED, changed: INSTALLED, replicas }
+    }
+
+    #[test]
+    fn a_log_fails_those_that_wait_for_it_and_nobody_once_its_disk_counts_no_more() {
+        let (me, cell) = (Process { member: member(1), boot: Boot(1) }, Cell::new(PartitionId(0), no_sinks));
+        let version = Version { installed: INSTALLED, seq: 4 };
+        cell.state().lead = Some(Lead::begin(PartitionId(0), me, &entry(&[2, 3])));
+        let asked = |n: u128| cell.state().lead.as_ref().and_then(|lead| lead.asking(member(n))).unwrap();
+        let says = |asked: Asked, failed: Option<&str>| {
+            assert!(cell.state().takes(asked, version, Version::default(), failed), "those that wait look again");
+        };
+        let ordered = Ordered { version, reply: Reply::Done, installed: INSTALLED };
+        let (second, third) = (asked(2), asked(3));
+        let waiting = Waiting::begin(&cell, &ordered);
+        assert_eq!(waiting.lacking(), Ok(vec![member(2), member(3), member(1)]));
+        says(second, Some("no room"));
+        let told = waiting.lacking().unwrap_err().to_string();
+        assert!(told.contains(&format!("the log of member {} failed: no room", member(2))), "{told}");
+
+        // That was said to who waited then; of who comes now nobody's log has failed.
+        let later = Waiting::begin(&cell, &ordered);
+        let leaves = |followers: &[u128]| cell.state().lead.as_mut().unwrap().follow_table(me, &entry(followers));
+        leaves(&[2]);
+        says(third, Some("the device is gone"));
+        assert_eq!(later.lacking(), Ok(vec![member(2), member(1)]), "a disk that left fails who does not wait for it");
+        says(second, Some("no room"));
+        leaves(&[]);
+        assert_eq!(later.lacking(), Ok(vec![member(1)]), "one that failed and left is waited for no more");
+        let own = asked(1);
+        assert!(!cell.state().takes(own, version, Version::default(), None), "it is asked again later");
     }
 }

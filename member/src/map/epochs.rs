@@ -2,7 +2,8 @@
 //!
 //! Law: one epoch of a job is in flight to the disk; older files go only when a newer epoch is durable everywhere and the
 //! log has its sink writes; a file counts for the partitions that it names, and is reported only while it names every
-//! copy that counts here; written again it loses nothing that it had. Must not know: what parts mean.
+//! copy that counts here; written again it loses nothing that it had, and one that only wants its key is not written again.
+//! Must not know: what parts mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jet_core::report::EpochReport;
 use jet_core::{Digest, Job, JobId, Machine, PartitionId, SnapshotRecord};
-use jet_hotstore::{EpochId, EpochInfo, EpochWriter, StoreError};
+use jet_hotstore::{EpochId, EpochInfo, EpochWriter, Refused, StoreError};
 use jet_map::epoch::HEADER_VERTEX;
 use jet_map::wire::Response;
 use jet_map::{PartitionEpoch, Refusal, Role, SnapshotId};
@@ -54,6 +55,23 @@ struct Due {
     bytes: u64,
     parts: bool,
     sinks: bool,
+}
+
+/// Why a file does not give what it has.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Parts(#[from] Refusal),
+}
+
+impl Unread {
+    /// It is whole, and another key or program reads it: nothing may take its place.
+    fn is_locked(&self) -> bool {
+        matches!(self, Unread::Store(StoreError::Refused(Refused::Locked { .. } | Refused::NewerFormat { .. })))
+    }
 }
 
 /// Why an epoch is not written.
@@ -125,11 +143,15 @@ impl Shared {
     fn flush_again(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         self.flush_with(id, record, |record| {
             let old = self.store.epochs().into_iter().find(|info| info.id == name(id));
-            // One that cannot be read has nothing to lose; RAM must then have everything.
-            let kept = self.read_file(id).map(|(_, kept)| kept).unwrap_or_else(|why| {
-                warn!(?id, %why, "maps: an epoch cannot be read and is written again");
-                BTreeMap::new()
-            });
+            let kept = match self.read_file(id) {
+                Ok((_, kept)) => kept,
+                Err(why) if why.is_locked() => return Err(unwritten(id, why)),
+                // One that is damaged has nothing to lose; RAM must then have everything.
+                Err(why) => {
+                    warn!(?id, %why, "maps: an epoch cannot be read and is written again");
+                    BTreeMap::new()
+                }
+            };
             let taken = self.take_parts(id, kept)?;
             let writer = self.store.epoch_writer_again(name(id)).map_err(|error| unwritten(id, error))?;
             let written = write_epoch(id, writer, record, taken)?;
@@ -305,15 +327,15 @@ impl Shared {
         }
     }
 
-    pub(super) fn read_file(&self, id: SnapshotId) -> Result<Read, String> {
+    pub(super) fn read_file(&self, id: SnapshotId) -> Result<Read, Unread> {
         self.read_file_and_tell(id, &|_| {})
     }
 
     /// Tells the bytes of each part.
-    fn read_file_and_tell(&self, id: SnapshotId, tell: &dyn Fn(u64)) -> Result<Read, String> {
+    fn read_file_and_tell(&self, id: SnapshotId, tell: &dyn Fn(u64)) -> Result<Read, Unread> {
         let (mut record, mut parts): (_, BTreeMap<PartitionId, Vec<(u32, Bytes)>>) = (None, BTreeMap::new());
-        for part in self.store.read_epoch(name(id)).map_err(|error| error.to_string())? {
-            let part = part.map_err(|error| error.to_string())?;
+        for part in self.store.read_epoch(name(id))? {
+            let part = part?;
             tell(part.bytes.len() as u64);
             match part.vertex {
                 RECORD_VERTEX => record = serde_json::from_slice(&part.bytes).ok(),
@@ -322,7 +344,7 @@ impl Shared {
         }
         let mut files = BTreeMap::new();
         for (partition, parts) in parts {
-            files.insert(partition, PartitionEpoch::from_parts(id, parts).map_err(|refusal| refusal.to_string())?);
+            files.insert(partition, PartitionEpoch::from_parts(id, parts)?);
         }
         Ok((record, files))
     }

@@ -25,6 +25,8 @@ pub const MARKERS: &str = "\0sink-markers";
 pub const LATER: &str = "\0later-than-files";
 /// Bytes of one piece of a rewrite.
 const PIECE_BYTES: usize = 256 << 10;
+/// Keys may come back behind the place of a rewrite so often; then others have their turn before it is begun anew.
+const MOST_PASSES: u32 = 16;
 /// A rewrite waits this long for room in the log's queue before it looks again.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
 /// A log that failed is begun anew at most so often.
@@ -144,7 +146,7 @@ impl Shared {
     }
 
     /// Writes a partition whole. Blocks; changes go on between pieces.
-    fn rewrite(&self, cell: &Cell, base: Base) {
+    pub(super) fn rewrite(&self, cell: &Cell, base: Base) {
         {
             let mut state = cell.state();
             // A copy that came since the last look has not all of its history in the log: it is written whole, with nothing
@@ -157,11 +159,16 @@ impl Shared {
             }
             state.on_disk = OnDisk::Rewriting;
         }
-        let (mut place, mut seen) = (None, cell.state().replica.content().revived.0);
+        let (mut place, mut passes) = (None, Passes::from(cell.state().replica.content().revived.0));
         loop {
-            match self.rewrite_piece(cell, &mut place, seen) {
+            match self.rewrite_piece(cell, &mut place, passes.seen) {
                 Piece::More => {}
-                Piece::Again(revived) => (place, seen) = (None, revived),
+                Piece::Again(revived) if passes.may_begin(revived) => place = None,
+                Piece::Again(_) => {
+                    debug!(partition = %cell.partition, "maps: keys come back behind what is written; it stays behind on disk for now");
+                    cell.state().on_disk = OnDisk::Behind;
+                    return;
+                }
                 Piece::NoRoom => {
                     let waited = self.store.flush().and_then(|ticket| self.store.wait_durable(ticket, ROOM_WITHIN));
                     if self.store.health().failure.is_some() {
@@ -236,6 +243,26 @@ impl Shared {
     }
 }
 
+/// How often all of a partition was gone over in one rewrite.
+struct Passes {
+    /// How many keys had come back by the beginning of the last.
+    seen: u64,
+    left: u32,
+}
+
+impl Passes {
+    fn from(revived: u64) -> Self {
+        Self { seen: revived, left: MOST_PASSES }
+    }
+
+    /// Whether there is another.
+    fn may_begin(&mut self, revived: u64) -> bool {
+        self.seen = revived;
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+}
+
 enum Piece {
     More,
     /// A key came back behind the place: all are written once more.
@@ -246,19 +273,27 @@ enum Piece {
 }
 
 impl State {
-    /// Hands records over, in order; what is not taken puts the partition behind.
+    /// Hands records over, in order; what is not taken puts the partition behind. That it is held in full changes nothing of
+    /// what the log has: a store that is closed is told when it opens, and a rewrite that is under way says so at its own end.
     pub fn log(&mut self, shared: &Shared, partition: PartitionId, log: Vec<Logged>) {
-        if self.on_disk == OnDisk::Behind {
+        if self.is_behind() {
             return;
         }
         for logged in log {
-            let version = logged.version;
+            let (version, is_whole) = (logged.version, logged.record == LogRecord::Complete);
+            if is_whole && self.on_disk == OnDisk::Rewriting {
+                continue;
+            }
             let put = put_key(&logged.record);
             let age = shared.store.age();
-            let Some(ticket) = shared.store.append(shared.record(partition, logged)).ticket() else {
-                self.on_disk = OnDisk::Behind;
-                shared.behind.notify_one();
-                return;
+            let ticket = match shared.store.append(shared.record(partition, logged)) {
+                Appended::Queued(ticket) => ticket,
+                Appended::Closed(_) if is_whole => continue,
+                _ => {
+                    self.on_disk = OnDisk::Behind;
+                    shared.behind.notify_one();
+                    return;
+                }
             };
             if let Some((map, key)) = put {
                 self.replica.stamp(&map, &key, age);
@@ -298,14 +333,11 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
                 }
                 shared.log_what_is_durable();
                 shared.drop_what_is_not_needed();
-                let behind: Vec<_> = shared.cells_behind();
-                for cell in &behind {
-                    shared.rewrite(cell, Base::Broken);
-                }
+                let written = shared.write_whole();
                 shared.read_back();
                 shared.write_anew();
                 shared.empty_old_chunks();
-                behind.len()
+                written
             });
             match done.await {
                 Ok(0) => {}
@@ -347,19 +379,29 @@ impl Shared {
         }
     }
 
-    /// Partitions with content in a chunk that does not verify are written again.
+    /// Partitions with content in a chunk that does not verify are written again; those that are behind come first.
     fn write_anew(&self) {
         let cells = self.cells();
         for partition in self.store.partitions_to_rewrite() {
             let Some(cell) = cells.get(usize::from(partition)) else { continue };
+            if !self.cells_behind().is_empty() {
+                return;
+            }
             if cell.state().on_disk == OnDisk::InStep {
                 self.rewrite(cell, Base::Continues);
-                let mut state = cell.state();
-                // The old content goes on counting, and every change was handed over.
-                if state.on_disk == OnDisk::Rewriting {
-                    state.on_disk = OnDisk::InStep;
-                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_whose_keys_come_back_all_the_time_gives_its_turn_away() {
+        let mut passes = Passes::from(3);
+        let begun = (4..u64::MAX).take_while(|revived| passes.may_begin(*revived)).count();
+        assert_eq!((begun, passes.seen), (15, 19), "the first pass is one of {MOST_PASSES}");
     }
 }

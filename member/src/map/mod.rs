@@ -8,9 +8,9 @@
 //! |---|---|
 //! | [`cell`] | one partition: replica, lead, and how the log stands to it |
 //! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
-//! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when |
+//! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when · [`marks`] what is there of what was asked for |
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
-//! | [`journal`] | records for the log, and writing a partition whole again · [`collect`] emptying old chunks |
+//! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
@@ -27,12 +27,14 @@ mod finality;
 mod follow;
 mod journal;
 mod load;
+mod marks;
 mod port;
 mod restore;
 mod serve;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -52,6 +54,7 @@ use doors::DoorBook;
 use epochs::Flushes;
 use finality::Finality;
 use journal::Spaces;
+use turns::Turns;
 
 pub use epochs::FlushError;
 pub use restore::Restored;
@@ -80,6 +83,7 @@ struct Shared {
     copying: Semaphore,
     /// A partition is behind on disk.
     behind: Notify,
+    turns: Mutex<Turns>,
     flushes: Mutex<Flushes>,
     /// Held by who gives a snapshot back.
     restoring: tokio::sync::Mutex<()>,
@@ -123,6 +127,7 @@ impl MapService {
             applied: Notify::new(),
             copying: Semaphore::new(COPIES_AT_A_TIME),
             behind: Notify::new(),
+            turns: Mutex::default(),
             flushes: Mutex::default(),
             restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),

@@ -189,7 +189,29 @@ fn told(refusal: Refusal) -> AdminRefusal {
         Refusal::NotNow { .. } | Refusal::NoSuchPartition { .. } => Code::ClusterState,
         Refusal::TooLarge { .. } => Code::BadRequest,
         Refusal::NotOnDisk { .. } => Code::NotOnDisk,
+        Refusal::Busy { .. } | Refusal::ManyWait { .. } | Refusal::BehindOnDisk { .. } => Code::Busy,
         _ => Code::Internal,
     };
     AdminRefusal::new(code, refusal.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_ask_again_because_nothing_was_done_is_told_so_and_how() {
+        let partition = PartitionId(7);
+        for refusal in [
+            Refusal::ManyWait { most: 3 },
+            Refusal::BehindOnDisk { partition, why: "it is written whole first".into() },
+            Refusal::Busy { partition, unacknowledged: 9 },
+        ] {
+            let told = told(refusal);
+            assert_eq!((told.code, told.code.status()), (Code::Busy, 503));
+            assert!(told.message.contains("ask again"), "{told}");
+        }
+        let unknown = told(Refusal::NotOnDisk { partition, why: "not within the bound".into() });
+        assert_eq!((unknown.code, unknown.code.status()), (Code::NotOnDisk, 503), "{unknown}");
+    }
 }

@@ -308,7 +308,7 @@ impl Shared {
         }
         let shared = self.clone();
         let read = tokio::task::spawn_blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
-        read.map_err(|error| error.to_string()).and_then(|read| read)
+        read.map_err(|error| error.to_string())?.map_err(|why| why.to_string())
     }
 
     /// What an epoch file at another member holds of a partition; an error: it was not told.

@@ -99,7 +99,7 @@ impl Shared {
 
     /// A partition held here of which the file has not what RAM has.
     fn uncovered(&self, id: SnapshotId) -> Result<Option<PartitionId>, FlushError> {
-        let (_, files) = self.read_file(id).map_err(|why| FlushError::Store { id, why })?;
+        let (_, files) = self.read_file(id).map_err(|why| FlushError::Store { id, why: why.to_string() })?;
         let held = self.cluster.machine().table.held_by(self.cluster.me());
         let cells = self.cells();
         Ok(held.into_iter().find(|partition| {

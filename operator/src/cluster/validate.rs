@@ -161,6 +161,14 @@ mod tests {
                 "map.default.hot-restart.fsync",
                 "leave out one of them",
             ),
+            (
+                json!({
+                    "hotRestart": { "fsync": true },
+                    "config": { "hazelcast": { "map": { "*": { "hot-restart": { "fsync": "false" } } } } },
+                }),
+                "map.*.hot-restart.fsync",
+                "leave out one of them",
+            ),
             (with_rest("CLUSTER_WRITE", json!([])), "opens CLUSTER_WRITE", "JET_REST_PASSWORD_FILE"),
             (
                 with_rest("HOT_RESTART", json!([{ "name": "JET_REST_PASSWORD_FILE", "value": "" }])),
@@ -200,8 +208,11 @@ mod tests {
                 "config": { "hazelcast": { "map": {
                     "default": { "hot-restart": { "fsync": "true" } },
                     "prices": { "hot-restart": { "fsync": false } },
+                    "price*": { "hot-restart": { "fsync": false } },
+                    "*": { "hot-restart": { "fsync": true } },
                 } } },
             }),
+            json!({ "config": { "hazelcast": { "map": { "*": { "hot-restart": { "fsync": false } } } } } }),
             with_rest("CLUSTER_WRITE", json!([{ "name": "JET_REST_PASSWORD_FILE", "value": "/run/rest/password" }])),
             with_rest("HEALTH_CHECK", json!([])),
             json!({ "config": { "hazelcast": { "network": { "rest-api": { "endpoint-groups": { "CLUSTER_WRITE": { "enabled": true } } } } } } }),

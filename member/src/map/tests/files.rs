@@ -3,7 +3,8 @@
 //! Must not know: what another member would do.
 
 use jet_core::OperationId;
-use jet_hotstore::SimulatedDisk;
+use jet_hotstore::layout::{epoch, shape_of};
+use jet_hotstore::{EncryptedDisk, Keys, SimulatedDisk};
 
 use super::*;
 use crate::map::epochs::name;
@@ -102,6 +103,33 @@ async fn an_epoch_asked_for_again_gets_what_came_here_and_keeps_what_went_elsewh
     world.flushes(id).await;
     assert_eq!(world.names(id), [0, 1, LAST.0, ELSEWHERE.0]);
     assert!(world.is_flushed(id));
+}
+
+/// A disk that writes with this key and has no other.
+fn encrypted(name: &str) -> Arc<dyn Disk> {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join(name), [7; 32]).unwrap();
+    let keys = Keys::read(&OsDisk, dir.path(), Some(name)).unwrap();
+    Arc::new(EncryptedDisk::new(Arc::new(OsDisk), Arc::new(keys), shape_of))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_only_wants_its_key_is_not_written_again() {
+    let ours = encrypted("k1");
+    let world = World::founded_on(ours.clone());
+    world.submits();
+    let id = world.commits(5, "k=5").await;
+    world.publishes(id).await;
+    world.writes_file_of(id, [PartitionId(0), LAST, ELSEWHERE]);
+    let file = epoch(&world.home, 1, id.job.0, id.execution.0, id.epoch.0);
+    let held = ours.read(&file).unwrap().unwrap();
+    let mut of_another = encrypted("k2").create(&file).unwrap();
+    of_another.write_at(0, &held).and_then(|()| of_another.sync()).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let refused = world.maps.flush_epoch(id, record()).await.unwrap_err().to_string();
+    let words = ["encrypted with key 'k2', which is not among the keys given ('k1')", "mount the key"];
+    assert!(words.iter().all(|words| refused.contains(words)), "{refused}");
+    assert!(std::fs::read(&file).unwrap() == before, "what its key would give back is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

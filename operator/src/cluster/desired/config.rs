@@ -33,6 +33,8 @@ const OWNED_HAZELCAST: [(&str, &str); 8] = [
 const OWNED_JET: [(&str, &str); 2] =
     [("instance.lossless-restart-enabled", "spec.losslessRestart"), ("instance.backup-count", "spec.backupCount")];
 
+/// Names in `map` that speak of every map without its own setting.
+const EVERY_MAP: [&str; 2] = ["default", "*"];
 /// Groups of the members' REST that are not opened without a password.
 const CHANGING_GROUPS: [&str; 2] = ["CLUSTER_WRITE", "HOT_RESTART"];
 /// Variable of the member that names the file with the password.
@@ -76,14 +78,12 @@ pub fn refusals(cluster: &JetCluster) -> Vec<String> {
             }
         }
     }
-    let default = config.hazelcast.as_ref().and_then(|value| value.pointer("/map/default/hot-restart/fsync"));
-    if cluster.spec.hot_restart.fsync && default.is_some() && !is_true(default) {
-        out.push(
-            "spec.config.hazelcast: map.default.hot-restart.fsync is not true, and spec.hotRestart.fsync is: both are the \
+    out.extend(unlike_every_map(cluster).into_iter().map(|name| {
+        format!(
+            "spec.config.hazelcast: map.{name}.hot-restart.fsync is not true, and spec.hotRestart.fsync is: both are the \
              setting of every map without its own; leave out one of them"
-                .into(),
-        );
-    }
+        )
+    }));
     out.extend(opened_without_password(cluster).into_iter().map(|group| {
         format!(
             "spec.config.hazelcast: network.rest-api opens {group}, which changes the cluster, and names no password: \
@@ -93,6 +93,14 @@ pub fn refusals(cluster: &JetCluster) -> Vec<String> {
         )
     }));
     out
+}
+
+/// What names every map without its own setting and contradicts the one of the cluster: members pass that over for it.
+fn unlike_every_map(cluster: &JetCluster) -> Vec<&'static str> {
+    let maps = cluster.spec.config.hazelcast.as_ref().and_then(|value| value.get("map"));
+    let Some(maps) = maps.filter(|_| cluster.spec.hot_restart.fsync) else { return Vec::new() };
+    let fsync = |name: &str| maps.get(name).and_then(|map| map.pointer("/hot-restart/fsync"));
+    EVERY_MAP.into_iter().filter(|name| fsync(name).is_some_and(|fsync| !is_true(Some(fsync)))).collect()
 }
 
 /// Groups of the REST that change something and that no member opens without a password.
