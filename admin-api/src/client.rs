@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::backup::{BackupView, TakeBackup};
 use crate::cluster::ClusterView;
 use crate::founding::{FoundingPermit, FoundingPromise, PeersHint};
 use crate::handshake;
@@ -180,6 +181,21 @@ impl MemberClient {
     /// Writes (or, without a value, removes) one entry of a map.
     pub async fn put(&self, map: &str, key: &str, entry: &Entry) -> Result<Entry, CallError> {
         self.call(Method::PUT, &format!("/v1/maps/{}/entries/{}", encode(map), encode(key)), entry).await
+    }
+
+    /// The last hot backup that this member knows of, as every member tells it.
+    pub async fn backup(&self) -> Result<BackupView, CallError> {
+        self.call(Method::GET, "/v1/backups", &()).await
+    }
+
+    /// Begins a hot backup of all members; the answer comes when its moment is over. The same name again tells of it.
+    pub async fn take_backup(&self, take: &TakeBackup) -> Result<BackupView, CallError> {
+        self.call(Method::POST, "/v1/backups", take).await
+    }
+
+    /// Gives up the hot backup that is being made; without one nothing is done.
+    pub async fn interrupt_backup(&self) -> Result<BackupView, CallError> {
+        self.call(Method::POST, "/v1/backups/interrupt", &()).await
     }
 
     async fn call<B: Serialize + Sync, A: DeserializeOwned>(

@@ -10,6 +10,7 @@
 //! - [`client`]: a typed client of one member; `handshake` says why one was refused
 //! - [`rest`]: the Hazelcast-shaped REST beside all that
 
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod founding;

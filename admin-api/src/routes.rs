@@ -66,11 +66,14 @@ pub enum Route {
     Sql,
     GetEntry,
     PutEntry,
+    Backup,
+    TakeBackup,
+    InterruptBackup,
 }
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 20] = [
+    pub const ALL: [Route; 23] = [
         Route::Member,
         Route::Cluster,
         Route::Found,
@@ -91,6 +94,9 @@ impl Route {
         Route::Sql,
         Route::GetEntry,
         Route::PutEntry,
+        Route::Backup,
+        Route::TakeBackup,
+        Route::InterruptBackup,
     ];
 
     /// Method and path pattern (axum 0.8 syntax).
@@ -116,13 +122,16 @@ impl Route {
             Route::Sql => ("POST", "/v1/sql"),
             Route::GetEntry => ("GET", "/v1/maps/{map}/entries/{key}"),
             Route::PutEntry => ("PUT", "/v1/maps/{map}/entries/{key}"),
+            Route::Backup => ("GET", "/v1/backups"),
+            Route::TakeBackup => ("POST", "/v1/backups"),
+            Route::InterruptBackup => ("POST", "/v1/backups/interrupt"),
         }
     }
 
     /// Who may call it.
     pub fn allowed(self) -> Allowed {
         match self {
-            Route::Member | Route::Cluster | Route::Jobs => WATCH,
+            Route::Member | Route::Cluster | Route::Jobs | Route::Backup => WATCH,
             Route::Found
             | Route::Peers
             | Route::Begin
@@ -132,7 +141,13 @@ impl Route {
             | Route::Activate
             | Route::Open
             | Route::AnswerRequest => OPERATOR,
-            Route::RequestStop | Route::SubmitJob | Route::CancelJob | Route::SuspendJob | Route::ResumeJob => PEOPLE,
+            Route::RequestStop
+            | Route::SubmitJob
+            | Route::CancelJob
+            | Route::SuspendJob
+            | Route::ResumeJob
+            | Route::TakeBackup
+            | Route::InterruptBackup => PEOPLE,
             Route::Sql | Route::GetEntry | Route::PutEntry => DATA,
         }
     }

@@ -13,6 +13,7 @@
 //! | [`ports`] | the seams to maps and jobs; [`idle`] what stands there when there are none |
 //! | [`store`] | the hot-restart store as the shell uses it |
 //! | [`map`] | partitions in RAM, behind network, log and doors |
+//! | [`backup`] | hot backups of all members at one moment |
 //! | [`admin`], [`health`] | the admin API and the probes |
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`member`] | one member, wired |
@@ -22,6 +23,7 @@
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
 pub mod admin;
+pub mod backup;
 pub mod clock;
 pub mod cluster;
 pub mod config;

@@ -432,7 +432,8 @@ fn refused_store(state: StoreState) -> StoreView {
 
 async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {
     let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
-    match tokio::task::spawn_blocking(move || Keeper::open(&dir, volume, keys.as_ref())).await {
+    let backups_in = settings.backup_dir.clone();
+    match tokio::task::spawn_blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await {
         Ok(opened) => opened,
         Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
     }
@@ -534,6 +535,7 @@ impl Vitals for Member {
             ("jet_store_bytes_done", if saves { far.done } else { 0 }),
             ("jet_store_bytes_left", if saves { far.left() } else { 0 }),
             ("jet_store_slow", u64::from(far.pace(None).slow.is_some())),
+            ("jet_backup_under_way", u64::from(running.node.backups().is_under_way())),
             ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
         ];
         let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();

@@ -1,9 +1,13 @@
 //! The hot-restart store as the shell uses it: identity, founding, seal, generations, and what is told about them.
 //!
+//! Contents: here the store · `backups` what hot backups ask of it.
+//!
 //! Law: every call here that touches the disk blocks and is made on a blocking thread; a failure is told with the
 //! store's own words and leaves the facts as they were. Must not know: who decided that something is to be done.
 
-use std::path::Path;
+mod backups;
+
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +21,8 @@ use jet_core::{
 };
 use jet_hotstore::layout::shape_of;
 use jet_hotstore::{
-    Contents, Disk, EncryptedDisk, EpochInfo, Founding, KeyError, Keys, Options, OsDisk, SealRequest, SealSummary,
-    Store, StoreError,
+    BackupError, Contents, Disk, EncryptedDisk, EpochInfo, Founding, KeyError, Keys, Options, OsDisk, SealRequest,
+    SealSummary, Store, StoreError,
 };
 use tracing::info;
 use uuid::Uuid;
@@ -52,6 +56,8 @@ pub struct SealOrder {
 pub enum KeeperError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("no backup could be made of this store: {0}")]
+    Backups(#[from] BackupError),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error("the content in RAM has digest {found}, `Quiesced` says {wanted} for this member; nothing is sealed")]
@@ -83,8 +89,13 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the store in `dir`. Blocks.
-    pub fn open(dir: &Path, volume: Option<String>, keys: Option<&KeyDirectory>) -> Result<Self, KeeperError> {
+    /// Opens the store in `dir`; its backups lie below `backups_in`, or beside it. Blocks.
+    pub fn open(
+        dir: &Path,
+        backups_in: Option<PathBuf>,
+        volume: Option<String>,
+        keys: Option<&KeyDirectory>,
+    ) -> Result<Self, KeeperError> {
         let disk: Arc<dyn Disk> = match keys {
             Some(keys) => {
                 let keys = Arc::new(Keys::read(&OsDisk, &keys.path, keys.current.as_deref())?);
@@ -93,13 +104,17 @@ impl Keeper {
             }
             None => Arc::new(OsDisk),
         };
-        Self::open_on(disk, dir, volume)
+        Self::open_as(disk, dir, Options { volume, backups_in, ..Options::default() })
     }
 
     /// The same on this disk.
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, volume: Option<String>) -> Result<Self, KeeperError> {
-        let options = Options { volume, ..Options::default() };
+        Self::open_as(disk, dir, Options { volume, ..Options::default() })
+    }
+
+    fn open_as(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, KeeperError> {
         let (store, contents) = Store::open(dir, disk, options)?;
+        store.reaches_backups()?;
         let identity = store.identity();
         let mut facts = Facts { founded: identity.founding, promise: store.founding()?, ..Facts::default() };
         facts.opened = Generation(store.generation());
@@ -536,7 +551,7 @@ mod tests {
     #[test]
     fn a_volume_that_was_named_is_one_for_the_cluster_too() {
         let dir = tempfile::TempDir::new().unwrap();
-        let keeper = Keeper::open(dir.path(), Some("v".into()), None).unwrap();
+        let keeper = Keeper::open(dir.path(), None, Some("v".into()), None).unwrap();
         assert_eq!(keeper.volume_id(), format!("{}v", jet_core::roster::NAMED_VOLUME));
     }
 }

@@ -1,4 +1,4 @@
-//! `jet`: jobs, cluster and bounded SQL, over a member's admin API.
+//! `jet`: jobs, cluster, backups and bounded SQL, over a member's admin API.
 //!
 //! Law: exit 0 only when what was asked is true; refusals go to standard error with their way out.
 
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jet_cli::connection::{Connection, ConnectionError};
-use jet_cli::{cluster, jobs, sql, store};
+use jet_cli::{backup, cluster, jobs, sql, store};
 
 /// Watch and steer a lossless stream-processing cluster.
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum OfCluster {
     Member,
     /// Show cluster state, members, the operation in progress, and how far the called member's store is with it
     Cluster,
+    /// Back up every member's store at one moment while the cluster runs
+    Backup(backup::Ask),
     /// Run a bounded SELECT over maps
     Sql {
         /// One SELECT
@@ -114,6 +116,7 @@ async fn run(cli: Cli) -> Result<(String, bool), JetError> {
         OfCluster::ListJobs { json: false } => jobs::list(&client).await?,
         OfCluster::Member => cluster::member_as_json(&client).await?,
         OfCluster::Cluster => cluster::show(&client).await?,
+        OfCluster::Backup(ask) => return Ok(backup::ask(&client, &ask).await?),
         OfCluster::Sql { statement, limit, csv } => {
             let form = if csv { sql::Form::Csv } else { sql::Form::Table };
             return Ok(sql::select(&client, statement, limit, form).await?);

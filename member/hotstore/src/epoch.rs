@@ -11,6 +11,7 @@ use crate::log::appender::Origin;
 use crate::log::queue::Closed;
 use crate::log::record::checksum;
 use crate::refusal::Refused;
+use crate::stillness::Stillness;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,7 @@ pub struct EpochWriter {
     info: EpochInfo,
     failed: bool,
     shelf: Arc<Mutex<Shelf>>,
+    still: Stillness,
 }
 
 impl EpochWriter {
@@ -118,6 +120,7 @@ impl EpochWriter {
         generation: u64,
         id: EpochId,
         shelf: Arc<Mutex<Shelf>>,
+        still: Stillness,
     ) -> Result<Self, StoreError> {
         let path = layout::epoch(dir, generation, id.job, id.execution, id.epoch);
         let tmp = path.with_extension("je.tmp");
@@ -138,6 +141,7 @@ impl EpochWriter {
             info,
             failed: false,
             shelf,
+            still,
         })
     }
 
@@ -190,6 +194,8 @@ impl EpochWriter {
         self.flush()?;
         self.file.sync().on("fsync", &self.tmp)?;
         self.info.length = self.written;
+        let still = self.still.clone();
+        let _changes = still.change();
         // Held over the rename, so that a seal sees the epoch whole or never.
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         if shelf.closed {

@@ -7,7 +7,7 @@
 //! Contents: [`disk`] the only door to the file system · [`store`] opening, writing, sealing, activating ·
 //! [`log`] the append log of partitions · [`epoch`] snapshot epochs of jobs · [`seal`] manifests ·
 //! [`consensus`] the consensus log · [`identity`], [`founding`], [`boot`], [`owner`] who this is ·
-//! [`backup`] what a backup says of itself · [`scan`] → [`resolve`] what a directory holds · [`audit`] the same told to people, and whether it is whole · [`refusal`] typed reasons · `FORMAT.md` the bytes.
+//! [`backup`] what a backup says of itself · `stillness` what waits for its moment · [`scan`] → [`resolve`] what a directory holds · [`audit`] the same told to people, and whether it is whole · [`refusal`] typed reasons · `FORMAT.md` the bytes.
 
 pub mod audit;
 pub mod backup;
@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod resolve;
 pub mod scan;
 pub mod seal;
+mod stillness;
 pub mod store;
 
 pub use audit::KeyUse;
@@ -45,7 +46,7 @@ pub use log::record::{Base, Kind, Record, Space, Version};
 pub use refusal::Refused;
 pub use resolve::{Contents, Resolution};
 pub use seal::{PartitionContent, SealRequest, SealSummary};
-pub use store::backup::{BackupError, BackupReport};
+pub use store::backup::{BackupError, BackupReport, Company};
 pub use store::collecting::{Due, live_bytes};
 pub use store::load::{Cut, LoadReport, Loaded, PartitionFound, Sink};
 pub use store::progress::{Doing, Pace, Progress, Slow, Underway};

@@ -11,8 +11,8 @@ use gate::Gate;
 use jet_hotstore::audit::{Depth, audit};
 use jet_hotstore::backup::Is;
 use jet_hotstore::{
-    Aftermath, BackupError, BackupReport, Base, Cadence, Contents, Disk, EpochId, Fault, Loaded, LogEntry, Options,
-    OsDisk, PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Space, Store, StoreError, Version,
+    Aftermath, BackupError, BackupReport, Base, Cadence, Company, Contents, Disk, EpochId, Fault, Loaded, LogEntry,
+    Options, OsDisk, PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Space, Store, StoreError, Version,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -248,6 +248,107 @@ fn appending_and_collecting_go_on_while_chunks_are_linked() {
     drop(store);
     let (store, _) = open_at(&disk, dir()).unwrap();
     assert_eq!(load(&store).unwrap().len(), 3);
+}
+
+/// Those who are backed up with it, played.
+struct Others<F: Fn() -> Result<(), String>> {
+    meet: F,
+    given_up: Option<&'static str>,
+}
+
+impl<F: Fn() -> Result<(), String>> Company for Others<F> {
+    fn meet(&self) -> Result<(), String> {
+        (self.meet)()
+    }
+
+    fn given_up(&self) -> Option<String> {
+        self.given_up.map(str::to_owned)
+    }
+}
+
+#[test]
+fn nothing_becomes_durable_between_its_moment_and_the_word_of_all() {
+    let disk = SimulatedDisk::new();
+    let store = written(&disk);
+    epoch(&store, 10);
+    let mut log = store.consensus_log().unwrap();
+    let (tell, done) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let (store, tell) = (&store, &tell);
+        let log = std::sync::Mutex::new(Some(&mut log));
+        let meet = || {
+            put(store, 0, 50);
+            let log = log.lock().unwrap().take().unwrap();
+            let entry = LogEntry { index: 2, term: 3, bytes: b"two".to_vec() };
+            scope.spawn(move || tell.send(("a record", store.flush().map(drop))));
+            scope.spawn(move || tell.send(("an entry", log.append(&[entry]))));
+            scope.spawn(move || {
+                epoch(store, 11);
+                tell.send(("an epoch", Ok(())))
+            });
+            scope.spawn(move || {
+                let dropped = store.drop_epoch(EpochId { job: 1, execution: 1, epoch: 9 });
+                tell.send(("a dropped epoch", dropped))
+            });
+            let early = done.recv_timeout(Duration::from_millis(200));
+            assert!(early.is_err(), "{early:?}");
+            Ok(())
+        };
+        // What has begun to be dropped may be done before the epoch that is newer.
+        let report = store.backup_together("nightly", &Others { meet, given_up: None }).unwrap();
+        assert_eq!(report.manifest.name, "nightly");
+        for _ in 0..4 {
+            let (what, done) = done.recv_timeout(WAIT).expect("everything goes on");
+            done.unwrap_or_else(|error| panic!("{what}: {error}"));
+        }
+    });
+    let (copy, entries) = restored(&disk, "nightly").unwrap();
+    assert_eq!(entries, content(13));
+    assert_eq!(copy.epochs().iter().map(|info| info.id.epoch).collect::<Vec<_>>(), [9, 10]);
+    assert_eq!(copy.consensus_log().unwrap().last(), Some((1, 3)));
+    assert_eq!(store.epochs().iter().map(|info| info.id.epoch).collect::<Vec<_>>(), [10, 11]);
+}
+
+#[test]
+fn a_company_that_does_not_meet_or_gives_up_leaves_nothing() {
+    let disk = SimulatedDisk::new();
+    let store = written(&disk);
+    let late = Others { meet: || Err("member 2 came too late".to_owned()), given_up: None };
+    let ended = Others { meet: || Ok(()), given_up: Some("it was interrupted") };
+    for (company, says) in [(&late as &dyn Company, "member 2 came too late"), (&ended, "it was interrupted")] {
+        let error = store.backup_together("nightly", company).unwrap_err();
+        assert!(matches!(&error, BackupError::Company { why } if why == says), "{error}");
+        assert_eq!(names(&store), []);
+        assert!(store.may_back_up("nightly").is_ok());
+    }
+    put(&store, 0, 50);
+    store.flush().unwrap();
+    store.backup("nightly").unwrap();
+    assert!(matches!(store.may_back_up("nightly"), Err(BackupError::Exists { .. })));
+}
+
+#[test]
+fn members_that_keep_their_backups_in_one_directory_have_a_room_each() {
+    let disk = SimulatedDisk::new();
+    let kept = || Options { backups_in: Some(PathBuf::from("/kept")), ..options() };
+    let (one, _) = Store::open(dir(), Arc::new(disk.clone()), kept()).unwrap();
+    let (two, _) = Store::open(Path::new("/other"), Arc::new(disk.clone()), kept()).unwrap();
+    for store in [&one, &two] {
+        store.reaches_backups().unwrap();
+        begun(store);
+    }
+    let both = [&one, &two].map(|store| store.backup("nightly").unwrap().dir);
+    for (store, made) in [&one, &two].into_iter().zip(&both) {
+        assert_eq!(*made, Path::new("/kept").join(store.identity().member.to_string()).join("backups/nightly"));
+        assert_eq!(*made, store.backup_dir("nightly"));
+        assert_eq!(names(store), [("nightly".to_owned(), Is::Untouched)]);
+    }
+    let (copy, _) = open_at(&disk.copy(), &both[1]).unwrap();
+    assert_eq!((load(&copy).unwrap(), copy.identity()), (content(13), two.identity()));
+
+    disk.put_elsewhere(Path::new("/kept"));
+    let error = one.reaches_backups().unwrap_err();
+    assert!(matches!(error, BackupError::OtherFileSystem { .. }), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
+use jet_admin_api::backup::{BackupView, TakeBackup};
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::founding::{FoundingPermit, FoundingPromise, PeersHint};
 use jet_admin_api::identity::Identity;
@@ -23,6 +24,7 @@ use jet_core::{Command, Digest, Generation, OperationId, Outcome, Wish};
 
 use super::router::{BODY_LIMIT, Refused};
 use super::{stopping, views};
+use crate::backup::together;
 use crate::cluster::ProposeError;
 use crate::member::Member;
 use crate::ports::Cluster;
@@ -169,6 +171,21 @@ pub async fn resume_job(State(member): Is, Path(name): Path<String>) -> Answer<D
 #[allow(missing_docs)]
 pub async fn sql(State(member): Is, Body(query): Body<SqlQuery>) -> Answer<SqlRows> {
     Ok(Json(member.jobs()?.select(query).await?))
+}
+
+#[allow(missing_docs)]
+pub async fn backup(State(member): Is) -> Answer<BackupView> {
+    Ok(Json(together::view(member.node()?, None).await))
+}
+
+#[allow(missing_docs)]
+pub async fn take_backup(State(member): Is, Body(take): Body<TakeBackup>) -> Answer<BackupView> {
+    Ok(Json(together::take(member.node()?, take.name).await?))
+}
+
+#[allow(missing_docs)]
+pub async fn interrupt_backup(State(member): Is) -> Answer<BackupView> {
+    Ok(Json(together::interrupt(member.node()?).await?))
 }
 
 #[allow(missing_docs)]

@@ -71,6 +71,9 @@ fn handler(route: Route) -> MethodRouter<Arc<Member>> {
         Route::Sql => post(h::sql),
         Route::GetEntry => get(h::get_entry),
         Route::PutEntry => put(h::put_entry),
+        Route::Backup => get(h::backup),
+        Route::TakeBackup => post(h::take_backup),
+        Route::InterruptBackup => post(h::interrupt_backup),
     }
 }
 

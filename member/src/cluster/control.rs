@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::consensus::wire::Letter;
 use super::presence::{Beat, BeatAnswer};
+use crate::backup::{BackupAnswer, BackupAsk};
 use crate::net::{Handler, Peer};
 
 /// A question.
@@ -26,6 +27,8 @@ pub enum Ask {
     Propose(Command),
     /// Have you promised this permit? (In a configured founding: promise it.)
     Promise(FoundingPermit),
+    /// A step of a hot backup.
+    Backup(BackupAsk),
 }
 
 /// Answer to `Propose`.
@@ -52,6 +55,8 @@ pub trait Answers: Send + Sync + 'static {
     fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Proposed>;
     /// A question about the promise.
     fn promise(self: Arc<Self>, from: Peer, permit: FoundingPermit) -> BoxFuture<'static, Promised>;
+    /// A step of a hot backup.
+    fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer>;
 }
 
 /// The handler of the control lane.
@@ -66,6 +71,7 @@ impl<A: Answers> Handler for Control<A> {
                 Ok(Ask::Beat(beat)) => serde_json::to_vec(&answers.beat(from, beat)),
                 Ok(Ask::Propose(command)) => serde_json::to_vec(&answers.propose(command).await),
                 Ok(Ask::Promise(permit)) => serde_json::to_vec(&answers.promise(from, permit).await),
+                Ok(Ask::Backup(ask)) => serde_json::to_vec(&answers.backup(ask).await),
                 Err(error) => {
                     tracing::warn!(member = %from.member, %error, "a question of a member cannot be understood");
                     return Bytes::new();

@@ -8,7 +8,7 @@ mod founders;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
@@ -21,6 +21,8 @@ use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::Judgement;
 use super::presence::{self, Beat, BeatAnswer, Grant, Presence};
 use super::supervise;
+use crate::backup::part::Part;
+use crate::backup::{BackupAnswer, BackupAsk};
 use crate::clock::Moment;
 use crate::config::Founding as PermitSource;
 use crate::net::{Lane, Net, Peer};
@@ -57,6 +59,7 @@ pub struct Node {
     founding: Mutex<Option<FoundingPermit>>,
     /// Why the founders are not together yet.
     founding_waits: Mutex<Option<String>>,
+    backups: Arc<Part>,
 }
 
 impl Node {
@@ -67,6 +70,7 @@ impl Node {
             ordinal,
             boot: keeper.boot(),
             net,
+            backups: Part::new(keeper.clone()),
             keeper,
             permit_source,
             consensus: OnceLock::new(),
@@ -162,6 +166,11 @@ impl Node {
     /// The store.
     pub fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
+    }
+
+    /// Its part in hot backups.
+    pub fn backups(&self) -> &Arc<Part> {
+        &self.backups
     }
 
     /// The members' network.
@@ -429,6 +438,10 @@ impl Answers for Node {
             self.promise_and_start(&permit, &judged).await.map_err(|refusal| refusal.to_string())?;
             Ok(self.founder())
         })
+    }
+
+    fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer> {
+        self.backups.clone().answer(ask).boxed()
     }
 }
 

@@ -91,7 +91,7 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.hot-restart-persistence", Section),
     ("hazelcast.hot-restart-persistence.enabled", Offered),
     ("hazelcast.hot-restart-persistence.base-dir", Offered),
-    ("hazelcast.hot-restart-persistence.backup-dir", NotOffered(PLANNED)),
+    ("hazelcast.hot-restart-persistence.backup-dir", Offered),
     ("hazelcast.hot-restart-persistence.parallelism", Only("1", "one log for each member in this version")),
     ("hazelcast.hot-restart-persistence.validation-timeout-seconds", Offered),
     ("hazelcast.hot-restart-persistence.data-load-timeout-seconds", Offered),

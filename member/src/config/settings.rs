@@ -53,6 +53,8 @@ pub struct Settings {
     pub cluster: String,
     /// Where the store lies.
     pub base_dir: PathBuf,
+    /// Below it lie this member's backups; `None`: beside the store.
+    pub backup_dir: Option<PathBuf>,
     /// Volume id as told, else found out from the file system.
     pub volume_id: Option<String>,
     /// Where the keys for encryption at rest are, if there are any.
@@ -130,6 +132,7 @@ impl Settings {
                 None => document.text("hazelcast.cluster-name")?.unwrap_or_else(|| "jet".into()),
             },
             base_dir: base_dir(launch, document)?,
+            backup_dir: document.text("hazelcast.hot-restart-persistence.backup-dir")?.map(PathBuf::from),
             keys: encryption::decide(document)?,
             volume_id: launch.volume_id.clone().filter(|v| !v.is_empty()),
             tls: launch.tls.clone(),
@@ -280,7 +283,9 @@ mod tests {
     fn base_dir_is_obeyed() {
         let s =
             decide("hazelcast:\n  hot-restart-persistence: {enabled: true, base-dir: /data/recovery}\n", "").unwrap();
-        assert_eq!(s.base_dir, PathBuf::from("/data/recovery"));
+        assert_eq!((s.base_dir, s.backup_dir), (PathBuf::from("/data/recovery"), None));
+        let s = decide("hazelcast: {hot-restart-persistence: {backup-dir: /data/kept}}\n", "").unwrap();
+        assert_eq!(s.backup_dir, Some(PathBuf::from("/data/kept")));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Version of the words on the wire.
-pub const WIRE_VERSION: u16 = 3;
+pub const WIRE_VERSION: u16 = 4;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub const LANES: usize = 4;
 /// its own: two members whose calls fill a lane in both directions would else wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lane {
-    /// Consensus, presence, founding.
+    /// Consensus, presence, founding, steps of a hot backup.
     Control,
     /// Partitions: calls to a primary, which waits for its followers.
     Data,

@@ -157,7 +157,8 @@ impl Door {
             E::MemberShutdown => act::shut_down_member(member),
             E::ForceStart => act::start_with_loss("force start"),
             E::PartialStart => act::start_with_loss("partial start"),
-            E::HotBackup | E::HotBackupInterrupt => act::hot_backup(),
+            E::HotBackup => act::hot_backup(member).await,
+            E::HotBackupInterrupt => act::interrupt_hot_backup(member).await,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::failure::{On, StoreError};
 use crate::frame::{self, Magic};
 use crate::layout::LARGEST;
+use crate::stillness::Stillness;
 use durable::{Durable, Slots};
 use record::Kind;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,7 @@ pub struct ConsensusLog {
     content: Content,
     snapshot: Option<LogSnapshot>,
     failed: Option<String>,
+    still: Stillness,
 }
 
 /// What a log holds, told without opening it.
@@ -174,7 +176,13 @@ impl ConsensusLog {
             content,
             snapshot,
             failed: None,
+            still: Stillness::default(),
         })
+    }
+
+    /// Nothing of it changes while `still` is kept.
+    pub(crate) fn stilled_by(self, still: Stillness) -> ConsensusLog {
+        ConsensusLog { still, ..self }
     }
 
     /// The line of this log.
@@ -233,6 +241,8 @@ impl ConsensusLog {
         for (kind, index, term, payload) in records {
             record::encode(self.file_id, self.length + bytes.len() as u64, *kind, *index, *term, payload, &mut bytes);
         }
+        let still = self.still.clone();
+        let _changes = still.change();
         let result = self.write_durably(&bytes);
         if let Err(error) = &result {
             self.failed = Some(error.to_string());
@@ -294,6 +304,8 @@ impl ConsensusLog {
     /// Saves a snapshot in place of the former one, atomically.
     pub fn save_snapshot(&mut self, meta: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
         self.usable()?;
+        let still = self.still.clone();
+        let _changes = still.change();
         let salt = Uuid::new_v4().as_u64_pair().0;
         let frame = frame::encode(SNAPSHOT, &SnapshotBody { line: self.line, meta: meta.to_vec(), salt }, bytes)?;
         frame::save(self.disk.as_ref(), &self.dir.join("snapshot"), &frame)
@@ -314,6 +326,8 @@ impl ConsensusLog {
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {
+        let still = self.still.clone();
+        let _changes = still.change();
         let fresh = write_file(self.disk.as_ref(), &self.dir, self.line, self.number + 1, &self.content)?;
         self.number += 1;
         (self.path, self.file, self.file_id, self.length) = (fresh.path, fresh.file, fresh.file_id, fresh.length);

@@ -36,7 +36,15 @@ impl Store {
             }
             known.generation
         };
-        EpochWriter::begin(self.disk.clone(), &self.dir, self.origin()?, generation, id, self.shelf.clone())
+        EpochWriter::begin(
+            self.disk.clone(),
+            &self.dir,
+            self.origin()?,
+            generation,
+            id,
+            self.shelf.clone(),
+            self.still.clone(),
+        )
     }
 
     /// All finished epochs, in order of job, execution, epoch.
@@ -74,6 +82,7 @@ impl Store {
     /// the epoch.
     pub fn drop_replaced(&self, old: &EpochInfo) -> Result<(), StoreError> {
         let known = self.open_to_drop()?;
+        let _changes = self.still.change();
         let shelf = locked(&self.shelf);
         match shelf.finished.get(&old.id).is_some_and(|info| info.generation != old.generation) {
             true => {
@@ -86,6 +95,7 @@ impl Store {
 
     fn retire(&self, id: EpochId) -> Result<(), StoreError> {
         let known = self.open_to_drop()?;
+        let _changes = self.still.change();
         let mut shelf = locked(&self.shelf);
         let Some(info) = shelf.finished.get(&id).cloned() else { return Ok(()) };
         let room = self.remove(&known, &info)?;

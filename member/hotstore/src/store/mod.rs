@@ -32,6 +32,7 @@ use crate::refusal::Refused;
 use crate::resolve::{Contents, resolve};
 use crate::scan::scan;
 use crate::seal::SealSummary;
+use crate::stillness::Stillness;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -64,6 +65,8 @@ pub struct Options {
     pub chunk_bytes: u64,
     /// Begin a chunk early when this many dead bytes can be dropped.
     pub drop_bytes: u64,
+    /// In it lies a directory of each member, and in that the one with its backups; `None`: it lies in the store's own.
+    pub backups_in: Option<PathBuf>,
     /// Called after each sync.
     pub watcher: Option<Watcher>,
 }
@@ -84,6 +87,7 @@ impl Default for Options {
             sync_bytes: queue::SYNC_BYTES,
             chunk_bytes: CHUNK_BYTES,
             drop_bytes: DROP_BYTES,
+            backups_in: None,
             watcher: None,
         }
     }
@@ -133,6 +137,9 @@ pub struct Store {
     board: progress::Board,
     /// Bytes of the log when they were last counted.
     log_bytes: AtomicU64,
+    /// Where the directory of backups lies.
+    backups_in: PathBuf,
+    still: Stillness,
     /// Held while a backup is made or removed.
     backups: Mutex<()>,
     /// The newest chunk that another key was written with; asked for when writing has begun.
@@ -186,6 +193,10 @@ impl Store {
         let queue = Arc::new(Queue::new(options.queue_bytes, options.sync_bytes, options.watcher.clone()));
         let appender = Arc::new(Mutex::new(None));
         let thread = start_writer(&options, &queue, &appender)?;
+        let backups_in = match &options.backups_in {
+            Some(all) => all.join(identity.member.to_string()),
+            None => dir.to_path_buf(),
+        };
         let store = Store {
             disk,
             dir: dir.to_path_buf(),
@@ -201,6 +212,8 @@ impl Store {
             proofs: Mutex::default(),
             board: progress::Board::default(),
             log_bytes: AtomicU64::new(log_bytes),
+            backups_in,
+            still: Stillness::default(),
             backups: Mutex::default(),
             other_key: OnceLock::new(),
         };

@@ -65,8 +65,10 @@ impl Store {
     /// Opens this member's consensus log, or begins it if its line is new. A log that is missing although it was begun is refused.
     pub fn consensus_log(&self) -> Result<ConsensusLog, StoreError> {
         let identity = self.identity();
+        let _changes = self.still.change();
         let log =
-            ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?;
+            ConsensusLog::open(self.disk.clone(), &layout::raft(&self.dir), identity.log_line, !identity.log_begun)?
+                .stilled_by(self.still.clone());
         self.change_identity(|identity| {
             identity.log_begun = true;
             Ok(())

@@ -1,14 +1,15 @@
 //! The moment of a backup: up to where the log goes in it, and which chunks that is.
 //!
 //! The law: what was appended before is durable when the cut is made; the chunks that belong to it stay until the cut is
-//! dropped. Must not know: names and directories of the backup.
+//! dropped, and nothing more becomes durable before `quiet` is. Must not know: names and directories of the backup.
 
 use super::BackupError;
-use crate::log::appender::Origin;
+use crate::log::appender::{Appender, Origin};
 use crate::log::chunk::ChunkId;
 use crate::seal::SealSummary;
 use crate::store::{Known, Phase, Store, locked};
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 
 /// What belongs to a backup.
 pub(super) struct Cut<'a> {
@@ -23,6 +24,8 @@ pub(super) struct Cut<'a> {
     pub begun: Option<(ChunkId, u64)>,
     /// The seal that the backup keeps: it stands, or is void and kept as a floor.
     pub seal: Option<SealSummary>,
+    /// The log stands still as long as this is there; dropped before `held`, which asks for the log.
+    pub quiet: Option<MutexGuard<'a, Option<Appender>>>,
     pub held: Option<Held<'a>>,
 }
 
@@ -61,8 +64,9 @@ impl Store {
             appender.hold(closed.keys().copied().chain(begun.map(|(id, _)| id)).collect());
         }
         let held = guard.is_some().then(|| Held(self));
-        drop(guard);
+        let quiet = Some(guard);
         let (generation, sealed) = (known.generation, known.phase == Phase::Sealed);
-        Ok(Cut { origin, generation, sealed, ticket: self.queue.health().durable.0, closed, begun, seal, held })
+        let ticket = self.queue.health().durable.0;
+        Ok(Cut { origin, generation, sealed, ticket, closed, begun, seal, quiet, held })
     }
 }

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::usage::DEEPEST;
 use std::path::Path;
 
-/// What lies beside the store in `dir`, in order of the names. Reads manifests only.
+/// The backups in `dir`, in order of the names. Reads manifests only.
 pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<BackupTold>, StoreError> {
     let (room, mut told) = (layout::backups(dir), Vec::new());
     for name in disk.list(&room).on("list", &room)? {
@@ -52,16 +52,16 @@ fn tell(disk: &dyn Disk, path: &Path, name: String) -> Result<BackupTold, StoreE
 impl Store {
     /// The backups beside this store, unfinished ones too.
     pub fn backups(&self) -> Result<Vec<BackupTold>, StoreError> {
-        list(self.disk.as_ref(), &self.dir)
+        list(self.disk.as_ref(), self.backups_in())
     }
 
     /// Removes a backup; what only it held is free afterwards. If it is interrupted, the next backup or start finishes it.
     pub fn remove_backup(&self, name: &str) -> Result<(), BackupError> {
         check(name)?;
         let _alone = self.alone()?;
-        let room = layout::backups(&self.dir);
+        let room = layout::backups(self.backups_in());
         let (dir, tmp) = (room.join(name), room.join(format!("{name}.tmp")));
-        sweep(self.disk.as_ref(), &self.dir)?;
+        sweep(self.disk.as_ref(), self.backups_in())?;
         if !self.disk.list(&room).on("list", &room)?.iter().any(|other| other == name) {
             return Err(BackupError::NotThere { dir });
         }
@@ -74,13 +74,13 @@ impl Store {
             }
         }
         self.disk.rename(&dir, &tmp).on("rename", &dir)?;
-        Ok(sweep(self.disk.as_ref(), &self.dir)?)
+        Ok(sweep(self.disk.as_ref(), self.backups_in())?)
     }
 
     /// At a start: what an interrupted backup left holds room that nobody needs. A failure costs only that.
     pub(in crate::store) fn sweep_backups(&self) {
         let Ok(_alone) = self.alone() else { return };
-        if let Err(error) = sweep(self.disk.as_ref(), &self.dir) {
+        if let Err(error) = sweep(self.disk.as_ref(), self.backups_in()) {
             tracing::warn!(%error, "an unfinished backup could not be removed; it only costs room");
         }
     }

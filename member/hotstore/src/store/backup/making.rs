@@ -38,10 +38,10 @@ pub(super) struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    /// Makes the directory; nothing of that name may be there.
-    pub fn begin(disk: &'a dyn Disk, from: &'a Path, to: &'a Path) -> Result<Self, StoreError> {
+    /// Makes the directory, in the room of backups in `home`; nothing of that name may be there.
+    pub fn begin(disk: &'a dyn Disk, from: &'a Path, home: &Path, to: &'a Path) -> Result<Self, StoreError> {
         disk.make_dir(to).on("make", to)?;
-        disk.sync_dir(from).on("fsync the directory", from)?;
+        disk.sync_dir(home).on("fsync the directory", home)?;
         let (dirs, files) = (BTreeSet::from([to.to_path_buf()]), BTreeMap::new());
         Ok(Making { disk, from, to, dirs, files, linked_bytes: 0, copied_bytes: 0 })
     }

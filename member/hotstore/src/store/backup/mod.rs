@@ -16,8 +16,9 @@
 //!    refused as a store, counts as no backup, and is removed by the next backup or start. What fails leaves no more than
 //!    that, and costs the store nothing: not even the log stands still, unless the log itself failed.
 //! 4. **Nobody waits.** Appending goes on all the time. The writer waits for one fsync and one new chunk, as it does when a
-//!    chunk is full. Seals, generations and the dropping of epochs wait while small records and epochs are linked, not for
-//!    chunks. Collecting goes on: chunks that die meanwhile are kept (`Appender::hold`) until they are linked.
+//!    chunk is full, and with the consensus log and whatever names or drops an epoch while small records and epochs are
+//!    linked and the consensus log is read, not for chunks. Collecting goes on: chunks that die meanwhile are kept
+//!    (`Appender::hold`) until they are linked.
 //! 5. **Refused, not guessed.** Until it is opened as a store, a backup must hold exactly what its manifest says; a file that is
 //!    missing, shorter, of another backup or of another time is refused by name before a boot is counted. What the manifest
 //!    does not prove at once, the checksums and lengths of the chain prove when it is loaded.
@@ -30,31 +31,55 @@
 //! 7. **Removing** a backup takes its name first, then the files; the bytes that only it held are free. What was opened as a
 //!    store since is no backup any more and is never removed here.
 //!
-//! Must not know: who asks, when members are backed up together, where a backup is brought to.
+//! 8. **Together.** With a [`Company`], the store stands still from its moment until all of that company do: nothing becomes
+//!    durable, so that nobody is told so, until its word comes. There is then an instant at which every disk holds exactly its
+//!    backup, and the backups of all are what a power loss of all at that instant would have left. The company bounds it.
 //!
-//! Contents: here the order of it · `cut` the moment · `making` links and copies · [`listing`] what is there, removing.
+//! Must not know: who asks, who the company is, where a backup is brought to.
+//!
+//! Contents: here the order of it · `error` why there is none · `cut` the moment · `making` links and copies · [`listing`] what is there, removing.
 
 mod cut;
+mod error;
 pub(crate) mod listing;
 mod making;
 
 use super::{Phase, Store, locked};
 use crate::backup::{self, Manifest};
 use crate::consensus::copying;
-use crate::failure::{On, StoreError};
+use crate::failure::On;
 use crate::identity::{self, Identity};
 use crate::layout;
 use crate::log::chunk::ChunkId;
+pub use error::BackupError;
 use making::Making;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, TryLockError};
-use thiserror::Error;
 
 /// A longer name is refused.
 pub const LONGEST_NAME: usize = 64;
 /// So many backups may lie beside a store.
 pub const MOST_BACKUPS: usize = 128;
+
+/// Those whose stores are backed up at one moment.
+pub trait Company {
+    /// This store stands still, and does until this returns: when all of them do. An error is why there is no backup.
+    fn meet(&self) -> Result<(), String>;
+    /// Why this backup is not to be finished, if so. Asked between files.
+    fn given_up(&self) -> Option<String>;
+}
+
+struct Nobody;
+
+impl Company for Nobody {
+    fn meet(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn given_up(&self) -> Option<String> {
+        None
+    }
+}
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,103 +94,11 @@ pub struct BackupReport {
     pub copied_bytes: u64,
 }
 
-/// Why there is no backup. The store is as it was, and goes on.
-#[derive(Debug, Error)]
-pub enum BackupError {
-    /// The name cannot be one.
-    #[error(
-        "{name:?} cannot be the name of a backup ({why}): use 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.'"
-    )]
-    Name {
-        /// As it was given.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// There is one of that name.
-    #[error("{dir} is there already: nothing was changed; choose another name or remove that backup")]
-    Exists {
-        /// Its directory.
-        dir: PathBuf,
-    },
-    /// There is none of that name.
-    #[error("{dir} is not there: nothing was removed; list the backups for their names")]
-    NotThere {
-        /// Its directory.
-        dir: PathBuf,
-    },
-    /// It is not removed, because it may be more than a backup.
-    #[error("{dir} is not removed ({why}): if nobody needs what is in it, remove the directory by hand")]
-    NotABackup {
-        /// Its directory.
-        dir: PathBuf,
-        /// What speaks against it.
-        why: String,
-    },
-    /// Another one is being made or removed.
-    #[error("another backup of {dir} is being made or removed: wait for its end and ask again")]
-    UnderWay {
-        /// The store.
-        dir: PathBuf,
-    },
-    /// Too many.
-    #[error(
-        "{dir} holds {MOST_BACKUPS} backups, more are not kept beside a store: bring some elsewhere and remove them"
-    )]
-    TooMany {
-        /// Where they lie.
-        dir: PathBuf,
-    },
-    /// The store has nothing to back up yet, or no more.
-    #[error("a store that is {phase} is not backed up: open a generation, or load the sealed content, first")]
-    NotOpen {
-        /// What it is.
-        phase: String,
-    },
-    /// Hard links do not reach there.
-    #[error(
-        "{file} lies on another file system than the store, and a hot backup is made of hard links: let `backups` be a plain directory on the store's volume, and copy the finished backup elsewhere"
-    )]
-    OtherFileSystem {
-        /// The name that could not be made.
-        file: PathBuf,
-    },
-    /// The file system has no hard links, or no more for this file.
-    #[error("{file} cannot be a hard link ({source}): remove older backups, or use a file system with hard links")]
-    NoLinks {
-        /// The name that could not be made.
-        file: PathBuf,
-        /// What the disk said.
-        source: std::io::Error,
-    },
-    /// No room for the backup.
-    #[error("no room for the backup at {file} ({source}): the store goes on; remove backups or enlarge the volume")]
-    NoRoom {
-        /// The file.
-        file: PathBuf,
-        /// What the disk said.
-        source: std::io::Error,
-    },
-    /// The log could not be brought to an end: that is more than a failed backup.
-    #[error("no backup, because the log failed: {0}")]
-    Log(#[source] StoreError),
-    /// Something else was refused or failed.
-    #[error("no backup: {0}")]
-    Store(#[source] StoreError),
-}
-
-impl From<StoreError> for BackupError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Io { action, file, source } => match source.kind() {
-                ErrorKind::CrossesDevices => BackupError::OtherFileSystem { file },
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BackupError::NoRoom { file, source },
-                _ if action == making::LINK && making::cannot_be(&source) => BackupError::NoLinks { file, source },
-                _ => BackupError::Store(StoreError::Io { action, file, source }),
-            },
-            other => BackupError::Store(other),
-        }
-    }
+/// What was taken at the moment of a backup.
+struct Moment<'a> {
+    cut: cut::Cut<'a>,
+    identity: Identity,
+    consensus: copying::Files,
 }
 
 /// Refuses a name that could be something else than a directory of its own.
@@ -186,11 +119,41 @@ impl Store {
     /// Makes the backup `name` of everything appended so far; it is whole and durable on return. Blocks for an fsync of the
     /// log and of the copies, and for a link to each file; nobody else waits for more than law 4 says.
     pub fn backup(&self, name: &str) -> Result<BackupReport, BackupError> {
+        self.backup_together(name, &Nobody)
+    }
+
+    /// The same at one moment with `company`, for which it also blocks.
+    pub fn backup_together(&self, name: &str, company: &dyn Company) -> Result<BackupReport, BackupError> {
         check(name)?;
         let _alone = self.alone()?;
-        let room = layout::backups(&self.dir);
+        let (dir, tmp) = self.place(name)?;
+        let made = self.make(name, &tmp, company).and_then(|made| self.give_name(&tmp, &dir).map(|()| made));
+        match made {
+            Ok(made) => Ok(BackupReport { dir, ..made }),
+            Err(error) => {
+                listing::discard(self.disk.as_ref(), self.backups_in());
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a backup of this name could be begun now. Nothing is made.
+    pub fn may_back_up(&self, name: &str) -> Result<(), BackupError> {
+        check(name)?;
+        let _alone = self.alone()?;
+        self.place(name).map(drop)
+    }
+
+    /// Where a backup of this name lies, if it is there.
+    pub fn backup_dir(&self, name: &str) -> PathBuf {
+        layout::backups(self.backups_in()).join(name)
+    }
+
+    /// Where it will lie, and where it is made; what is unfinished is gone.
+    fn place(&self, name: &str) -> Result<(PathBuf, PathBuf), BackupError> {
+        let room = layout::backups(self.backups_in());
         let (dir, tmp) = (room.join(name), room.join(format!("{name}.tmp")));
-        listing::sweep(self.disk.as_ref(), &self.dir)?;
+        listing::sweep(self.disk.as_ref(), self.backups_in())?;
         let there = self.disk.list(&room).on("list", &room)?;
         if there.iter().any(|other| other == name) {
             return Err(BackupError::Exists { dir });
@@ -198,14 +161,26 @@ impl Store {
         if there.len() >= MOST_BACKUPS {
             return Err(BackupError::TooMany { dir: room });
         }
-        let made = self.make(name, &tmp).and_then(|made| self.give_name(&tmp, &dir).map(|()| made));
-        match made {
-            Ok(made) => Ok(BackupReport { dir, ..made }),
-            Err(error) => {
-                listing::discard(self.disk.as_ref(), &self.dir);
-                Err(error)
-            }
+        Ok((dir, tmp))
+    }
+
+    /// Refuses a directory of backups that hard links do not reach. Its own they do.
+    pub fn reaches_backups(&self) -> Result<(), BackupError> {
+        let home = self.backups_in();
+        if home == self.dir {
+            return Ok(());
         }
+        let (owner, probe) = (layout::owner(&self.dir), home.join("reach.tmp"));
+        self.disk.make_dir(home).on("make", home)?;
+        if self.disk.length(&probe).on("look at", &probe)?.is_some() {
+            self.disk.remove(&probe).on("remove", &probe)?;
+        }
+        self.disk.link(&owner, &probe).on(making::LINK, &probe)?;
+        Ok(self.disk.remove(&probe).on("remove", &probe)?)
+    }
+
+    fn backups_in(&self) -> &Path {
+        &self.backups_in
     }
 
     pub(super) fn alone(&self) -> Result<MutexGuard<'_, ()>, BackupError> {
@@ -217,26 +192,20 @@ impl Store {
     }
 
     /// All of it but its name.
-    fn make(&self, name: &str, tmp: &Path) -> Result<BackupReport, BackupError> {
-        let mut making = Making::begin(self.disk.as_ref(), &self.dir, tmp)?;
-        let cut = {
-            let known = locked(&self.known);
-            if !matches!(known.phase, Phase::Open | Phase::Sealed) {
-                return Err(BackupError::NotOpen { phase: format!("{:?}", known.phase).to_lowercase() });
-            }
-            let seal = making.small_records(&known)?;
-            let cut = self.cut(&known, seal)?;
-            making.epochs(&locked(&self.shelf), cut.seal.as_ref())?;
-            cut
-        };
+    fn make(&self, name: &str, tmp: &Path, company: &dyn Company) -> Result<BackupReport, BackupError> {
+        let mut making = Making::begin(self.disk.as_ref(), &self.dir, self.backups_in(), tmp)?;
+        let Moment { cut, identity, consensus } = self.moment(&mut making, company)?;
+        consensus.into_iter().try_for_each(|(file, bytes)| making.copy(&format!("raft/{file}"), &bytes))?;
         for (id, length) in &cut.closed {
+            if let Some(why) = company.given_up() {
+                return Err(BackupError::Company { why });
+            }
             making.chunk(*id, *length, self.digest_known(*id, *length, cut.seal.as_ref()))?;
         }
         if let Some((id, length)) = cut.begun {
             making.beginning(id, length)?;
         }
         drop(cut.held);
-        let identity = self.consensus_into(&mut making)?;
         let files = making.settle()?;
         let manifest = Manifest {
             name: name.to_owned(),
@@ -257,21 +226,36 @@ impl Store {
         Ok(BackupReport { dir: tmp.to_path_buf(), manifest, linked_bytes, copied_bytes })
     }
 
-    /// Copies the consensus log; gives the identity that it belongs to.
-    fn consensus_into(&self, making: &mut Making<'_>) -> Result<Identity, BackupError> {
+    /// Everything of it that changes is taken while nothing changes, here and with the company.
+    fn moment(&self, making: &mut Making<'_>, company: &dyn Company) -> Result<Moment<'_>, BackupError> {
+        let known = locked(&self.known);
+        if !matches!(known.phase, Phase::Open | Phase::Sealed) {
+            return Err(BackupError::NotOpen { phase: format!("{:?}", known.phase).to_lowercase() });
+        }
+        let _still = self.still.keep();
+        let seal = making.small_records(&known)?;
+        let mut cut = self.cut(&known, seal)?;
+        making.epochs(&locked(&self.shelf), cut.seal.as_ref())?;
+        // Whoever asks for it next has to wait for the log.
+        drop(known);
+        let (identity, consensus) = self.consensus_read()?;
+        company.meet().map_err(|why| BackupError::Company { why })?;
+        cut.quiet = None;
+        Ok(Moment { cut, identity, consensus })
+    }
+
+    /// The consensus log, and the identity that it belongs to.
+    fn consensus_read(&self) -> Result<(Identity, copying::Files), BackupError> {
         let raft = layout::raft(&self.dir);
         let mut identity = self.identity();
         loop {
             if !identity.log_begun {
-                return Ok(identity);
+                return Ok((identity, copying::Files::new()));
             }
-            let copied = copying::copy(self.disk.as_ref(), &raft, identity.log_line);
+            let read = copying::copy(self.disk.as_ref(), &raft, identity.log_line);
             let now = self.identity();
-            match copied {
-                Ok(files) => {
-                    files.into_iter().try_for_each(|(name, bytes)| making.copy(&format!("raft/{name}"), &bytes))?;
-                    return Ok(identity);
-                }
+            match read {
+                Ok(files) => return Ok((identity, files)),
                 Err(error) if now.log_line == identity.log_line => return Err(error.into()),
                 // A new line was begun meanwhile.
                 Err(_) => identity = now,
@@ -281,7 +265,7 @@ impl Store {
 
     fn give_name(&self, tmp: &Path, dir: &Path) -> Result<(), BackupError> {
         self.disk.rename(tmp, dir).on("rename", tmp)?;
-        let room = layout::backups(&self.dir);
+        let room = layout::backups(self.backups_in());
         let named = self.disk.sync_dir(&room).on("fsync the directory", &room);
         if named.is_err() {
             // Whole it is in any case; what was refused shall not lie there, as far as the disk lets us.

@@ -1,0 +1,48 @@
+//! Hot backups of a cluster that runs: every member's store at one moment, under one name.
+//!
+//! Law: the backups of all members are what a power loss of all at one instant would have left, or there are none. Nobody
+//! goes on from its moment before everybody stands still at theirs; who has stood still for [`turn::MOST_HELD`] goes on
+//! without a backup. What is not whole on all members is taken back where it can be reached. Must not know: files.
+//!
+//! A backup is a prefix of what the cluster does if no member's backup holds what came of something that another's lacks. So
+//! each store holds back whatever would become durable, and with it every word that it has, between its moment and the word
+//! to go on, which is sent when all stand still. A recovery from such a set is the recovery from a power loss, with its laws.
+//!
+//! Contents: here what members ask of one another · [`judge`] whether one may begin · [`part`] this member's, each a [`turn`] ·
+//! [`together`] all members', seen from the one that was asked.
+
+pub mod judge;
+pub mod part;
+pub mod together;
+pub mod turn;
+
+use jet_admin_api::backup::ToldBackup;
+use jet_admin_api::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// A step of a backup, in their order; each by the backup's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackupAsk {
+    /// Could you begin? Nobody else may from then on.
+    Prepare(String),
+    /// Stand still at your moment.
+    Hold(String),
+    /// All stand still: go on, and finish.
+    Go(String),
+    /// There is no such backup, and why.
+    GiveUp(String, String),
+    /// How far is this one, or your last one?
+    Tell(Option<String>),
+}
+
+/// What a member answers to it.
+pub type BackupAnswer = Result<BackupTold, Refusal>;
+
+/// How far the backup of a member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupTold {
+    /// Its name, if there is one.
+    pub name: Option<String>,
+    /// What is told of it.
+    pub told: ToldBackup,
+}

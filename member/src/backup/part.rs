@@ -1,0 +1,291 @@
+//! This member's part in a hot backup: one at a time, from being asked to being told.
+//!
+//! Law: the store stands still between `Hold` and `Go`, for a time that is bounded, and behind that there is no backup; a `Go`
+//! that is answered was heard while it stood still. A backup that is given up is taken back, finished or not. Must not know:
+//! the other members.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jet_admin_api::backup::{BackupState, ToldBackup};
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_hotstore::{BackupError, Company};
+use tracing::{info, warn};
+
+use super::turn::{Stage, Turn, failure};
+use super::{BackupAnswer, BackupAsk, BackupTold};
+use crate::store::Keeper;
+
+/// Time until a store stands still; a seal that comes in between takes longer.
+const HOLDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// This member's part.
+pub struct Part {
+    keeper: Arc<Keeper>,
+    turn: Mutex<Option<Arc<Turn>>>,
+}
+
+impl Part {
+    /// Of this store.
+    pub fn new(keeper: Arc<Keeper>) -> Arc<Self> {
+        Arc::new(Self { keeper, turn: Mutex::default() })
+    }
+
+    /// Whether one was begun that has not ended.
+    pub fn is_under_way(&self) -> bool {
+        self.turn().as_ref().is_some_and(|turn| turn.is_open())
+    }
+
+    /// Does a step.
+    pub async fn answer(self: Arc<Self>, ask: BackupAsk) -> BackupAnswer {
+        match ask {
+            BackupAsk::Prepare(name) => self.prepare(name).await,
+            BackupAsk::Hold(name) => self.hold(&name).await,
+            BackupAsk::Go(name) => self.go(&name),
+            BackupAsk::GiveUp(name, why) => self.give_up(name, why).await,
+            BackupAsk::Tell(name) => self.tell(name).await,
+        }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Arc<Turn>>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn_of(&self, name: &str) -> Result<Arc<Turn>, Refusal> {
+        let turn = self.turn().clone().filter(|turn| turn.name == name);
+        turn.ok_or_else(|| Refusal::new(Code::StepOrder, format!("backup '{name}' is not under way here")))
+    }
+
+    async fn prepare(&self, name: String) -> BackupAnswer {
+        let turn = {
+            let mut last = self.turn();
+            match last.as_ref().filter(|turn| turn.is_open()) {
+                Some(other) if other.name == name => return Err(exists(&name)),
+                Some(other) => return Err(under_way(&other.name)),
+                None => {}
+            }
+            let turn = Arc::new(Turn::new(name.clone()));
+            *last = Some(turn.clone());
+            turn
+        };
+        let keeper = self.keeper.clone();
+        match blocking(move || keeper.ready_for_backup(&name)).await.and_then(|ready| ready) {
+            Ok(()) => Ok(told(&turn)),
+            Err(refusal) => {
+                turn.step(|_| true, Stage::Ended(failure(&refusal.message)));
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn hold(&self, name: &str) -> BackupAnswer {
+        let turn = self.turn_of(name)?;
+        if !turn.step(|stage| matches!(stage, Stage::Prepared), Stage::Asked) {
+            return Err(Refusal::new(
+                Code::StepOrder,
+                format!("backup '{name}' was given up here, or is made already"),
+            ));
+        }
+        let (keeper, making) = (self.keeper.clone(), turn.clone());
+        tokio::task::spawn_blocking(move || make(&keeper, &making));
+        let why = match tokio::time::timeout(HOLDS_WITHIN, turn.stands_still()).await {
+            Ok(Ok(())) => return Ok(told(&turn)),
+            Ok(Err(why)) => why,
+            Err(_) => format!("its store did not stand still within {HOLDS_WITHIN:?}; ask again"),
+        };
+        turn.step(|stage| !matches!(stage, Stage::Ended(_)), Stage::GivenUp(why.clone()));
+        Err(Refusal::new(Code::ClusterState, why))
+    }
+
+    fn go(&self, name: &str) -> BackupAnswer {
+        let turn = self.turn_of(name)?;
+        match turn.step(|stage| matches!(stage, Stage::Held), Stage::Going) {
+            true => Ok(told(&turn)),
+            false => Err(Refusal::new(Code::StepOrder, "it stands still no more".to_owned())),
+        }
+    }
+
+    async fn give_up(&self, name: String, why: String) -> BackupAnswer {
+        let turn = self.turn_of(&name)?;
+        if turn.is_made() {
+            // Whoever is at work on it takes it back.
+            turn.step(|stage| !matches!(stage, Stage::Ended(_)), Stage::GivenUp(why.clone()));
+        } else if turn.step(|stage| matches!(stage, Stage::Prepared), Stage::Ended(failure(&why))) {
+            return Ok(told(&turn));
+        }
+        let finished = matches!(&*turn.stage(), Stage::Ended(told) if told.state == BackupState::Success);
+        if finished {
+            let keeper = self.keeper.clone();
+            blocking(move || take_back(&keeper, &name)).await?;
+            turn.step(|_| true, Stage::Ended(failure(&why)));
+        }
+        Ok(told(&turn))
+    }
+
+    async fn tell(&self, name: Option<String>) -> BackupAnswer {
+        let last = self.turn().clone();
+        if let Some(turn) = last.filter(|turn| name.as_ref().is_none_or(|name| turn.name == *name)) {
+            return Ok(told(&turn));
+        }
+        let Some(name) = name else {
+            return Ok(BackupTold { name, told: ToldBackup::only(BackupState::NotStarted, None) });
+        };
+        let (keeper, asked) = (self.keeper.clone(), name.clone());
+        let found = blocking(move || keeper.backup_told(&asked)).await?;
+        let told = found.unwrap_or_else(|| ToldBackup::only(BackupState::NotStarted, None));
+        Ok(BackupTold { name: Some(name), told })
+    }
+}
+
+fn told(turn: &Turn) -> BackupTold {
+    BackupTold { name: Some(turn.name.clone()), told: turn.told() }
+}
+
+/// Makes it. Blocks.
+fn make(keeper: &Keeper, turn: &Turn) {
+    let ended = match keeper.store().backup_together(&turn.name, turn) {
+        Ok(report) => {
+            let (files, bytes) = (report.manifest.files.len() as u64, report.manifest.bytes);
+            let dir = report.dir.display().to_string();
+            let told = ToldBackup { state: BackupState::Success, dir, files, bytes, why: None };
+            if turn.step(|stage| matches!(stage, Stage::Going), Stage::Ended(told)) {
+                info!(
+                    name = turn.name,
+                    files,
+                    bytes,
+                    linked = report.linked_bytes,
+                    "a hot backup of this store is made"
+                );
+                return;
+            }
+            take_back(keeper, &turn.name);
+            failure(&turn.given_up().unwrap_or_default())
+        }
+        Err(error) => {
+            warn!(name = turn.name, %error, "no hot backup of this store is made; the store goes on");
+            failure(&words(&error))
+        }
+    };
+    turn.step(|_| true, Stage::Ended(ended));
+}
+
+fn words(error: &BackupError) -> String {
+    match error {
+        BackupError::Company { why } => why.clone(),
+        error => error.to_string(),
+    }
+}
+
+fn take_back(keeper: &Keeper, name: &str) {
+    if let Err(error) = keeper.store().remove_backup(name) {
+        warn!(name, %error, "a hot backup that not every member has could not be removed; remove it by hand");
+    }
+}
+
+fn exists(name: &str) -> Refusal {
+    Refusal::new(Code::Exists, format!("backup '{name}' is made already"))
+}
+
+fn under_way(name: &str) -> Refusal {
+    let why = format!("another backup ('{name}') is under way");
+    Refusal::new(Code::ClusterState, why).hint("wait for its end, or interrupt it")
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let ended = |error: tokio::task::JoinError| Refusal::new(Code::Internal, format!("a thread ended early: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jet_hotstore::SimulatedDisk;
+
+    use super::*;
+
+    async fn part() -> Arc<Part> {
+        let disk = SimulatedDisk::new();
+        let keeper = Keeper::open_on(Arc::new(disk), Path::new("/store"), None).unwrap();
+        keeper.record_founded(uuid::Uuid::from_u128(7), 0).unwrap();
+        keeper.open_generation(jet_core::Generation(1)).unwrap();
+        Part::new(Arc::new(keeper))
+    }
+
+    async fn ask(part: &Arc<Part>, ask: BackupAsk) -> BackupAnswer {
+        part.clone().answer(ask).await
+    }
+
+    async fn ended(part: &Arc<Part>, name: &str) -> ToldBackup {
+        let turn = part.turn_of(name).unwrap();
+        let over = async {
+            loop {
+                let news = turn.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if !turn.is_open() {
+                    return turn.told();
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), over).await.expect("it ends")
+    }
+
+    #[tokio::test]
+    async fn it_stands_still_until_all_do_and_is_made_once() {
+        let part = part().await;
+        let name = || "nightly".to_owned();
+        assert_eq!(ask(&part, BackupAsk::Tell(None)).await.unwrap().told.state, BackupState::NotStarted);
+        assert_eq!(ask(&part, BackupAsk::Hold(name())).await.unwrap_err().code, Code::StepOrder);
+        ask(&part, BackupAsk::Prepare(name())).await.unwrap();
+        assert_eq!(ask(&part, BackupAsk::Prepare(name())).await.unwrap_err().code, Code::Exists);
+        let other = ask(&part, BackupAsk::Prepare("other".into())).await.unwrap_err();
+        assert!(other.message.contains("another backup ('nightly') is under way"), "{other}");
+        assert_eq!(ask(&part, BackupAsk::Go(name())).await.unwrap_err().code, Code::StepOrder);
+        ask(&part, BackupAsk::Hold(name())).await.unwrap();
+        ask(&part, BackupAsk::Go(name())).await.unwrap();
+        let made = ended(&part, "nightly").await;
+        assert_eq!(made.state, BackupState::Success, "{made:?}");
+        assert!(made.files > 0 && made.bytes > 0 && made.dir.ends_with("backups/nightly"), "{made:?}");
+        assert_eq!(ask(&part, BackupAsk::Prepare(name())).await.unwrap_err().code, Code::Exists);
+        // The next process is asked of what lies there.
+        let again = Part::new(part.keeper.clone());
+        assert_eq!(ask(&again, BackupAsk::Tell(Some(name()))).await.unwrap().told, made);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_none_before_its_moment_in_it_and_behind_it() {
+        let part = part().await;
+        let left = || part.keeper.store().backups().unwrap().len();
+        let give_up = |name: &str| BackupAsk::GiveUp(name.into(), "member 2 is full".into());
+        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
+        ask(&part, give_up("a")).await.unwrap();
+        ask(&part, BackupAsk::Prepare("b".into())).await.unwrap();
+        ask(&part, BackupAsk::Hold("b".into())).await.unwrap();
+        ask(&part, give_up("b")).await.unwrap();
+        ended(&part, "b").await;
+        ask(&part, BackupAsk::Prepare("c".into())).await.unwrap();
+        ask(&part, BackupAsk::Hold("c".into())).await.unwrap();
+        ask(&part, BackupAsk::Go("c".into())).await.unwrap();
+        ended(&part, "c").await;
+        assert_eq!(left(), 1);
+        ask(&part, give_up("c")).await.unwrap();
+        let told = ask(&part, BackupAsk::Tell(Some("c".into()))).await.unwrap().told;
+        assert_eq!((told.state, told.why.as_deref()), (BackupState::Failure, Some("member 2 is full")));
+        assert_eq!(left(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_company_does_not_come_goes_on_by_itself() {
+        let part = part().await;
+        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
+        ask(&part, BackupAsk::Hold("a".into())).await.unwrap();
+        let told = ended(&part, "a").await;
+        assert_eq!(told.state, BackupState::Failure);
+        assert!(told.why.as_ref().is_some_and(|why| why.contains("the others did not")), "{told:?}");
+        assert_eq!(ask(&part, BackupAsk::Go("a".into())).await.unwrap_err().code, Code::StepOrder);
+        assert_eq!(part.keeper.store().backups().unwrap(), []);
+        part.keeper.flush().unwrap();
+    }
+}

@@ -1,0 +1,186 @@
+//! A hot backup of all members, carried by the one that was asked.
+//!
+//! Law: prepared one by one in the order of identities, so that of two at once one comes through; asked to stand still
+//! together, and told to go on when the last one has answered. Whatever is refused or not answered on the way takes the whole
+//! backup back. A caller that goes away ends nothing. Must not know: what a member does at a step.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::join_all;
+use jet_admin_api::backup::{BackupState, BackupView, MemberBackup, ToldBackup};
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_core::MemberId;
+use tracing::{info, warn};
+
+use super::{BackupAnswer, BackupAsk, judge};
+use crate::cluster::control::{Ask, words};
+use crate::cluster::{Node, supervise};
+use crate::net::Lane;
+use crate::ports::Cluster;
+
+/// Time for a step that waits for a disk: what was appended is flushed, or the store comes to stand still.
+const STEP: Duration = Duration::from_secs(30);
+/// Time for a step that waits for nothing.
+const WORD: Duration = Duration::from_secs(5);
+/// Time until what was interrupted has ended.
+const ENDING: Duration = Duration::from_secs(10);
+/// Pause between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+/// Until all have finished, looked at so often and for so long.
+const WATCH: Duration = Duration::from_secs(1);
+const WATCHED: Duration = Duration::from_secs(3600);
+/// Why a backup that somebody interrupted is none.
+const INTERRUPTED: &str = "it was interrupted";
+
+/// Begins a backup, or tells of the one that has the name. The answer comes when the moment is over; files are linked behind it.
+pub async fn take(node: &Arc<Node>, name: Option<String>) -> Result<BackupView, Refusal> {
+    let node = node.clone();
+    let begun = tokio::spawn(async move { begin(&node, name.unwrap_or_else(by_the_clock)).await });
+    begun.await.unwrap_or_else(|error| Err(Refusal::new(Code::Internal, format!("a task ended early: {error}"))))
+}
+
+fn by_the_clock() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("backup-{}", since.as_millis())
+}
+
+async fn begin(node: &Arc<Node>, name: String) -> Result<BackupView, Refusal> {
+    let known = ask(node, node.me(), BackupAsk::Tell(Some(name.clone())), WORD).await?;
+    if matches!(known.told.state, BackupState::InProgress | BackupState::Success) {
+        return Ok(view(node, Some(name)).await);
+    }
+    if let Some(refusal) = judge::why_not(&node.machine(), &supervise::unheard(node)) {
+        return Err(refusal);
+    }
+    let members: Vec<MemberId> = node.machine().roster.keys().copied().collect();
+    for (at, member) in members.iter().enumerate() {
+        match ask(node, *member, BackupAsk::Prepare(name.clone()), STEP).await {
+            Ok(_) => {}
+            // Somebody else has asked for the same.
+            Err(refusal) if at == 0 && refusal.code == Code::Exists => return there(node, name, refusal).await,
+            Err(refusal) => return Err(taken_back(node, &members[..at], name, *member, refusal).await),
+        }
+    }
+    for (step, within) in [(BackupAsk::Hold as fn(String) -> BackupAsk, STEP), (BackupAsk::Go, WORD)] {
+        let asked = members.iter().map(|member| ask(node, *member, step(name.clone()), within));
+        let answers = join_all(asked).await;
+        let refused = members.iter().zip(answers).find_map(|(member, answer)| Some((*member, answer.err()?)));
+        if let Some((member, refusal)) = refused {
+            return Err(taken_back(node, &members, name, member, refusal).await);
+        }
+    }
+    info!(name, members = members.len(), "a hot backup of the cluster has its moment");
+    tokio::spawn(watch(node.clone(), members, name.clone()));
+    Ok(view(node, Some(name)).await)
+}
+
+/// What one member cannot finish is of no use to the others.
+async fn watch(node: Arc<Node>, members: Vec<MemberId>, name: String) {
+    let ends = async {
+        loop {
+            let seen = view(&node, Some(name.clone())).await;
+            if !matches!(seen.state, BackupState::InProgress | BackupState::Unknown) {
+                return seen;
+            }
+            tokio::time::sleep(WATCH).await;
+        }
+    };
+    match tokio::time::timeout(WATCHED, ends).await {
+        Ok(seen) if seen.state == BackupState::Success => info!(name, "a hot backup of the cluster is whole"),
+        Ok(seen) => {
+            let why = seen.trouble();
+            warn!(name, why, "a hot backup of the cluster is not whole; what there is of it is taken back");
+            give_up(&node, &members, &name, &format!("not every member has it: {why}")).await;
+        }
+        Err(_) => warn!(name, "whether a hot backup of the cluster is whole is not looked at any longer"),
+    }
+}
+
+async fn there(node: &Arc<Node>, name: String, refusal: Refusal) -> Result<BackupView, Refusal> {
+    let found = view(node, Some(name)).await;
+    match found.state {
+        BackupState::Failure | BackupState::NotStarted => Err(refusal.hint("choose another name")),
+        _ => Ok(found),
+    }
+}
+
+/// Gives it up on `members`, because of what `culprit` said.
+async fn taken_back(
+    node: &Arc<Node>,
+    members: &[MemberId],
+    name: String,
+    culprit: MemberId,
+    refusal: Refusal,
+) -> Refusal {
+    let ordinal = ordinal(node, culprit);
+    warn!(name, member = ordinal, %refusal, "no hot backup of the cluster");
+    let why = format!("member {ordinal}: {}", refusal.message);
+    give_up(node, members, &name, &why).await;
+    Refusal { message: why, ..refusal }
+}
+
+async fn give_up(node: &Arc<Node>, members: &[MemberId], name: &str, why: &str) {
+    let told = members.iter().map(|member| ask(node, *member, BackupAsk::GiveUp(name.into(), why.into()), WORD));
+    join_all(told).await;
+}
+
+/// Gives up the backup that is under way, if there is one.
+pub async fn interrupt(node: &Arc<Node>) -> Result<BackupView, Refusal> {
+    let known = ask(node, node.me(), BackupAsk::Tell(None), WORD).await?;
+    let Some(name) = known.name.filter(|_| known.told.state == BackupState::InProgress) else {
+        return Ok(view(node, None).await);
+    };
+    let members: Vec<MemberId> = node.machine().roster.keys().copied().collect();
+    info!(name, "a hot backup is interrupted");
+    give_up(node, &members, &name, INTERRUPTED).await;
+    let ends = async {
+        loop {
+            let seen = view(node, Some(name.clone())).await;
+            if seen.state != BackupState::InProgress {
+                return seen;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(ENDING, ends).await {
+        Ok(seen) => Ok(seen),
+        Err(_) => Ok(view(node, Some(name)).await),
+    }
+}
+
+/// What every member says of a backup, or of this member's last one.
+pub async fn view(node: &Arc<Node>, name: Option<String>) -> BackupView {
+    let name = match name {
+        Some(name) => Some(name),
+        None => ask(node, node.me(), BackupAsk::Tell(None), WORD).await.ok().and_then(|known| known.name),
+    };
+    let machine = node.machine();
+    let asked = machine.roster.iter().map(|(member, entry)| {
+        let tell = BackupAsk::Tell(Some(name.clone().unwrap_or_default()));
+        async move {
+            let told = ask(node, *member, tell, WORD).await.map(|answer| answer.told);
+            let unknown = |refusal: Refusal| ToldBackup::only(BackupState::Unknown, Some(refusal.message));
+            MemberBackup { uuid: member.0, ordinal: entry.ordinal, told: told.unwrap_or_else(unknown) }
+        }
+    });
+    let mut members = join_all(asked).await;
+    members.sort_by_key(|member| member.ordinal);
+    BackupView::of(name, members)
+}
+
+fn ordinal(node: &Arc<Node>, member: MemberId) -> u32 {
+    node.machine().roster.get(&member).map_or(0, |entry| entry.ordinal)
+}
+
+async fn ask(node: &Arc<Node>, member: MemberId, ask: BackupAsk, within: Duration) -> BackupAnswer {
+    if member == node.me() {
+        return node.backups().clone().answer(ask).await;
+    }
+    let unknown = |why: String| Refusal::new(Code::Internal, why);
+    let request = words(&Ask::Backup(ask)).map_err(|error| unknown(error.to_string()))?;
+    let answer = node.net().call(member.0, Lane::Control, request, within).await;
+    let answer = answer.map_err(|error| unknown(error.to_string()))?;
+    let heard: Result<BackupAnswer, _> = serde_json::from_slice(&answer);
+    heard.unwrap_or_else(|error| Err(unknown(format!("its answer cannot be understood: {error}"))))
+}

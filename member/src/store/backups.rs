@@ -1,0 +1,46 @@
+//! What hot backups ask of the store beside making one.
+//!
+//! Law: every call blocks; a refusal has changed nothing. Must not know: the other members.
+
+use jet_admin_api::backup::{BackupState, ToldBackup};
+use jet_admin_api::refusal::{Code, Refusal};
+use jet_hotstore::BackupError;
+use jet_hotstore::backup::Is;
+
+use super::Keeper;
+
+impl Keeper {
+    /// Whether a backup of this name could be made now. What was appended is on the disk then, so that the moment is short.
+    pub fn ready_for_backup(&self, name: &str) -> Result<(), Refusal> {
+        self.store.may_back_up(name).map_err(|error| refusal(&error))?;
+        let behind = |why: String| {
+            let refusal = Refusal::new(Code::ClusterState, format!("the store is behind what is in RAM: {why}"));
+            refusal.hint("ask again when the disk has caught up")
+        };
+        self.flush().map_err(|error| behind(error.to_string()))?;
+        self.lagging().map_or(Ok(()), |why| Err(behind(why)))
+    }
+
+    /// What lies there under this name, if it is a backup.
+    pub fn backup_told(&self, name: &str) -> Option<ToldBackup> {
+        let all = self.store.backups().inspect_err(|error| tracing::warn!(%error, "backups cannot be listed")).ok()?;
+        let manifest = all.into_iter().find(|told| told.name == name && told.is == Is::Untouched)?.manifest?;
+        Some(ToldBackup {
+            state: BackupState::Success,
+            dir: self.store.backup_dir(name).display().to_string(),
+            files: manifest.files.len() as u64,
+            bytes: manifest.bytes,
+            why: None,
+        })
+    }
+}
+
+fn refusal(error: &BackupError) -> Refusal {
+    let code = match error {
+        BackupError::Name { .. } => Code::BadRequest,
+        BackupError::Exists { .. } => Code::Exists,
+        BackupError::UnderWay { .. } | BackupError::NotOpen { .. } | BackupError::TooMany { .. } => Code::ClusterState,
+        _ => Code::Internal,
+    };
+    Refusal::new(code, error.to_string())
+}
