@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
@@ -21,6 +21,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("member/hotstore/fuzz", &["jet-hotstore"]),
     ("member/map", &["jet-core"]),
     ("member/protocol", &[]),
+    ("member/protocol/fuzz", &["jet-protocol"]),
     ("operator", &["jet-admin-api", "jet-pages"]),
     ("pages", &[]),
 ];

@@ -216,20 +216,28 @@ impl Content {
 
     fn texts(&mut self) -> Result<Vec<Option<Box<str>>>, NotAValue> {
         let length = self.length()?;
-        let left = self.bytes.len() - self.at;
-        // Each has a length at least.
-        if length > left / size_of::<i32>() {
-            return Err(self.short(length.saturating_mul(size_of::<i32>())));
+        let begin = self.at;
+        // All of it is measured before anything is made of it: what is cut shall take nothing.
+        for _ in 0..length {
+            self.nullable()?;
         }
+        self.at = begin;
         let mut texts = Vec::with_capacity(length);
         for _ in 0..length {
-            let null = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(&NULL_LENGTH.to_be_bytes()));
-            texts.push(match null {
-                true => self.number(|_: [u8; 4]| None)?,
-                false => Some(self.text()?.as_str().into()),
-            });
+            let text = self.nullable()?.map(Text::try_from).transpose();
+            let text = text.map_err(|_| NotAValue::NotText { type_id: self.type_id })?;
+            texts.push(text.map(|text| text.as_str().into()));
         }
         Ok(texts)
+    }
+
+    /// Bytes that may be null.
+    fn nullable(&mut self) -> Result<Option<Bytes>, NotAValue> {
+        let null = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(&NULL_LENGTH.to_be_bytes()));
+        match null {
+            true => self.number(|_: [u8; 4]| None),
+            false => self.bytes().map(Some),
+        }
     }
 
     fn short(&self, more: usize) -> NotAValue {
