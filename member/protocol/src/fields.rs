@@ -162,6 +162,18 @@ impl<T: Framed> Framed for Secret<T> {
     }
 }
 
+/// For what is large and rare.
+impl<T: Framed> Framed for Box<T> {
+    fn put(&self, to: &mut Writer<'_>) {
+        (**self).put(to);
+    }
+
+    fn take(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        from.charge(size_of::<T>())?;
+        T::take(from).map(Self::new)
+    }
+}
+
 impl<T: Framed> Framed for Option<T> {
     fn put(&self, to: &mut Writer<'_>) {
         match self {

@@ -3,6 +3,7 @@
 //! Law: a kind is understood in one place, and what no line names is told apart from what is malformed.
 //! Must not know: what is done with a request.
 
+pub mod cache;
 pub mod client;
 pub mod jet;
 pub mod map;
@@ -49,6 +50,8 @@ pub enum Request {
     Client(client::Request),
     /// Maps.
     Map(map::Request),
+    /// Caches.
+    Cache(cache::Request),
     /// Statements and their pages.
     Sql(sql::Request),
     /// Jobs.
@@ -111,6 +114,7 @@ impl Request {
         let request = match kind >> 16 {
             0x00 => client::Request::take(message)?.map(Self::Client),
             0x01 => map::Request::take(message)?.map(Self::Map),
+            0x13 => cache::Request::take(message)?.map(Self::Cache),
             0x21 => sql::Request::take(message)?.map(Self::Sql),
             0xfe => jet::Request::take(message)?.map(Self::Jet),
             _ => None,
@@ -123,6 +127,7 @@ impl Request {
         match self {
             Self::Client(request) => request.put(correlation, partition, out),
             Self::Map(request) => request.put(correlation, partition, out),
+            Self::Cache(request) => request.put(correlation, partition, out),
             Self::Sql(request) => request.put(correlation, partition, out),
             Self::Jet(request) => request.put(correlation, partition, out),
         }
@@ -133,6 +138,7 @@ impl Request {
         match self {
             Self::Client(request) => request.name(),
             Self::Map(request) => request.name(),
+            Self::Cache(request) => request.name(),
             Self::Sql(request) => request.name(),
             Self::Jet(request) => request.name(),
         }

@@ -12,7 +12,7 @@ pub(crate) mod sample;
 use bytes::BytesMut;
 
 use crate::frames::{Decoder, Message};
-use crate::message::{self, Body, DecodeError, NO_PARTITION, client, jet, map, sql};
+use crate::message::{self, Body, DecodeError, NO_PARTITION, cache, client, jet, map, sql};
 use crate::sql_page::ColumnType;
 use golden::{VERSIONS, golden};
 use sample::{Sample, Source};
@@ -52,7 +52,7 @@ impl Line {
 }
 
 fn lines() -> impl Iterator<Item = &'static Line> {
-    [client::LINES, map::LINES, sql::LINES, jet::LINES].into_iter().flatten()
+    [client::LINES, map::LINES, cache::LINES, sql::LINES, jet::LINES].into_iter().flatten()
 }
 
 fn messages(bytes: &[u8]) -> Vec<Message> {

@@ -2,6 +2,8 @@
 //!
 //! Must not know: in which.
 
+pub mod cache;
+
 use uuid::Uuid;
 
 use crate::data::Data;

@@ -159,13 +159,17 @@ impl<'a> Cursor<'a> {
 
     /// An empty list with room for `items`, charged.
     pub fn room<T>(&mut self, items: usize) -> Result<Vec<T>, Malformed> {
-        let limit = self.limit;
-        let bytes = items.saturating_mul(size_of::<T>());
-        self.charged = self.charged.saturating_add(bytes);
-        if self.charged > limit {
-            return Err(Malformed::Amplified { limit });
-        }
+        self.charge(items.saturating_mul(size_of::<T>()))?;
         Ok(Vec::with_capacity(items))
+    }
+
+    /// Notes memory that is about to be taken.
+    pub fn charge(&mut self, bytes: usize) -> Result<(), Malformed> {
+        self.charged = self.charged.saturating_add(bytes);
+        match self.limit {
+            limit if self.charged > limit => Err(Malformed::Amplified { limit }),
+            _ => Ok(()),
+        }
     }
 
     /// Payload of a frame, as it lies there.

@@ -98,6 +98,7 @@ fn otherwise(of: &str, field: &str) -> Option<i64> {
         ("SqlColumnMetadata", "column_type") => 1,
         ("Capacity", "value") => 50_992_225,
         ("Capacity", "unit") => 3,
+        ("CacheEvent", "event_type") | ("ListenerConfig", "listener_type") => 1,
         ("JobSummary", "status") => 2,
         ("JobSummary", "user_cancelled") => 0,
         _ => return None,
@@ -184,6 +185,12 @@ impl Sample for Data {
 impl<T: Sample> Sample for Secret<T> {
     fn sample(source: &mut Source) -> Self {
         Self(T::sample(source))
+    }
+}
+
+impl<T: Sample> Sample for Box<T> {
+    fn sample(source: &mut Source) -> Self {
+        Self::new(T::sample(source))
     }
 }
 
