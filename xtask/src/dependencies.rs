@@ -1,25 +1,27 @@
 //! Who may depend on whom.
 //!
-//! Law: `admin-api`, `core` and `hotstore` know none of ours; `engine` knows none; `map` knows `core`; `member` is
-//! the only place where they meet; the operator knows only `admin-api`, the CLI also the audit of `hotstore`. Tests
-//! that write a page know `pages`. Must not know: versions.
+//! Law: `admin-api`, `core`, `hotstore` and `protocol` know none of ours; `engine` knows none; `map` knows `core`;
+//! `member` is the only place where they meet; the operator knows only `admin-api`, the CLI also the audit of
+//! `hotstore`. Tests that write a page know `pages`. Must not know: versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 12] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
-    ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages"]),
+    ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages", "jet-protocol"]),
     ("member/core", &[]),
     ("member/engine", &[]),
     ("member/hotstore", &[]),
     ("member/hotstore/bench", &["jet-hotstore"]),
     ("member/hotstore/fuzz", &["jet-hotstore"]),
     ("member/map", &["jet-core"]),
+    ("member/protocol", &[]),
+    ("member/protocol/fuzz", &["jet-protocol"]),
     ("operator", &["jet-admin-api", "jet-pages"]),
     ("pages", &[]),
 ];
