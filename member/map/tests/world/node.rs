@@ -281,7 +281,9 @@ impl Node {
     pub fn answered(&mut self, from: MemberId, answer: Response, sent: Sent, by_table_only: bool) {
         if sent.disk {
             if let (Some(lead), Response::OnDisk(OnDisk { there, .. })) = (&mut self.lead, answer) {
-                there.into_iter().for_each(|(_, version)| lead.on_disk(sent.asked, version));
+                for (_, version) in there {
+                    lead.on_disk(sent.asked, version);
+                }
             }
             return;
         }
