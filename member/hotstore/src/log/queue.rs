@@ -178,10 +178,10 @@ impl Queue {
         record: &Record,
         own: Option<Lot>,
     ) -> Ticket {
-        let (was_empty, had_full) = (state.queued_bytes == 0, !state.full.is_empty());
+        let mut is_news = state.queued_bytes == 0;
         let ticket = state.reserve(record.size());
-        let mut is_full = own.is_some();
         if let Some(own) = own {
+            is_news |= state.full.is_empty();
             state.close(number, lane);
             state.full.push_back(Full { first: ticket, lot: own });
             drop(state);
@@ -194,13 +194,14 @@ impl Queue {
             }
             lane.push(record);
             // What describes a space lies before whatever comes behind it, in any lane.
-            is_full = lane.is_full() || record.kind == Kind::Space;
-            if is_full {
-                locked(&self.state).close(number, lane);
+            if lane.is_full() || record.kind == Kind::Space {
+                let mut state = locked(&self.state);
+                is_news |= state.full.is_empty();
+                state.close(number, lane);
             }
         }
         // Only once: the writer looks again before it sleeps.
-        if was_empty || is_full && !had_full {
+        if is_news {
             self.work.notify_one();
         }
         Ticket(ticket)
@@ -366,13 +367,15 @@ impl Queue {
                 if state.queued_bytes > 0 {
                     due.get_or_insert_with(|| Instant::now() + every);
                 }
-                if state.wanted > state.durable || due.is_some_and(|at| at <= Instant::now()) {
+                // A lane in which little comes is not put off by those in which much does.
+                let soonest = [*due, state.begun().map(|at| at + every)].into_iter().flatten().min();
+                if state.wanted > state.durable || soonest.is_some_and(|at| at <= Instant::now()) {
                     return Work::Sync;
                 }
                 if !state.full.is_empty() {
                     return Work::Write;
                 }
-                until = due.unwrap_or(until);
+                until = soonest.unwrap_or(until);
             }
             let nap = until.saturating_duration_since(Instant::now());
             state = self.work.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;

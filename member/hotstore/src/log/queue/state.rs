@@ -9,6 +9,7 @@ use crate::log::appender::Failure;
 use crate::log::lot::{LOT_BYTES, Lot};
 use crate::log::record::{Kind, LONGEST_RECORD, Record};
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 
 /// Buffers kept for lots that come, while they come: as many as are full between two syncs.
 const SPARE_BUFFERS: usize = 20;
@@ -35,8 +36,8 @@ pub(super) enum Judged {
 pub(super) struct State {
     pub closed: Option<Closed>,
     pub full: VecDeque<Full>,
-    /// The lowest ticket that lies in what is filled, by lane; or will, as soon as it is copied.
-    first: [Option<u64>; super::LANES],
+    /// The lowest ticket that lies in what is filled, by lane, or will as soon as it is copied; and when it was given.
+    first: [Option<(u64, Instant)>; super::LANES],
     spare: Vec<Batch>,
     /// Bytes that are not durable.
     pub waiting_bytes: usize,
@@ -112,13 +113,18 @@ impl State {
 
     /// A lane begins a lot with this ticket; gives a buffer for it, if there is one.
     pub fn begin(&mut self, lane: usize, ticket: u64) -> Option<Batch> {
-        self.first[lane] = Some(ticket);
+        self.first[lane] = Some((ticket, Instant::now()));
         self.spare.pop()
+    }
+
+    /// When the oldest of what is filled came.
+    pub fn begun(&self) -> Option<Instant> {
+        self.first.iter().flatten().map(|(_, at)| *at).min()
     }
 
     /// What comes next in a lane comes into another lot.
     pub fn close(&mut self, lane: usize, lot: &mut Lot) {
-        if let Some(first) = self.first[lane].take() {
+        if let Some((first, _)) = self.first[lane].take() {
             self.close_lot(Full { first, lot: std::mem::replace(lot, Lot::none()) });
         }
     }
@@ -133,7 +139,7 @@ impl State {
     pub fn close_all<'a>(&mut self, lanes: impl Iterator<Item = &'a mut Lot>) {
         let mut small: Option<Full> = None;
         for (number, lane) in lanes.enumerate() {
-            let Some(first) = self.first[number].take() else { continue };
+            let Some((first, _)) = self.first[number].take() else { continue };
             let lot = std::mem::replace(lane, Lot::none());
             if lot.size() >= SMALL_LOT {
                 self.close_lot(Full { first, lot });
@@ -154,7 +160,8 @@ impl State {
     pub fn take(&mut self) -> VecDeque<Full> {
         let full = std::mem::take(&mut self.full);
         self.queued_bytes -= full.iter().map(|full| full.lot.size()).sum::<usize>();
-        self.taken = self.first.iter().flatten().min().map_or(self.appended, |first| first - 1);
+        let first = self.first.iter().flatten().map(|(first, _)| *first).min();
+        self.taken = first.map_or(self.appended, |first| first - 1);
         full
     }
 
