@@ -128,25 +128,3 @@ fn what_many_threads_append_at_once_is_a_prefix_of_each_partition_with_all_that_
     assert!(durable > ROUNDS * SOME / 2, "only {durable} records were ever durable");
     println!("{ROUNDS} rounds, {durable} durable records");
 }
-
-/// Bytes that wait at most, so that nothing lags.
-const LITTLE: usize = 1 << 20;
-
-/// Long records go out by themselves, one behind the other, and each of them is synced: nobody ever has to look at the rest.
-#[test]
-fn a_record_alone_becomes_durable_although_much_comes_to_other_partitions() {
-    let disk = SimulatedDisk::new();
-    let store = open(&disk, Duration::from_millis(20));
-    store.join_cluster(Uuid::from_u128(7)).unwrap();
-    store.open_generation(1).unwrap();
-    let alone = store.append(Record::put(1, 0, Version::new(1, 1), vec![1; 8], vec![2; 100])).ticket().unwrap();
-    let (begin, mut sequence) = (Instant::now(), 0);
-    while store.durable_upto() < alone {
-        assert!(begin.elapsed() < PATIENCE, "{sequence} records came behind it: {:?}", store.health());
-        if store.health().waiting_bytes < LITTLE {
-            sequence += 1;
-            let long = Record::put(1, 1, Version::new(1, sequence), vec![1; 8], vec![3; 80 << 10]);
-            assert!(store.append(long).ticket().is_some());
-        }
-    }
-}

@@ -53,3 +53,22 @@ fn a_record_longer_than_the_bound_waits_alone_and_is_part_of_a_rewrite() {
     queue.pump(&mut appender).unwrap();
     assert!(appender.plan().pending().is_empty() && queue.health().lagging.is_empty());
 }
+
+/// Each pass over full lots is synced by itself, and after each the cadence begins anew: for what lies in other lanes it does not.
+#[test]
+fn what_came_first_is_due_first_although_full_lots_wait() {
+    let (_, mut appender, queue) = begun(QUEUE_BYTES);
+    let (begin, every) = (Instant::now(), Duration::from_millis(1));
+    let alone = queue.append(put(1, 100)).ticket().unwrap();
+    while begin.elapsed() <= 2 * every {
+        std::hint::spin_loop();
+    }
+    let of_another_lane = Record { partition: 1, ..put(1, OWN_LOT) };
+    assert!(queue.append(of_another_lane).ticket().is_some());
+    assert!(queue.wait_for_work(&mut None, every) == Work::Sync);
+    queue.pump(&mut appender).unwrap();
+    assert!(queue.health().durable >= alone);
+    assert!(queue.append(put(2, 100)).ticket().is_some());
+    assert!(queue.append(Record { partition: 1, ..put(2, OWN_LOT) }).ticket().is_some());
+    assert!(queue.wait_for_work(&mut None, Duration::from_secs(3600)) == Work::Write, "it is not due yet");
+}
