@@ -1,7 +1,8 @@
 //! The raw twin: the files of the store written and read in the same pattern, and nothing else done. What it needs is what
 //! the device and the file system cost; the rest is the store's own.
 //!
-//! The law: same lengths, flags, syncs and renames as the store; no encoding, no checksum, no queue, no table.
+//! The law: same lengths, flags, syncs and renames as the store, and as many buffers in turn, so that a device does not get
+//! from a cache what it gets from RAM otherwise; no encoding, no checksum, no queue, no table.
 //! Must not know: the store. Its pattern is a small table of parameters.
 
 use crate::room;
@@ -10,10 +11,12 @@ use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use rustix::fs::{FallocateFlags, OFlags};
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const ALIGNMENT: usize = 4096;
@@ -31,6 +34,9 @@ pub struct Pattern {
     /// Twin: writes or reads of one file under way at a time.
     #[arg(long = "twin-depth", default_value_t = 1)]
     pub depth: usize,
+    /// Twin: buffers that are written or read in turn.
+    #[arg(long = "twin-buffers", default_value_t = 20)]
+    pub buffers: usize,
     /// Twin: files written or read at a time.
     #[arg(long = "twin-files", default_value_t = 1)]
     pub files: usize,
@@ -51,7 +57,14 @@ impl Pattern {
         let way = if self.buffered { "buffered" } else { "direct" };
         let sync = self.sync_kib.map_or("as the store".to_owned(), |kib| format!("{kib} KiB"));
         let blocks = format!("writes of {} KiB, reads of {} KiB", self.write_kib, self.read_kib);
-        format!("{way}, {blocks}, depth {}, {} files, sync every {sync}", self.depth, self.files)
+        let (depth, files, buffers) = (self.depth, self.files, self.buffers);
+        format!("{way}, {blocks}, depth {depth}, {files} files, {buffers} buffers, sync every {sync}")
+    }
+
+    fn buffers(&self, kib: u64) -> Vec<Block> {
+        let mut block = Block::new(ALIGNMENT);
+        block.resize((kib << 10) as usize, 0);
+        vec![block; self.buffers.max(1)]
     }
 
     fn flags(&self) -> i32 {
@@ -90,9 +103,8 @@ fn share(threads: usize, count: u64, act: &(dyn Fn(u64) -> Result<()> + Sync)) -
 
 /// Writes files of these lengths, made durable one by one and named when they are.
 pub fn write(dir: &Path, lengths: &[u64], pattern: &Pattern, sync_bytes: u64) -> Result<Duration> {
-    let mut block = Block::new(ALIGNMENT);
-    block.resize((pattern.write_kib << 10) as usize, 0);
-    StdRng::seed_from_u64(2).fill_bytes(&mut block);
+    let mut blocks = pattern.buffers(pattern.write_kib);
+    blocks.iter_mut().for_each(|block| StdRng::seed_from_u64(2).fill_bytes(block));
     let stretch = match pattern.sync_kib {
         Some(0) => u64::MAX,
         Some(kib) => kib << 10,
@@ -100,13 +112,13 @@ pub fn write(dir: &Path, lengths: &[u64], pattern: &Pattern, sync_bytes: u64) ->
     };
     let begin = Instant::now();
     share(pattern.files, lengths.len() as u64, &|index| {
-        write_file(&name(dir, index as usize), lengths[index as usize], pattern, stretch, &block)
+        write_file(&name(dir, index as usize), lengths[index as usize], pattern, stretch, &blocks)
     })?;
     File::open(dir)?.sync_all()?;
     Ok(begin.elapsed())
 }
 
-fn write_file(path: &Path, length: u64, pattern: &Pattern, stretch: u64, block: &Block) -> Result<()> {
+fn write_file(path: &Path, length: u64, pattern: &Pattern, stretch: u64, blocks: &[Block]) -> Result<()> {
     let unnamed = path.with_extension("tmp");
     let length = length.next_multiple_of(ALIGNMENT as u64);
     let file = OpenOptions::new().write(true).create_new(true).custom_flags(pattern.flags()).open(&unnamed)?;
@@ -120,6 +132,7 @@ fn write_file(path: &Path, length: u64, pattern: &Pattern, stretch: u64, block: 
         share(pattern.depth, (upto - from).div_ceil(size), &|index| {
             let at = from + index * size;
             let part = (upto - at).min(size) as usize;
+            let block = &blocks[(at / size) as usize % blocks.len()];
             file.write_all_at(&block[..part], at).context("the twin's write")
         })?;
         file.sync_data()?;
@@ -131,32 +144,33 @@ fn write_file(path: &Path, length: u64, pattern: &Pattern, stretch: u64, block: 
 /// Reads every file in `dir` and below once, and looks at nothing.
 pub fn read(dir: &Path, pattern: &Pattern) -> Result<Duration> {
     let files = room::files_below(dir)?;
+    let blocks = Mutex::new(VecDeque::from(pattern.buffers(pattern.read_kib)));
     let begin = Instant::now();
     share(pattern.files, files.len() as u64, &|index| {
         let (path, length) = &files[index as usize];
         let file = OpenOptions::new().read(true).custom_flags(pattern.flags()).open(path)?;
-        let lanes = pattern.depth.max(1) as u64;
         let size = pattern.read_kib << 10;
-        let blocks = length.div_ceil(size);
-        share(pattern.depth, lanes, &|lane| read_lane(&file, size, blocks, lane, lanes))
+        share(pattern.depth, length.div_ceil(size), &|number| {
+            let turn = || blocks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut block = turn().pop_front().context("fewer buffers than reads under way")?;
+            let done = read_block(&file, number * size, &mut block);
+            turn().push_back(block);
+            done
+        })
     })?;
     Ok(begin.elapsed())
 }
 
-fn read_lane(file: &File, size: u64, blocks: u64, lane: u64, lanes: u64) -> Result<()> {
-    let mut block = Block::new(ALIGNMENT);
-    block.resize(size as usize, 0);
-    for index in (lane..blocks).step_by(lanes as usize) {
-        let mut at = 0;
-        while at < block.len() {
-            match file.read_at(&mut block[at..], index * size + at as u64).context("the twin's read")? {
-                0 => break,
-                n => at += n,
-            }
-            // Past the page cache a short read is the end of the file.
-            if !at.is_multiple_of(ALIGNMENT) {
-                break;
-            }
+fn read_block(file: &File, offset: u64, block: &mut Block) -> Result<()> {
+    let mut at = 0;
+    while at < block.len() {
+        match file.read_at(&mut block[at..], offset + at as u64).context("the twin's read")? {
+            0 => break,
+            n => at += n,
+        }
+        // Past the page cache a short read is the end of the file.
+        if !at.is_multiple_of(ALIGNMENT) {
+            break;
         }
     }
     Ok(())
