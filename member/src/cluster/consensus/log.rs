@@ -14,7 +14,7 @@ use openraft::{OptionalSend, RaftLogReader, StorageIOError, Vote};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{DiskFailed, Held, LogDisk, RawEntry};
-use super::types::{Entry, LogId, StorageError, Types, Voter};
+use super::types::{Entry, LogId, Meta, StorageError, Types, Voter};
 use super::writer::{Order, Writer};
 
 /// The small record beside the entries.
@@ -44,7 +44,7 @@ pub struct Opened {
     /// The log.
     pub log: Log,
     /// Its last snapshot: meta and data.
-    pub snapshot: Option<(Vec<u8>, Vec<u8>)>,
+    pub snapshot: Option<(Meta, Vec<u8>)>,
 }
 
 impl Log {
@@ -63,9 +63,17 @@ impl Log {
             durable = durable.max(raw.index);
             memory.entries.insert(raw.index, entry);
         }
+        let snapshot = match snapshot {
+            Some((meta, data)) => {
+                Some((serde_json::from_slice::<Meta>(&meta).map_err(|e| unreadable("snapshot", e))?, data))
+            }
+            None => None,
+        };
+        let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map_or(0, |id| id.index);
         let term = mark.vote.map_or(0, |v| v.leader_id.term);
         memory.mark = mark;
-        let writer = Writer::start(disk, durable).map_err(|e| DiskFailed(format!("cannot start a thread: {e}")))?;
+        let writer =
+            Writer::start(disk, durable, covered).map_err(|e| DiskFailed(format!("cannot start a thread: {e}")))?;
         let log = Self { memory: Arc::new(Mutex::new(memory)), writer, term: Arc::new(AtomicU64::new(term)) };
         Ok(Opened { log, snapshot })
     }
