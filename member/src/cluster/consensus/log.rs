@@ -94,6 +94,18 @@ impl Log {
         memory.entries.is_empty() && memory.mark.purged.is_none() && memory.mark.vote.is_none()
     }
 
+    /// In a later life in the same process, before anything is promised in it: who led when the former one ended leads no
+    /// more in that term, and a promise that is not on the disk is given to nobody, so that nothing said under them is said
+    /// a second time by another.
+    pub async fn give_up(&mut self, me: Voter, promised: u64) -> Result<(), StorageError> {
+        let vote = self.memory().mark.vote.unwrap_or_default();
+        let led = vote.is_committed() && vote.leader_id.voted_for() == Some(me);
+        if self.is_blank() || !(led || vote.leader_id.term < promised) {
+            return Ok(());
+        }
+        self.save_vote(&Vote::new(promised.max(vote.leader_id.term) + 1, me)).await
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

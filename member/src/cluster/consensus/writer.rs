@@ -1,10 +1,10 @@
 //! The one thread that writes the consensus log, so that no task of the runtime ever waits for the disk.
 //!
-//! Law: orders are carried out in the order given; after the first failure nothing is written any more, and whoever
-//! asks is told why. An older snapshot never replaces a newer one: one
+//! Law: orders are carried out in the order given; after the first failure nothing is written any more, whoever asks is
+//! told why, and the disk is let go of, so that it can be opened anew. An older snapshot never replaces a newer one: one
 //! that was built may come behind one that was received meanwhile. At most [`ORDERS`] wait. Must not know: openraft.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
@@ -47,13 +47,18 @@ pub struct Writer {
 struct State {
     durable: AtomicU64,
     failed: OnceLock<DiskFailed>,
+    let_go: AtomicBool,
 }
 
 impl Writer {
     /// Starts the thread. `durable`: last index that the disk holds already; `snapshot`: last one in its snapshot.
     pub fn start(disk: impl LogDisk, durable: u64, snapshot: u64) -> std::io::Result<Self> {
         let (orders, given) = sync_channel(ORDERS);
-        let state = State { durable: AtomicU64::new(durable.max(snapshot)), failed: OnceLock::new() };
+        let state = State {
+            durable: AtomicU64::new(durable.max(snapshot)),
+            failed: OnceLock::new(),
+            let_go: AtomicBool::new(false),
+        };
         let writer = Self { orders, state: Arc::new(state) };
         let state = writer.state.clone();
         std::thread::Builder::new().name("consensus-log".into()).spawn(move || work(disk, snapshot, &given, &state))?;
@@ -92,18 +97,26 @@ impl Writer {
     pub fn failure(&self) -> Option<String> {
         self.state.failed.get().map(ToString::to_string)
     }
+
+    /// It has failed and holds no file any more: whoever opens the log anew is its only owner.
+    pub fn has_let_go(&self) -> bool {
+        self.state.let_go.load(Ordering::Acquire)
+    }
 }
 
-fn work(mut disk: impl LogDisk, mut snapshot: u64, given: &Receiver<(Order, Done)>, state: &State) {
+fn work(disk: impl LogDisk, mut snapshot: u64, given: &Receiver<(Order, Done)>, state: &State) {
+    let mut disk = Some(disk);
     while let Ok((order, done)) = given.recv() {
-        let result = match state.failed.get() {
-            Some(failure) => Err(failure.clone()),
-            None => carry_out(&mut disk, order, &mut snapshot, &state.durable),
+        let result = match (state.failed.get(), disk.as_mut()) {
+            (None, Some(disk)) => carry_out(disk, order, &mut snapshot, &state.durable),
+            (failure, _) => Err(failure.cloned().unwrap_or_else(|| DiskFailed("the consensus log is closed".into()))),
         };
-        if let Err(failure) = &result
-            && state.failed.set(failure.clone()).is_ok()
-        {
-            tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote");
+        if let Err(failure) = &result {
+            if state.failed.set(failure.clone()).is_ok() {
+                tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote for now");
+            }
+            drop(disk.take());
+            state.let_go.store(true, Ordering::Release);
         }
         done(result);
     }
