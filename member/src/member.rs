@@ -1,7 +1,7 @@
 //! One member, wired: store → network → consensus → maps and jobs → agent and supervisor → admin API and probes.
 //!
-//! Law: a store that is refused does not end the process: the member stays up, held, and says why, so that nobody has to
-//! guess. Must not know: what the parts do.
+//! Law: a store that is refused, or the log in it, does not end the process: the member stays up, held, and says why, so
+//! that nobody has to guess. Must not know: what the parts do.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,9 @@ use uuid::Uuid;
 use crate::admin::{router, serve, views};
 use crate::clock::Moment;
 use crate::cluster::act::Agent;
+use crate::cluster::consensus::{ConsensusError, Kept};
 use crate::cluster::control::Control;
+use crate::cluster::node::read_log;
 use crate::cluster::{Node, leaving, supervise};
 use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
@@ -87,6 +89,14 @@ struct Running {
     jobs: Arc<dyn Jobs>,
 }
 
+impl Running {
+    /// What does not go on here, in words.
+    fn trouble(&self) -> Option<String> {
+        let troubles: Vec<String> = self.node.without_vote().into_iter().chain(self.agent.trouble()).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+}
+
 /// One member.
 pub struct Member {
     settings: Arc<Settings>,
@@ -108,11 +118,11 @@ impl Member {
         }
         tokio::spawn(renewal::run(tls.clone()));
         info!(base_dir = %settings.base_dir.display(), ordinal = settings.ordinal, cluster = %settings.cluster, "starting");
-        let running = match open_store(&settings).await {
-            Ok(keeper) => Ok(run(&settings, &tls, keeper, make).await?),
+        let running = match open_store(&settings).await? {
+            Ok((keeper, log)) => Ok(run(&settings, &tls, keeper, log, make).await?),
             Err(refused) => {
                 error!(error = %refused, "the store is refused; this member is held");
-                Err(refused.to_string())
+                Err(refused)
             }
         };
         let (leave, callers) = (CancellationToken::new(), rest::serve::Callers::default());
@@ -275,7 +285,7 @@ impl Member {
             applied: standing.applied,
             durable: standing.durable,
             present: &|member| present.contains(&member),
-            says: &|member| (member == running.node.me()).then(|| running.agent.trouble()).flatten(),
+            says: &|member| (member == running.node.me()).then(|| running.trouble()).flatten(),
         };
         views::cluster(&running.node.machine(), &around)
     }
@@ -384,7 +394,7 @@ async fn drain(maps: &dyn Maps) -> bool {
 }
 
 fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterView>) -> String {
-    if let Some(trouble) = running.agent.trouble() {
+    if let Some(trouble) = running.trouble() {
         return trouble;
     }
     match phase {
@@ -430,17 +440,33 @@ fn refused_store(state: StoreState) -> StoreView {
     }
 }
 
-async fn open_store(settings: &Settings) -> Result<Keeper, KeeperError> {
+/// The store and the log in it, or why they are refused.
+async fn open_store(settings: &Settings) -> Result<Result<(Arc<Keeper>, Option<Kept>), String>, StartError> {
     let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
     let backups_in = settings.backup_dir.clone();
-    match tokio::task::spawn_blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await {
+    let opened = match tokio::task::spawn_blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await
+    {
         Ok(opened) => opened,
         Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
+    };
+    let keeper = match opened {
+        Ok(keeper) => Arc::new(keeper),
+        Err(refused) => return Ok(Err(refused.to_string())),
+    };
+    match read_log(&keeper).await {
+        Ok(log) => Ok(Ok((keeper, log))),
+        Err(refused @ ConsensusError::Refused(_)) => Ok(Err(refused.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
-async fn run(settings: &Arc<Settings>, tls: &Renewable, keeper: Keeper, make: Make) -> Result<Running, StartError> {
-    let keeper = Arc::new(keeper);
+async fn run(
+    settings: &Arc<Settings>,
+    tls: &Renewable,
+    keeper: Arc<Keeper>,
+    log: Option<Kept>,
+    make: Make,
+) -> Result<Running, StartError> {
     let me = Hello {
         wire: WIRE_VERSION,
         member: keeper.member().0,
@@ -468,7 +494,7 @@ async fn run(settings: &Arc<Settings>, tls: &Renewable, keeper: Keeper, make: Ma
     let address = SocketAddr::new(settings.bind, settings.member_port);
     let (what, flag) = ("members", "--member-port");
     net.start(address).await.map_err(|source| StartError::Listen { what, flag, address, source })?;
-    node.start().await?;
+    node.start(log).await?;
     let agent = Agent::new(node.clone(), maps.clone(), jobs.clone());
     tokio::spawn(agent.clone().run());
     tokio::spawn(supervise::run(node.clone()));
@@ -526,6 +552,7 @@ impl Vitals for Member {
             ("jet_leading", u64::from(standing.as_ref().is_some_and(|s| s.leading.is_some()))),
             ("jet_applied_index", standing.as_ref().map_or(0, |s| s.applied)),
             ("jet_durable_index", standing.as_ref().map_or(0, |s| s.durable)),
+            ("jet_without_vote", u64::from(standing.as_ref().is_some_and(|s| s.failure.is_some()))),
             ("jet_partitions", u64::from(figures.count)),
             ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
             ("jet_partitions_absent", u64::from(figures.absent)),

@@ -4,6 +4,7 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jet_admin_api::cluster::ClusterStateView;
@@ -135,6 +136,52 @@ async fn a_store_of_an_older_generation_is_held_by_a_cluster_that_runs_and_left_
     world.start(2);
     world.all_in([0, 1, 2], MemberPhase::Serving).await;
     assert_eq!(world.get(2, "key-7").await.unwrap().as_deref(), Some("value"));
+}
+
+/// Every file of a directory with its bytes.
+fn bytes_of(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return BTreeMap::new() };
+    entries.map(|entry| entry.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consensus_log_that_is_damaged_short_or_gone_holds_its_member_and_is_left_as_it_is() {
+    let (mut world, generation) = stopped().await;
+    let raft = world.home(1).join("recovery/raft");
+    let good = bytes_of(&raft);
+    let (file, whole) = good.iter().find(|(path, _)| path.to_string_lossy().contains("entries-")).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let short = whole[..whole.len() - 9].to_vec();
+    world.start(0);
+    world.start(2);
+    recovering_without(&world, 0, 1).await;
+    for harmed in [Some(flipped), Some(short), None] {
+        match &harmed {
+            Some(bytes) => std::fs::write(file, bytes).unwrap(),
+            None => std::fs::remove_dir_all(&raft).unwrap(),
+        }
+        let before = bytes_of(&raft);
+        world.start(1);
+        let said = world
+            .until("the member is held", || async {
+                let view = world.view(1).await?;
+                assert!(!view.ready && !view.doors_open, "{}", brief(&view));
+                if view.phase == MemberPhase::Held { Ok(view.waiting_for) } else { Err(brief(&view)) }
+            })
+            .await;
+        assert!(said.contains("raft/entries-") && said.contains("Nothing was changed"), "{said}");
+        let told = world.view(0).await.unwrap().cluster.unwrap().missing;
+        assert!(told.iter().map(|member| member.ordinal).eq([1]), "{told:?}");
+        assert!(world.members.get_mut(&1).unwrap().is_running());
+        world.kill(1);
+        assert!(bytes_of(&raft) == before && raft.exists() == harmed.is_some(), "it was not left as it was");
+        std::fs::create_dir_all(&raft).unwrap();
+        good.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    }
+    world.start(1);
+    world.resume("1-stop", generation).await;
+    assert_eq!(world.get(1, "key-7").await.unwrap().as_deref(), Some("value"));
 }
 
 fn largest(dir: &Path) -> PathBuf {

@@ -1,5 +1,5 @@
 //! Parts of a member that only an onlooker inside the process can see: real network, real consensus, real stores, with
-//! disks that freeze, peers that are fakes, and ports that keep a diary.
+//! disks that freeze and fail, peers that are fakes, and ports that keep a diary.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,6 +9,8 @@ mod begun;
 mod diary;
 #[path = "inside/disks.rs"]
 mod disks;
+#[path = "inside/failed.rs"]
+mod failed;
 #[path = "inside/frozen.rs"]
 mod frozen;
 #[path = "inside/lanes.rs"]
@@ -18,5 +20,7 @@ mod lanes;
 mod pki;
 #[path = "world/ports.rs"]
 mod ports;
+#[path = "inside/voters.rs"]
+mod voters;
 #[path = "inside/wires.rs"]
 mod wires;

@@ -137,11 +137,20 @@ fn dir_of(path: &Path) -> &Path {
 /// Puts `bytes` under `path`, whole or not at all, durable on return.
 pub fn save(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let tmp = tmp_of(path);
-    let mut file = disk.create(&tmp).on("create", &tmp)?;
-    file.write_at(0, bytes).on("write", &tmp)?;
-    file.sync().on("fsync", &tmp)?;
+    save_as(disk, &tmp, bytes).inspect_err(|_| {
+        // A disk that is full is not made fuller by each try.
+        if let Err(error) = disk.remove(&tmp) {
+            tracing::debug!(%error, "a file that could not be written stays; it only costs room");
+        }
+    })?;
     disk.rename(&tmp, path).on("rename", &tmp)?;
     disk.sync_dir(dir_of(path)).on("fsync the directory of", path)
+}
+
+fn save_as(disk: &dyn Disk, tmp: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = disk.create(tmp).on("create", tmp)?;
+    file.write_at(0, bytes).on("write", tmp)?;
+    file.sync().on("fsync", tmp)
 }
 
 /// Reads one frame file that must hold exactly one frame; `None` if it is not there.

@@ -152,7 +152,9 @@ pub enum Refused {
         known: u32,
     },
     /// A consensus log of another line than the identity's.
-    #[error("{file} is of log line {found}, this member's is {own}: set it aside and join with a new line")]
+    #[error(
+        "{file} is of log line {found}, this member's is {own}. Nothing was changed: restore this volume from one copy"
+    )]
     OtherLine {
         /// The file.
         file: PathBuf,
@@ -163,7 +165,7 @@ pub enum Refused {
     },
     /// A consensus log that ends before what was recorded as durable.
     #[error(
-        "{file} ends at byte {found}, but {recorded} bytes were durable: acknowledged entries are missing. Set it aside and join with a new line"
+        "{file} ends at byte {found}, but {recorded} bytes were durable: acknowledged entries are missing. Nothing was changed: restore this volume from a copy"
     )]
     BelowDurable {
         /// The file.

@@ -42,9 +42,8 @@ fn step(log: &mut ConsensusLog, n: usize) -> Result<(), StoreError> {
 
 const STEPS: usize = 9;
 
-#[test]
-fn crash_power_cut_at_every_call() {
-    // A begun log may be refused as `begun` only when the caller was told; the first opening is the beginning.
+/// A disk after all steps, and what the log held behind each.
+fn whole() -> (SimulatedDisk, Vec<View>) {
     let mut views = Vec::new();
     let whole = SimulatedDisk::new();
     let mut log = open(&whole, true).unwrap();
@@ -53,6 +52,22 @@ fn crash_power_cut_at_every_call() {
         step(&mut log, n).unwrap();
         views.push(view(&log));
     }
+    (whole, views)
+}
+
+/// All that was acknowledged is found, and nothing beyond the step that was under way.
+fn is_allowed(found: &View, views: &[View], acked: usize) -> bool {
+    let allowed = &views[acked..views.len().min(acked + 2)];
+    let partial = acked == 1 || acked == 5;
+    let prefix =
+        partial && found.0 == allowed[0].0 && allowed[1].1.starts_with(&found.1) && found.1.starts_with(&allowed[0].1);
+    allowed.contains(found) || prefix
+}
+
+#[test]
+fn crash_power_cut_at_every_call() {
+    // A begun log may be refused as `begun` only when the caller was told; the first opening is the beginning.
+    let (whole, views) = whole();
     for at in 1..=whole.calls() + 1 {
         let disk = SimulatedDisk::new();
         disk.fault_at(at, Fault::PowerCut);
@@ -70,14 +85,8 @@ fn crash_power_cut_at_every_call() {
         for aftermath in Aftermath::ALL {
             let found = open(&disk.reboot(aftermath), acked.is_none());
             let found = view(&found.unwrap_or_else(|error| panic!("cut at {at}, {aftermath:?}: {error}")));
-            let oldest = acked.unwrap_or(0);
-            let allowed = &views[oldest..views.len().min(oldest + 2)];
-            let partial = oldest == 1 || oldest == 5;
-            let prefix = partial
-                && found.0 == allowed[0].0
-                && allowed[1].1.starts_with(&found.1)
-                && found.1.starts_with(&allowed[0].1);
-            assert!(allowed.contains(&found) || prefix, "cut at {at}, {aftermath:?}: {found:?} is none of {allowed:?}");
+            let acked = acked.unwrap_or(0);
+            assert!(is_allowed(&found, &views, acked), "cut at {at}, {aftermath:?}: {found:?} behind step {acked}");
         }
     }
 }
@@ -121,4 +130,55 @@ fn a_failed_sync_closes_the_log_for_good() {
     let calls = disk.calls();
     assert!(matches!(step(&mut log, 2), Err(StoreError::Failed { .. })) && log.failure().is_some());
     assert_eq!(disk.calls(), calls, "nothing is tried again on that file");
+}
+
+#[test]
+fn crash_a_log_that_failed_is_opened_anew_with_all_that_was_acknowledged() {
+    let (whole, views) = whole();
+    let begun = SimulatedDisk::new();
+    open(&begun, true).unwrap();
+    for (fault, at) in Fault::TOLD.iter().flat_map(|fault| (begun.calls() + 1..=whole.calls()).map(|at| (*fault, at))) {
+        let disk = SimulatedDisk::new();
+        let mut log = open(&disk, true).unwrap();
+        disk.fault_at(at, fault);
+        let acked = (0..STEPS).find(|n| step(&mut log, *n).is_err()).unwrap_or(STEPS);
+        drop(log);
+        let lasts = fault != Fault::FailCall && disk.was_struck();
+        assert!(!lasts || open(&disk, false).is_err(), "{fault:?} at {at}: it is opened on a disk that takes nothing");
+        disk.mend();
+        let mut log = open(&disk, false).unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+        let found = view(&log);
+        assert!(is_allowed(&found, &views, acked), "{fault:?} at {at}: {found:?} behind step {acked}");
+        let next = log.last().map_or(1, |(index, _)| index + 1);
+        log.append(&[entry(next, 3)]).unwrap();
+        let expected = view(&log);
+        for aftermath in Aftermath::ALL {
+            let found = view(&open(&disk.reboot(aftermath), false).unwrap());
+            assert_eq!(found, expected, "{fault:?} at {at}, then {aftermath:?}");
+        }
+    }
+}
+
+#[test]
+fn openings_that_find_no_room_leave_a_full_disk_no_fuller() {
+    let (whole, views) = whole();
+    let used = |disk: &SimulatedDisk| disk.files().iter().map(|(_, length)| length).sum::<u64>();
+    let (mut refused, mut opened) = (0, 0);
+    for room in (0..20_000).step_by(100) {
+        let disk = whole.copy();
+        disk.set_capacity(Some(used(&disk) + room));
+        if open(&disk, false).is_ok() {
+            opened += 1;
+            continue;
+        }
+        refused += 1;
+        let after_one = disk.files().len();
+        for _ in 0..4 {
+            let _ = open(&disk, false);
+            assert!(disk.files().len() <= after_one, "{room} bytes of room: {:?}", disk.files());
+        }
+        disk.set_capacity(None);
+        assert_eq!(view(&open(&disk, false).unwrap()), views[STEPS], "{room} bytes of room");
+    }
+    assert!(refused > 0 && opened > 0, "{refused} {opened}");
 }

@@ -1,7 +1,7 @@
 //! The agent's loop: on every member, committed state and own facts → local actions.
 //!
 //! Law: an action of one kind runs once at a time; when it ended, the facts are looked at again, and what is still
-//! wanted is asked for again. What failed waits [`AFTER_FAILURE`] and its reason is told. The store takes records only
+//! wanted is asked for again. What failed or panicked waits [`AFTER_FAILURE`] and its reason is told. The store takes records only
 //! behind RAM that has all that lies in it. Must not know: why an action is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ use jet_core::report::ContentsReport;
 use jet_core::view::Basis;
 use jet_core::{Command, Digest, Machine, Outcome, StoreReport};
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tracing::{debug, info, warn};
 
 use super::node::Node;
@@ -170,10 +171,11 @@ impl Agent {
         if !self.state().running.insert(name.clone()) {
             return;
         }
-        let work = work(self.clone());
+        // In a task of its own: a panic in it is a failure like any other, and its place becomes free.
+        let work = tokio::spawn(work(self.clone()));
         let begun_in = self.node.machine().state.clone();
         tokio::spawn(async move {
-            let result = work.await;
+            let result = work.await.unwrap_or_else(|broken| Err(Setback::Failed(broke_off(broken))));
             let pause = match result {
                 Ok(()) => {
                     self.state().trouble.remove(&name);
@@ -326,6 +328,18 @@ impl Agent {
         info!(took_ms = begun.elapsed().as_millis(), "{done}");
         Ok(())
     }
+}
+
+/// Without the number of the task: what is said twice must be the same words.
+fn broke_off(broken: JoinError) -> String {
+    let words = match broken.try_into_panic() {
+        Ok(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+            text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+        }
+        Err(ended) => ended.to_string(),
+    };
+    format!("it broke off by a mistake in this program ({words}); it is tried again")
 }
 
 enum Setback {

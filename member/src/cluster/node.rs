@@ -1,11 +1,14 @@
-//! This member in the cluster: proposals to the leader, beats to everybody; [`founders`] the promise of a founding.
+//! This member in the cluster: proposals to the leader, beats to everybody; [`founders`] the promise of a founding,
+//! [`voting`] its part in consensus.
 //!
 //! Law: a proposal is sent again only when it was certainly not done; consensus starts once there is a promise or a
 //! cluster, never before. Must not know: partitions, jobs.
 
 mod founders;
+mod voting;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -14,10 +17,9 @@ use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
 use tokio::sync::{Notify, watch};
 
-use super::consensus::types::Voter;
 use super::consensus::wire::Letter;
-use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
-use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
+use super::consensus::{Consensus, ConsensusError, Kept, ProposeError, Standing};
+use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;
 use super::presence::{self, Beat, BeatAnswer, Grant, Presence};
 use super::supervise;
@@ -28,6 +30,8 @@ use crate::config::Founding as PermitSource;
 use crate::net::{Lane, Net, Peer};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::Keeper;
+
+pub use self::voting::read_log;
 
 /// Time for a proposal, with finding a leader.
 pub const PROPOSAL: Duration = Duration::from_secs(5);
@@ -46,12 +50,17 @@ pub struct Node {
     net: Net,
     keeper: Arc<Keeper>,
     permit_source: PermitSource,
-    consensus: OnceLock<Consensus>,
+    consensus: RwLock<Option<Arc<Consensus>>>,
     broken: Notify,
+    /// The process ends: consensus is not begun any more.
+    stopped: AtomicBool,
+    /// Why consensus, whose disk failed, is not begun anew yet.
+    kept_out: Mutex<Option<String>>,
     starting: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
     begun: Moment,
     machine: watch::Sender<Arc<Machine>>,
+    publishing: Mutex<()>,
     ports: OnceLock<Ports>,
     contents: Mutex<Option<ContentsReport>>,
     /// Why the store did not do what it was last asked.
@@ -73,12 +82,15 @@ impl Node {
             backups: Part::new(keeper.clone()),
             keeper,
             permit_source,
-            consensus: OnceLock::new(),
+            consensus: RwLock::default(),
             broken: Notify::new(),
+            stopped: AtomicBool::new(false),
+            kept_out: Mutex::default(),
             starting: tokio::sync::Mutex::new(()),
             presence: Mutex::default(),
             begun: Moment::now(),
             machine: watch::Sender::new(Arc::default()),
+            publishing: Mutex::default(),
             ports: OnceLock::new(),
             contents: Mutex::default(),
             hindered: Mutex::default(),
@@ -92,75 +104,14 @@ impl Node {
         let _ = self.ports.set((maps, jobs));
     }
 
-    /// Starts consensus if this member has promised or belongs to a cluster, and the beats.
-    pub async fn start(self: &Arc<Self>) -> Result<(), ConsensusError> {
-        if self.keeper.promise().is_some() || self.keeper.founded().is_some() {
-            self.start_consensus().await?;
+    /// Starts consensus on the log of this member, if it has one ([`read_log`]), and the beats.
+    pub async fn start(self: &Arc<Self>, log: Option<Kept>) -> Result<(), ConsensusError> {
+        if log.is_some() {
+            self.start_consensus(log).await?;
         }
         tokio::spawn(self.clone().beat_for_ever());
         tokio::spawn(self.clone().found_for_ever());
         Ok(())
-    }
-
-    async fn start_consensus(self: &Arc<Self>) -> Result<(), ConsensusError> {
-        let _one = self.starting.lock().await;
-        if self.consensus.get().is_some() {
-            return Ok(());
-        }
-        let keeper = self.keeper.clone();
-        let log = tokio::task::spawn_blocking(move || keeper.consensus_log())
-            .await
-            .map_err(|e| ConsensusError::Start(e.to_string()))?
-            .map_err(|e| ConsensusError::Start(e.to_string()))?;
-        let consensus = Consensus::start(self.net.clone(), envelope, self.voter(), log).await?;
-        let mut applied = consensus.machine();
-        let node = self.clone();
-        tokio::spawn(async move {
-            loop {
-                let machine = applied.borrow_and_update().clone();
-                node.applied(machine);
-                if applied.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
-        let (node, broken_down) = (self.clone(), consensus.broken_down());
-        tokio::spawn(async move {
-            broken_down.await;
-            node.broken.notify_one();
-        });
-        let _ = self.consensus.set(consensus);
-        Ok(())
-    }
-
-    /// Returns when consensus has broken down: only a new process takes part again.
-    pub async fn broken_down(&self) {
-        self.broken.notified().await;
-    }
-
-    /// Ends this member's part in consensus; its log stays.
-    pub async fn stop(&self) {
-        if let Some(consensus) = self.consensus.get() {
-            consensus.stop().await;
-        }
-    }
-
-    fn applied(&self, machine: Arc<Machine>) {
-        if let Some(founding) = &machine.founding {
-            self.net.founded(founding.id.0, founding.incarnation);
-        }
-        if let Some((maps, jobs)) = self.ports.get() {
-            maps.applied(&machine);
-            jobs.applied(&machine);
-        }
-        self.machine.send_replace(machine);
-        if let Some((maps, _)) = self.ports.get() {
-            maps.published();
-        }
-    }
-
-    fn voter(&self) -> Voter {
-        Voter { member: self.me, line: self.keeper.log_line() }
     }
 
     /// The store.
@@ -191,11 +142,6 @@ impl Node {
     /// The machine, after every applied entry.
     pub fn machines(&self) -> watch::Receiver<Arc<Machine>> {
         self.machine.subscribe()
-    }
-
-    /// How consensus stands here; `None`: not started.
-    pub fn standing(&self) -> Option<Standing> {
-        self.consensus.get().map(Consensus::standing)
     }
 
     /// The cluster is founded and this member's store does not say so yet.
@@ -247,7 +193,7 @@ impl Node {
             applied: standing.as_ref().map_or(0, |s| s.applied),
             durable: standing.as_ref().map_or(0, |s| s.durable),
             contents: lock(&self.contents).clone(),
-            lagging: self.lagging().or_else(|| standing.and_then(|s| s.failure)),
+            lagging: self.lagging().or_else(|| self.without_vote()),
             ..MemberReport::default()
         };
         if let Some((maps, jobs)) = self.ports.get() {
@@ -268,7 +214,7 @@ impl Node {
             Command::SetState { state, .. } => Command::SetState { state, absent: supervise::absent(self) },
             other => other,
         };
-        self.consensus.get().ok_or(ProposeError::NoLeader)?.write(command, time).await
+        self.consensus().ok_or(ProposeError::NoLeader)?.write(command, time).await
     }
 
     async fn hand_to_leader(&self, command: Command) -> Result<Outcome, ProposeError> {
@@ -343,7 +289,7 @@ impl Node {
             presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
         }
         for peer in self.net.peers(Lane::Control) {
-            let to_leader = standing.leader == Some(MemberId(peer.member));
+            let to_leader = reports_to(&standing, MemberId(peer.member));
             let beat =
                 Beat { volume_id: self.keeper.volume_id().to_owned(), report: to_leader.then(|| report.clone()) };
             tokio::spawn(self.clone().beat_to(peer, beat));
@@ -388,14 +334,14 @@ impl Answers for Node {
             if letter.is_vote() && !self.still_owner().await {
                 return None;
             }
-            self.consensus.get()?.answer(letter).await
+            self.consensus()?.answer(letter).await
         })
     }
 
     fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
         let standing = self.standing();
         let (now, voters, table) = (Moment::now(), self.voters(), self.table());
-        let to_leader = standing.as_ref().is_some_and(|s| s.leader == Some(MemberId(from.member)));
+        let to_leader = standing.as_ref().is_some_and(|s| reports_to(s, MemberId(from.member)));
         let report = to_leader.then(|| self.report());
         let mut presence = self.presence();
         presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
@@ -470,6 +416,11 @@ impl Cluster for Node {
         let known = self.table();
         self.presence().leased(known, Moment::now())
     }
+}
+
+/// To the leader. Who does not learn who leads tells everybody, so that whoever does knows why it lags.
+fn reports_to(standing: &Standing, peer: MemberId) -> bool {
+    standing.leader == Some(peer) || standing.failure.is_some()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jet_core::MemberId;
 use jet_member::cluster::consensus::disk::RamDisk;
 use jet_member::cluster::consensus::types::Voter;
-use jet_member::cluster::consensus::{BeginError, Consensus};
+use jet_member::cluster::consensus::{BeginError, Consensus, End, Kept};
 use jet_member::cluster::control::envelope;
 
 use crate::wires::{PATIENCE, unconnected, uuid};
@@ -16,7 +16,7 @@ fn voter(n: usize) -> Voter {
 
 async fn started(disk: &RamDisk) -> Consensus {
     let (net, _) = unconnected(1).remove(0);
-    Consensus::start(net, envelope, voter(0), disk.clone()).await.unwrap()
+    Consensus::start(net, envelope, voter(0), Kept::read(disk.clone()).unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,12 +41,13 @@ async fn a_log_that_was_begun_with_other_voters_is_not_founded_upon() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_core_that_broke_down_is_seen_and_one_that_was_stopped_is_not() {
     let consensus = started(&RamDisk::default()).await;
-    let stopped = consensus.broken_down();
+    let stopped = consensus.ended();
     consensus.stop().await;
     assert!(tokio::time::timeout(Duration::from_millis(200), stopped).await.is_err(), "it was asked to end");
     let consensus = started(&RamDisk::default()).await;
     assert_eq!(consensus.standing().failure, None);
     consensus.break_down();
-    tokio::time::timeout(PATIENCE, consensus.broken_down()).await.expect("nobody sees that the core is gone");
+    let end = tokio::time::timeout(PATIENCE, consensus.ended()).await.expect("nobody sees that the core is gone");
+    assert_eq!(end, End::Mistake);
     assert!(consensus.standing().failure.is_some());
 }

@@ -11,7 +11,9 @@ use futures::future::BoxFuture;
 use jet_admin_api::refusal::Refusal;
 use jet_core::agent::{Copying, Doors};
 use jet_core::report::EpochReport;
-use jet_core::{Boot, Digest, LogIndex, Machine, MemberId, PartitionContent, PartitionId, TableVersion, Version};
+use jet_core::{
+    Boot, Command, Digest, LogIndex, Machine, MemberId, Outcome, PartitionContent, PartitionId, TableVersion, Version,
+};
 use jet_hotstore::Store;
 use jet_member::config::{Launch, Settings};
 use jet_member::idle::{NoJobs, NoMaps};
@@ -25,6 +27,9 @@ use crate::wires::{CLUSTER, until};
 /// looks every twentieth time.
 const LOOKS: u64 = 40;
 
+/// What a panic says.
+const MISTAKE: &str = "a mistake on purpose";
+
 /// Maps without entries that note what happens to them.
 struct Diary {
     maps: NoMaps,
@@ -36,6 +41,8 @@ struct Diary {
     busy: AtomicBool,
     applied: Mutex<Arc<Machine>>,
     published: AtomicU64,
+    /// Who counts its contents panics.
+    breaks: AtomicBool,
     /// `published` was called while the cluster still gave an older machine.
     early: AtomicBool,
 }
@@ -52,6 +59,7 @@ fn make(parts: Parts) -> (Arc<dyn Maps>, Arc<dyn Jobs>) {
         busy: AtomicBool::new(false),
         applied: Mutex::default(),
         published: AtomicU64::new(0),
+        breaks: AtomicBool::new(false),
         early: AtomicBool::new(false),
     });
     DIARIES.lock().unwrap().insert(parts.settings.base_dir.clone(), diary.clone());
@@ -102,6 +110,7 @@ impl Maps for Diary {
     }
 
     fn contents(&self) -> BoxFuture<'static, Result<Vec<PartitionContent>, String>> {
+        assert!(!self.breaks.load(Ordering::SeqCst), "{MISTAKE}");
         self.maps.contents()
     }
 
@@ -187,5 +196,32 @@ async fn who_waits_for_a_machine_is_woken_when_it_can_be_seen() {
     let (_dir, member, diary) = serving().await;
     assert!(diary.published.load(Ordering::SeqCst) > 0, "nobody was woken");
     assert!(!diary.early.load(Ordering::SeqCst), "waiters were woken while the older machine was still given");
+    member.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_action_panics_over_is_told_and_the_action_is_tried_again() {
+    let (_dir, member, diary) = serving().await;
+    let propose = async |command: Command| {
+        let outcome = diary.cluster.clone().propose(command).await.unwrap();
+        assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+    };
+    diary.breaks.store(true, Ordering::SeqCst);
+    let op: jet_core::OperationId = "1-stop".parse().unwrap();
+    let begin = Command::Begin { op: op.clone(), requested_by: "test".into(), accepted: Vec::new(), transient: false };
+    propose(begin).await;
+    propose(Command::Freeze { op: op.clone(), commit_within_ms: 60_000 }).await;
+    until("the panic is told", || async {
+        let said = member.view().await.waiting_for;
+        if said.contains(MISTAKE) { Ok(()) } else { Err(said) }
+    })
+    .await;
+    diary.breaks.store(false, Ordering::SeqCst);
+    until("the contents are counted and sealed", || async {
+        let machine = diary.cluster.machine();
+        let operation = machine.operation(&op).unwrap();
+        if operation.seals.len() == 1 { Ok(()) } else { Err(format!("{:?}", operation.step)) }
+    })
+    .await;
     member.end().await;
 }

@@ -27,7 +27,7 @@ use jet_admin_api::operation::{Activate, BeginOperation, Commit, Freeze, Operati
 use uuid::Uuid;
 
 pub use pki::{NAMESPACE, Pki};
-pub use process::{Process, tail};
+pub use process::{Process, REFUSABLE, tail};
 
 pub const CLUSTER: &str = "orders";
 /// Bound on every wait: generous, because the machine may be busy with other work.
@@ -74,6 +74,12 @@ impl World {
     /// Nothing is started yet.
     pub fn new(size: u32) -> Self {
         let here = Host { address: "127.0.0.1".into(), enter: Vec::new() };
+        Self::on(vec![here; size as usize], tempfile::tempdir().unwrap())
+    }
+
+    /// The same with members whose writes can be refused.
+    pub fn refusable(size: u32) -> Self {
+        let here = Host { address: "127.0.0.1".into(), enter: REFUSABLE.map(str::to_owned).to_vec() };
         Self::on(vec![here; size as usize], tempfile::tempdir().unwrap())
     }
 

@@ -7,7 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+/// What a program is started through whose writes are to be refused later: it is not ended by that, and what it says goes
+/// through a pipe, which is no file.
+pub const REFUSABLE: [&str; 4] = [
+    "sh",
+    "-c",
+    r#"trap '' XFSZ; said=$(mktemp -u); mkfifo "$said"; (cat "$said" >&2; rm "$said") & exec "$@" 2> "$said""#,
+    "sh",
+];
 
 pub struct Process {
     child: Child,
@@ -38,9 +47,19 @@ impl Process {
         self.child.id()
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// No file takes a byte any more from this process, or all do again: a full disk that is its own. It must have been
+    /// started through [`REFUSABLE`].
+    pub fn may_write(&self, may: bool) {
+        let current = if may { None } else { Some(0) };
+        prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
     }
 
     /// SIGSTOP.

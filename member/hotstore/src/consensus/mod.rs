@@ -1,7 +1,9 @@
 //! The consensus log of one member: vote, entries, snapshot; opaque to us. All of it is durable when a call returns.
 //!
 //! The law: a torn tail that nobody was told to be durable is cut; anything else (bad before its end, ending below its durable
-//! record, of another line, missing) is refused and left as it is. After a failed write or sync the log is closed for good.
+//! record, of another line, missing) is refused and left as it is. After a failed write or sync the log is closed for good: who
+//! goes on opens it anew, which writes a new file, and finds all that was acknowledged. Openings that fail leave no more behind
+//! than the last of them.
 //! Must not know: which consensus it serves.
 
 pub(crate) mod copying;
@@ -150,19 +152,20 @@ fn log_path(dir: &Path, number: u64) -> PathBuf {
 impl ConsensusLog {
     /// Opens the log of `line` in `dir`; `may_begin` says whether a missing one is a beginning.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, line: Uuid, may_begin: bool) -> Result<ConsensusLog, StoreError> {
+        let found = reading::read(disk.as_ref(), dir, line, may_begin)?;
+        let snapshot = reading::read_snapshot(disk.as_ref(), dir, line)?;
         disk.make_dir(dir).on("make", dir)?;
         if let Some(parent) = dir.parent() {
             disk.sync_dir(parent).on("fsync the directory", parent)?;
         }
-        let found = reading::read(disk.as_ref(), dir, line, may_begin)?;
-        let snapshot = reading::read_snapshot(disk.as_ref(), dir, line)?;
         // Always goes on in a new file: a torn tail is left behind, and no file of an earlier process is synced again.
         let durable = Durable { line, serial: found.serial + 1, file: 0, length: 0, index: 0 };
         let (number, content) = (found.number + 1, found.content);
         let fresh = write_file(disk.as_ref(), dir, line, number, &content)?;
+        // Whole and durable under a newer number, it is what is read from now on. Before the next write, which may find no room.
+        reading::remove_older(disk.as_ref(), dir, number);
         let durable = Durable { file: number, length: fresh.length, index: content.last_index(), ..durable };
         let slots = Slots::create(disk.as_ref(), &dir.join("durable"), durable)?;
-        reading::remove_older(disk.as_ref(), dir, number);
         Ok(ConsensusLog {
             disk,
             dir: dir.to_path_buf(),

@@ -14,7 +14,7 @@ use openraft::{OptionalSend, RaftLogReader, StorageIOError, Vote};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{DiskFailed, Held, LogDisk, RawEntry};
-use super::types::{Entry, LogId, StorageError, Types, Voter};
+use super::types::{Entry, LogId, Meta, StorageError, Types, Voter};
 use super::writer::{Order, Writer};
 
 /// The small record beside the entries.
@@ -44,7 +44,7 @@ pub struct Opened {
     /// The log.
     pub log: Log,
     /// Its last snapshot: meta and data.
-    pub snapshot: Option<(Vec<u8>, Vec<u8>)>,
+    pub snapshot: Option<(Meta, Vec<u8>)>,
 }
 
 impl Log {
@@ -63,9 +63,17 @@ impl Log {
             durable = durable.max(raw.index);
             memory.entries.insert(raw.index, entry);
         }
+        let snapshot = match snapshot {
+            Some((meta, data)) => {
+                Some((serde_json::from_slice::<Meta>(&meta).map_err(|e| unreadable("snapshot", e))?, data))
+            }
+            None => None,
+        };
+        let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map_or(0, |id| id.index);
         let term = mark.vote.map_or(0, |v| v.leader_id.term);
         memory.mark = mark;
-        let writer = Writer::start(disk, durable).map_err(|e| DiskFailed(format!("cannot start a thread: {e}")))?;
+        let writer =
+            Writer::start(disk, durable, covered).map_err(|e| DiskFailed(format!("cannot start a thread: {e}")))?;
         let log = Self { memory: Arc::new(Mutex::new(memory)), writer, term: Arc::new(AtomicU64::new(term)) };
         Ok(Opened { log, snapshot })
     }
@@ -84,6 +92,18 @@ impl Log {
     pub fn is_blank(&self) -> bool {
         let memory = self.memory();
         memory.entries.is_empty() && memory.mark.purged.is_none() && memory.mark.vote.is_none()
+    }
+
+    /// In a later life in the same process, before anything is promised in it: who led when the former one ended leads no
+    /// more in that term, and a promise that is not on the disk is given to nobody, so that nothing said under them is said
+    /// a second time by another.
+    pub async fn give_up(&mut self, me: Voter, promised: u64) -> Result<(), StorageError> {
+        let vote = self.memory().mark.vote.unwrap_or_default();
+        let led = vote.is_committed() && vote.leader_id.voted_for() == Some(me);
+        if self.is_blank() || !(led || vote.leader_id.term < promised) {
+            return Ok(());
+        }
+        self.save_vote(&Vote::new(promised.max(vote.leader_id.term) + 1, me)).await
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -1,21 +1,20 @@
 //! openraft's state machine: jet-core's machine, published after every batch of entries.
 //!
-//! Law: it changes only by `jet_core::apply`; what is published was applied. Must not know: what commands mean.
+//! Law: it changes only by `jet_core::apply`; what is published was applied; a snapshot gives way to none of before it.
+//! Must not know: what commands mean.
 
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jet_core::Machine;
 use openraft::storage::{RaftStateMachine, Snapshot};
-use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta, StorageIOError};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::disk::DiskFailed;
-use super::types::{Entry, LogId, Membership, Reply, StorageError, Types, Voter};
+use super::types::{Entry, LogId, Membership, Meta, Reply, StorageError, Types};
 use super::writer::{Order, Writer};
-
-type Meta = SnapshotMeta<Voter, openraft::EmptyNode>;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Applied {
@@ -40,11 +39,10 @@ pub struct MachineStore {
 
 impl MachineStore {
     /// From the log's last snapshot, if there is one.
-    pub fn open(writer: Writer, snapshot: Option<(Vec<u8>, Vec<u8>)>) -> Result<Self, DiskFailed> {
+    pub fn open(writer: Writer, snapshot: Option<(Meta, Vec<u8>)>) -> Result<Self, DiskFailed> {
         let unreadable = |e: serde_json::Error| DiskFailed(format!("the consensus log's snapshot cannot be read: {e}"));
         let mut state = State::default();
         if let Some((meta, data)) = snapshot {
-            let meta: Meta = serde_json::from_slice(&meta).map_err(unreadable)?;
             state.applied = restored(&meta, &data).map_err(unreadable)?;
             state.snapshot = Some((meta, data));
         }
@@ -71,14 +69,22 @@ impl MachineStore {
             StorageIOError::write_snapshot(Some(meta.signature()), openraft::AnyError::error(e.to_string()))
         };
         let bytes = serde_json::to_vec(meta).map_err(|e| failed(&e))?;
-        let index = meta.last_log_id.map_or(0, |id| id.index);
+        let index = covered(meta);
         self.writer
             .carry_out(Order::Snapshot { index, meta: bytes, data: data.clone() })
             .await
             .map_err(|e| failed(&e))?;
-        self.state().snapshot = Some((meta.clone(), data));
+        let mut state = self.state();
+        if state.snapshot.as_ref().is_none_or(|(kept, _)| covered(kept) <= index) {
+            state.snapshot = Some((meta.clone(), data));
+        }
         Ok(())
     }
+}
+
+/// Last index in a snapshot.
+fn covered(meta: &Meta) -> u64 {
+    meta.last_log_id.map_or(0, |id| id.index)
 }
 
 fn restored(meta: &Meta, data: &[u8]) -> Result<Applied, serde_json::Error> {
@@ -158,5 +164,51 @@ impl RaftStateMachine<Types> for MachineStore {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
         Ok(self.state().snapshot.clone().map(|(meta, data)| Snapshot { meta, snapshot: Box::new(Cursor::new(data)) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use openraft::CommittedLeaderId;
+
+    use super::*;
+    use crate::cluster::consensus::disk::RamDisk;
+    use crate::cluster::consensus::log::Log;
+    use crate::cluster::consensus::types::Voter;
+
+    fn meta(index: u64) -> Meta {
+        let last_log_id = Some(LogId::new(CommittedLeaderId::new(1, Voter::default()), index));
+        Meta { last_log_id, snapshot_id: index.to_string(), ..Meta::default() }
+    }
+
+    fn opened(disk: &RamDisk) -> (MachineStore, Option<u64>) {
+        let opened = Log::open(disk.clone()).unwrap();
+        let found = opened.snapshot.as_ref().map(|(meta, _)| covered(meta));
+        (MachineStore::open(opened.log.writer().clone(), opened.snapshot).unwrap(), found)
+    }
+
+    async fn current(store: &mut MachineStore) -> u64 {
+        covered(&store.get_current_snapshot().await.unwrap().unwrap().meta)
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_was_built_comes_too_late_behind_a_newer_one_that_was_received() {
+        let disk = RamDisk::default();
+        let machine = serde_json::to_vec(&Machine::default()).unwrap();
+        let (mut store, found) = opened(&disk);
+        assert_eq!(found, None);
+        // The first was held up between its building and its writing.
+        for index in [5000, 2000] {
+            store.keep(&meta(index), machine.clone()).await.unwrap();
+            assert_eq!(current(&mut store).await, 5000, "the log may be purged up to there");
+        }
+        let (mut store, found) = opened(&disk);
+        assert_eq!(found, Some(5000), "what the next process finds");
+        store.keep(&meta(2000), machine.clone()).await.unwrap();
+        assert_eq!(opened(&disk).1, Some(5000));
+        store.keep(&meta(7000), machine).await.unwrap();
+        assert_eq!((current(&mut store).await, opened(&disk).1), (7000, Some(7000)));
     }
 }

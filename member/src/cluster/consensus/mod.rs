@@ -46,6 +46,9 @@ const KEPT_ENTRIES: u64 = 500;
 pub enum ConsensusError {
     #[error(transparent)]
     Disk(#[from] DiskFailed),
+    /// The log is not what it must be. It was left as it is, and trying again changes nothing.
+    #[error("the consensus log is refused: {0}")]
+    Refused(String),
     #[error("consensus cannot start: {0}")]
     Start(String),
 }
@@ -95,6 +98,45 @@ pub struct Standing {
     pub failure: Option<String>,
 }
 
+/// A log as the disk holds it, read and understood; nothing runs on it yet.
+pub struct Kept {
+    log: Log,
+    machine: MachineStore,
+}
+
+impl Kept {
+    /// Reads all of it.
+    pub fn read(disk: impl LogDisk) -> Result<Self, DiskFailed> {
+        let opened = Log::open(disk)?;
+        let machine = MachineStore::open(opened.log.writer().clone(), opened.snapshot)?;
+        Ok(Self { log: opened.log, machine })
+    }
+
+    /// For a life after `former` in the same process, whose disk failed. What that one knew as durable is in the log, or it
+    /// is not gone on with.
+    pub async fn after(mut self, former: &Consensus) -> Result<Self, ConsensusError> {
+        let (known, found) = (former.log.writer().durable(), self.log.writer().durable());
+        if found < known {
+            let why =
+                format!("the log ends at entry {found}, and {known} were durable: acknowledged entries are missing");
+            return Err(DiskFailed(why).into());
+        }
+        let promised = former.term.load(Ordering::Acquire);
+        let given_up = self.log.give_up(former.me, promised).await;
+        given_up.map_err(|e| ConsensusError::Start(e.to_string()))?;
+        Ok(self)
+    }
+}
+
+/// Why consensus ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The log could not be written. It can be begun anew from what the disk holds.
+    Disk,
+    /// A mistake in it: only a new process takes part again.
+    Mistake,
+}
+
 /// The replicated log of this member.
 pub struct Consensus {
     me: Voter,
@@ -107,16 +149,13 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// Reads the log and starts. A blank log waits to be initialised or to be written to by a leader.
+    /// Starts on a log. A blank one waits to be initialised or to be written to by a leader.
     pub async fn start(
         net: Net,
         envelope: fn(Letter) -> Result<Bytes, serde_json::Error>,
         me: Voter,
-        disk: impl LogDisk,
+        Kept { log, machine }: Kept,
     ) -> Result<Self, ConsensusError> {
-        let opened = Log::open(disk)?;
-        let log = opened.log;
-        let machine = MachineStore::open(log.writer().clone(), opened.snapshot)?;
         let config = openraft::Config {
             cluster_name: "jet".into(),
             heartbeat_interval: HEARTBEAT_MS,
@@ -164,15 +203,21 @@ impl Consensus {
         }
     }
 
-    /// Returns when it broke down by itself, for no reason of a disk; not when it was asked to end.
-    pub fn broken_down(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Returns when it ended by itself, and why; not when it was asked to.
+    pub fn ended(&self) -> impl Future<Output = End> + Send + 'static {
         let (mut metrics, ends, writer) = (self.raft.metrics(), self.ends.clone(), self.log.writer().clone());
         async move {
             while metrics.changed().await.is_ok() {}
-            if writer.failure().is_some() || ends.load(Ordering::Acquire) {
+            if ends.load(Ordering::Acquire) {
                 std::future::pending::<()>().await;
             }
+            if writer.failure().is_some() { End::Disk } else { End::Mistake }
         }
+    }
+
+    /// Its disk failed, and it holds no file of the log any more.
+    pub fn has_let_go(&self) -> bool {
+        self.log.writer().has_let_go()
     }
 
     /// For drills: the core ends as by a mistake in it.
@@ -181,9 +226,9 @@ impl Consensus {
         self.raft.external_request(|_| panic!("on purpose"));
     }
 
-    /// Answers a letter of another voter; `None` when it is meant for somebody else.
+    /// Answers a letter of another voter; `None` when it is meant for somebody else, or nobody is here to answer.
     pub async fn answer(&self, letter: Letter) -> Option<Vec<u8>> {
-        if letter.to != self.me {
+        if letter.to != self.me || self.log.writer().failure().is_some() {
             return None;
         }
         wire::answer(&self.raft, letter.body).await.ok()

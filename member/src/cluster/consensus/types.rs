@@ -77,6 +77,8 @@ pub type Entry = openraft::Entry<Types>;
 pub type LogId = openraft::LogId<Voter>;
 /// A storage error in openraft's words.
 pub type StorageError = openraft::StorageError<Voter>;
+/// What a snapshot is of.
+pub type Meta = openraft::SnapshotMeta<Voter, openraft::EmptyNode>;
 /// Who is in the group.
 pub type Membership = openraft::StoredMembership<Voter, openraft::EmptyNode>;
 

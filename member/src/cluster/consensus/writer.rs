@@ -1,9 +1,10 @@
 //! The one thread that writes the consensus log, so that no task of the runtime ever waits for the disk.
 //!
-//! Law: orders are carried out in the order given; after the first failure nothing is written any more, and whoever
-//! asks is told why. At most [`ORDERS`] wait. Must not know: openraft.
+//! Law: orders are carried out in the order given; after the first failure nothing is written any more, whoever asks is
+//! told why, and the disk is let go of, so that it can be opened anew. An older snapshot never replaces a newer one: one
+//! that was built may come behind one that was received meanwhile. At most [`ORDERS`] wait. Must not know: openraft.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
@@ -39,19 +40,28 @@ pub enum Order {
 #[derive(Clone)]
 pub struct Writer {
     orders: SyncSender<(Order, Done)>,
-    durable: Arc<AtomicU64>,
-    failed: Arc<OnceLock<DiskFailed>>,
+    state: Arc<State>,
+}
+
+/// What the thread tells.
+struct State {
+    durable: AtomicU64,
+    failed: OnceLock<DiskFailed>,
+    let_go: AtomicBool,
 }
 
 impl Writer {
-    /// Starts the thread. `durable`: last index that the disk holds already.
-    pub fn start(disk: impl LogDisk, durable: u64) -> std::io::Result<Self> {
+    /// Starts the thread. `durable`: last index that the disk holds already; `snapshot`: last one in its snapshot.
+    pub fn start(disk: impl LogDisk, durable: u64, snapshot: u64) -> std::io::Result<Self> {
         let (orders, given) = sync_channel(ORDERS);
-        let writer = Self { orders, durable: Arc::new(AtomicU64::new(durable)), failed: Arc::default() };
-        let (durable, failed) = (writer.durable.clone(), writer.failed.clone());
-        std::thread::Builder::new()
-            .name("consensus-log".into())
-            .spawn(move || work(disk, &given, &durable, &failed))?;
+        let state = State {
+            durable: AtomicU64::new(durable.max(snapshot)),
+            failed: OnceLock::new(),
+            let_go: AtomicBool::new(false),
+        };
+        let writer = Self { orders, state: Arc::new(state) };
+        let state = writer.state.clone();
+        std::thread::Builder::new().name("consensus-log".into()).spawn(move || work(disk, snapshot, &given, &state))?;
         Ok(writer)
     }
 
@@ -64,7 +74,7 @@ impl Writer {
             };
             let failure = DiskFailed(why.into());
             // Whoever asks why consensus ended is told that it was the disk.
-            let _ = self.failed.set(failure.clone());
+            let _ = self.state.failed.set(failure.clone());
             done(Err(failure));
         }
     }
@@ -80,31 +90,39 @@ impl Writer {
 
     /// Last durable index.
     pub fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
+        self.state.durable.load(Ordering::Acquire)
     }
 
     /// Why nothing is written any more.
     pub fn failure(&self) -> Option<String> {
-        self.failed.get().map(ToString::to_string)
+        self.state.failed.get().map(ToString::to_string)
+    }
+
+    /// It has failed and holds no file any more: whoever opens the log anew is its only owner.
+    pub fn has_let_go(&self) -> bool {
+        self.state.let_go.load(Ordering::Acquire)
     }
 }
 
-fn work(mut disk: impl LogDisk, given: &Receiver<(Order, Done)>, durable: &AtomicU64, failed: &OnceLock<DiskFailed>) {
+fn work(disk: impl LogDisk, mut snapshot: u64, given: &Receiver<(Order, Done)>, state: &State) {
+    let mut disk = Some(disk);
     while let Ok((order, done)) = given.recv() {
-        let result = match failed.get() {
-            Some(failure) => Err(failure.clone()),
-            None => carry_out(&mut disk, order, durable),
+        let result = match (state.failed.get(), disk.as_mut()) {
+            (None, Some(disk)) => carry_out(disk, order, &mut snapshot, &state.durable),
+            (failure, _) => Err(failure.cloned().unwrap_or_else(|| DiskFailed("the consensus log is closed".into()))),
         };
-        if let Err(failure) = &result
-            && failed.set(failure.clone()).is_ok()
-        {
-            tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote");
+        if let Err(failure) = &result {
+            if state.failed.set(failure.clone()).is_ok() {
+                tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote for now");
+            }
+            drop(disk.take());
+            state.let_go.store(true, Ordering::Release);
         }
         done(result);
     }
 }
 
-fn carry_out(disk: &mut impl LogDisk, order: Order, durable: &AtomicU64) -> Result<(), DiskFailed> {
+fn carry_out(disk: &mut impl LogDisk, order: Order, snapshot: &mut u64, durable: &AtomicU64) -> Result<(), DiskFailed> {
     match order {
         Order::Append(entries) => {
             disk.append(&entries)?;
@@ -119,8 +137,10 @@ fn carry_out(disk: &mut impl LogDisk, order: Order, durable: &AtomicU64) -> Resu
         }
         Order::Purge(index, term) => disk.purge_upto(index, term),
         Order::Mark(mark) => disk.save_mark(&mark),
+        Order::Snapshot { index, .. } if index < *snapshot => Ok(()),
         Order::Snapshot { index, meta, data } => {
             disk.save_snapshot(&meta, &data)?;
+            *snapshot = index;
             durable.fetch_max(index, Ordering::AcqRel);
             Ok(())
         }

@@ -58,7 +58,7 @@ impl Node {
                 .map_err(|e| failed(&e))?;
             tracing::info!(founding_id = %permit.founding_id, ordinals = ?permit.ordinals, "promised to found");
         }
-        self.start_consensus().await.map_err(|e| failed(&e))
+        self.start_consensus(None).await.map_err(|e| failed(&e))
     }
 
     pub(super) fn founder(&self) -> Founder {
@@ -136,7 +136,7 @@ impl Node {
             members.push(self.ask_promise(*ordinal, permit).await?);
         }
         members.sort_by_key(|founder| founder.entry.ordinal);
-        let consensus = self.consensus.get().ok_or("consensus has not started")?;
+        let consensus = self.consensus().ok_or("consensus has not started")?;
         let voters = members.iter().map(|f| Voter { member: f.member, line: f.entry.log_line });
         consensus.initialise(voters).await.map_err(|e| e.to_string())?;
         let command = Command::Found {
