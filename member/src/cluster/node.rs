@@ -5,21 +5,23 @@
 
 mod founders;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::report::{ContentsReport, MemberReport};
-use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
+use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, Version};
 use tokio::sync::{Notify, watch};
 
+use super::consensus::machine::Published;
 use super::consensus::types::Voter;
 use super::consensus::wire::Letter;
 use super::consensus::{Consensus, ConsensusError, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, envelope, words};
 use super::founding::Judgement;
-use super::presence::{self, Beat, BeatAnswer, Grant, Presence};
+use super::presence::{self, Beat, BeatAnswer, Presence};
 use super::supervise;
 use crate::backup::part::Part;
 use crate::backup::{BackupAnswer, BackupAsk};
@@ -117,8 +119,8 @@ impl Node {
         let node = self.clone();
         tokio::spawn(async move {
             loop {
-                let machine = applied.borrow_and_update().clone();
-                node.applied(machine);
+                let published = applied.borrow_and_update().clone();
+                node.applied(published);
                 if applied.changed().await.is_err() {
                     return;
                 }
@@ -145,7 +147,8 @@ impl Node {
         }
     }
 
-    fn applied(&self, machine: Arc<Machine>) {
+    fn applied(&self, Published { index, machine }: Published) {
+        let table = machine.table.version;
         if let Some(founding) = &machine.founding {
             self.net.founded(founding.id.0, founding.incarnation);
         }
@@ -154,6 +157,8 @@ impl Node {
             jobs.applied(&machine);
         }
         self.machine.send_replace(machine);
+        // Last: what a lease is granted by is what this member already answers by.
+        self.presence().published(index, table);
         if let Some((maps, _)) = self.ports.get() {
             maps.published();
         }
@@ -271,6 +276,12 @@ impl Node {
         self.consensus.get().ok_or(ProposeError::NoLeader)?.write(command, time).await
     }
 
+    /// As leader: a command of ours had an outcome; `still` are deposed by what is yet to be written.
+    pub fn outcome_known(&self, still: &BTreeSet<MemberId>) {
+        let applied = self.standing().map_or(0, |standing| standing.applied);
+        self.presence().outcome_known(applied, still);
+    }
+
     async fn hand_to_leader(&self, command: Command) -> Result<Outcome, ProposeError> {
         let deadline = tokio::time::Instant::now() + PROPOSAL;
         loop {
@@ -308,10 +319,6 @@ impl Node {
         }
     }
 
-    fn table(&self) -> TableVersion {
-        self.machine.borrow().table.version
-    }
-
     fn voters(&self) -> Vec<MemberId> {
         self.machine.borrow().roster.keys().copied().collect()
     }
@@ -333,13 +340,15 @@ impl Node {
     }
 
     fn beat_all(self: &Arc<Self>) {
+        // Before the look at what was promised: by then no higher term was.
+        let now = Moment::now();
         let Some(standing) = self.standing() else { return };
-        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
+        let voters = self.voters();
         let report = self.report();
         {
             let mut presence = self.presence();
             presence.lead(standing.leading, now);
-            presence.grant_self(self.me, standing.term, &voters, table, now);
+            presence.grant_self(self.me, standing.term, &voters, now);
             presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
         }
         for peer in self.net.peers(Lane::Control) {
@@ -393,21 +402,21 @@ impl Answers for Node {
     }
 
     fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
-        let standing = self.standing();
-        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
+        // Before the look at what was promised: by then no higher term was.
+        let now = Moment::now();
+        let (standing, voters) = (self.standing(), self.voters());
         let to_leader = standing.as_ref().is_some_and(|s| s.leader == Some(MemberId(from.member)));
         let report = to_leader.then(|| self.report());
         let mut presence = self.presence();
         presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
         let term = standing.as_ref().map_or(0, |s| s.term);
         let to = MemberId(from.member);
-        let left =
-            standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, to, term, &voters, now));
+        let leads = standing.is_some_and(|standing| standing.leading.is_some());
         BeatAnswer {
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,
-            lease: left.map(|left| Grant { ms: u64::try_from(left.as_millis()).unwrap_or(0), table }),
+            lease: leads.then(|| presence.grant(self.me, to, term, &voters, now)).flatten(),
         }
     }
 
@@ -467,7 +476,7 @@ impl Cluster for Node {
     }
 
     fn leased(&self) -> bool {
-        let known = self.table();
+        let known = self.machine.borrow().table.version;
         self.presence().leased(known, Moment::now())
     }
 }

@@ -97,7 +97,8 @@ impl Voters {
     /// Waits until one of `among` leads, later than `after`.
     async fn leader(&self, among: &[usize], after: u64) -> (usize, u64) {
         until("one of them leads", || async {
-            let leads = |n: &usize| self.consensus[*n].standing().leading.filter(|term| *term > after);
+            let leads =
+                |n: &usize| self.consensus[*n].standing().leading.map(|led| led.term).filter(|term| *term > after);
             let found = among.iter().find_map(|n| leads(n).map(|term| (*n, term)));
             found.ok_or_else(|| format!("{:?}", self.consensus.iter().map(|c| c.standing()).collect::<Vec<_>>()))
         })
@@ -124,7 +125,7 @@ impl Voters {
     async fn agree(&self) {
         until("all logs and machines are equal", || async {
             let logs: Vec<Vec<LogEntry>> = self.disks.iter().map(after_power_loss).collect();
-            let machines: Vec<_> = self.consensus.iter().map(|c| c.machine().borrow().clone()).collect();
+            let machines: Vec<_> = self.consensus.iter().map(|c| c.machine().borrow().machine.clone()).collect();
             let same = logs.windows(2).all(|two| two[0] == two[1]) && machines.windows(2).all(|two| two[0] == two[1]);
             if same { Ok(()) } else { Err(format!("{:?}", logs.iter().map(Vec::len).collect::<Vec<_>>())) }
         })
