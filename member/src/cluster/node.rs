@@ -364,13 +364,7 @@ impl Node {
         let Ok(ask) = words(&Ask::Beat(beat)) else { return };
         let Ok(answer) = self.net.call(peer.member, Lane::Control, ask, BEAT_TIME).await else { return };
         let Ok(answer) = serde_json::from_slice::<BeatAnswer>(&answer) else { return };
-        let member = MemberId(peer.member);
-        let mut presence = self.presence();
-        presence.answered(member, answer.term, sent);
-        presence.hear(member, Boot(peer.boot), answer.volume_id, answer.report, Moment::now());
-        if let Some(grant) = answer.lease {
-            presence.granted(grant, sent);
-        }
+        self.presence().heard_back(MemberId(peer.member), answer, sent, Moment::now());
     }
 
     /// A process whose volume was taken over by another must not vote under this name.
@@ -413,6 +407,7 @@ impl Answers for Node {
         let to = MemberId(from.member);
         let leads = standing.is_some_and(|standing| standing.leading.is_some());
         BeatAnswer {
+            boot: self.boot,
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,

@@ -36,6 +36,8 @@ pub struct Beat {
 /// What is answered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BeatAnswer {
+    /// The process that answers: who asked may have known the one before it.
+    pub boot: Boot,
     /// The highest term that the answering member has promised.
     pub term: u64,
     /// Volume of its store.
@@ -95,8 +97,17 @@ impl Presence {
         self.heard.insert(member, Heard { at: now, boot, volume_id, report });
     }
 
+    /// Our beat, sent at `sent`, was answered.
+    pub fn heard_back(&mut self, member: MemberId, answer: BeatAnswer, sent: Moment, now: Moment) {
+        self.answered(member, answer.term, sent);
+        self.hear(member, answer.boot, answer.volume_id, answer.report, now);
+        if let Some(grant) = answer.lease {
+            self.granted(grant, sent);
+        }
+    }
+
     /// An answer to our beat, sent at `sent`, told this term.
-    pub fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
+    fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
         let known = self.answered.entry(member).or_insert((term, sent));
         if (term, sent) > *known {
             *known = (term, sent);
@@ -104,7 +115,7 @@ impl Presence {
     }
 
     /// A lease was granted to our beat sent at `sent`.
-    pub fn granted(&mut self, grant: Grant, sent: Moment) {
+    fn granted(&mut self, grant: Grant, sent: Moment) {
         let until = sent.plus(Duration::from_millis(grant.ms.min(LEASE_MS)));
         self.lease = self.lease.max((grant.table, until));
     }
@@ -325,6 +336,26 @@ mod tests {
         }
         presence.lead(None, at(999));
         assert_eq!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)), None, "it does not lead");
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_process_that_gave_it() {
+        let mut presence = Presence::default();
+        let answer = |boot, applied| BeatAnswer {
+            boot: Boot(boot),
+            term: 1,
+            volume_id: "v".into(),
+            report: Some(MemberReport { applied, ..MemberReport::default() }),
+            lease: None,
+        };
+        presence.heard_back(member(2), answer(1, 9), at(0), at(5));
+        // Sent to the connection of a process that was replaced on the way.
+        presence.heard_back(member(2), answer(2, 1), at(6), at(10));
+        let heard = &presence.observed(at(10))[&member(2)];
+        assert_eq!((heard.boot, heard.report.applied), (Boot(2), 1));
+        // And one of the process before it comes too late to be heard.
+        presence.heard_back(member(2), answer(1, 9), at(4), at(20));
+        assert_eq!(presence.observed(at(20))[&member(2)].boot, Boot(2));
     }
 
     #[test]

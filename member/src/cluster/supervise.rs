@@ -142,6 +142,7 @@ pub fn absent(node: &Node) -> Vec<MemberId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::presence::BeatAnswer;
     use jet_core::machine::{Founding, RuntimeGeneration};
     use jet_core::report::{DRIFT_MS, LEASE_MS};
     use jet_core::roster::RosterEntry;
@@ -200,8 +201,8 @@ mod tests {
             presence.hear(*voter, Boot(1), "v".into(), None, at(0));
         }
         for n in [1, 2] {
-            presence.hear(member(n), Boot(1), "v".into(), None, at(silent));
-            presence.answered(member(n), TERM, at(silent));
+            let answer = BeatAnswer { boot: Boot(1), term: TERM, volume_id: "v".into(), report: None, lease: None };
+            presence.heard_back(member(n), answer, at(silent), at(silent));
         }
         let mut planned = look(&mut presence, &machine, &mut Watch::default(), LED, at(silent));
         let kinds: Vec<_> = planned.iter().map(|planned| kind(&planned.command)).collect();
