@@ -191,6 +191,36 @@ fn the_first_choice_of_a_recovery_goes_by_what_everybody_tells() -> Result<(), R
     Ok(())
 }
 
+#[test]
+fn of_equal_copies_one_that_lives_goes_before_one_that_was_read_from_a_disk() -> Result<(), Refused> {
+    let at = |seq| Some(Version { installed: TableVersion(1), seq });
+    // Boots that come back, and what they tell; who leads then. The first member is wished for.
+    let cases = [
+        ([(2, 7), (1, 7)], (member(1), Boot(1))),
+        ([(1, 7), (2, 7)], (member(0), Boot(1))),
+        ([(1, 7), (1, 7)], (member(0), Boot(1))),
+        ([(2, 7), (2, 7)], (member(0), Boot(2))),
+        // A life does not make up for a version.
+        ([(2, 8), (1, 7)], (member(0), Boot(2))),
+    ];
+    for (told, expected) in cases {
+        let mut machine = running("named:a")?;
+        // Another partition is lost, so the cluster recovers while members of it live.
+        machine.table.partitions.push(PartitionEntry::default());
+        let observed = (0..2).map(|n| (member(n), Boot(told[usize::from(n)].0))).collect();
+        act(&mut machine, Command::Recover { observed })?;
+        for (n, volume) in [(0, "named:a"), (1, "named:other")] {
+            let (boot, seq) = told[usize::from(n)];
+            act(&mut machine, rejoined_as(Boot(boot), n, volume, at(seq)))?;
+            act(&mut machine, loaded(n, boot))?;
+        }
+        act(&mut machine, Command::RecoverTable {})?;
+        let (leader, boot, synced) = copies(&machine).0[0];
+        assert_eq!(((leader, boot), synced), (expected, true), "{told:?}");
+    }
+    Ok(())
+}
+
 /// The log is read again after a start: on its way it comes by a stop that was rolled back before the one that counts.
 #[test]
 fn an_old_stop_seals_nothing_over_a_later_one() -> Result<(), Refused> {

@@ -7,6 +7,7 @@
 mod founders;
 mod voting;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,14 +15,14 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::report::{ContentsReport, MemberReport};
-use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, TableVersion, Version};
+use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, Version};
 use tokio::sync::{Notify, watch};
 
 use super::consensus::wire::Letter;
 use super::consensus::{Consensus, ConsensusError, Kept, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;
-use super::presence::{self, Beat, BeatAnswer, Grant, Presence};
+use super::presence::{self, Beat, BeatAnswer, Presence};
 use super::supervise;
 use crate::backup::part::Part;
 use crate::backup::{BackupAnswer, BackupAsk};
@@ -217,6 +218,12 @@ impl Node {
         self.consensus().ok_or(ProposeError::NoLeader)?.write(command, time).await
     }
 
+    /// As leader: a command of ours had an outcome; `still` are deposed by what is yet to be written.
+    pub fn outcome_known(&self, still: &BTreeSet<MemberId>) {
+        let applied = self.standing().map_or(0, |standing| standing.applied);
+        self.presence().outcome_known(applied, still);
+    }
+
     async fn hand_to_leader(&self, command: Command) -> Result<Outcome, ProposeError> {
         let deadline = tokio::time::Instant::now() + PROPOSAL;
         loop {
@@ -254,10 +261,6 @@ impl Node {
         }
     }
 
-    fn table(&self) -> TableVersion {
-        self.machine.borrow().table.version
-    }
-
     fn voters(&self) -> Vec<MemberId> {
         self.machine.borrow().roster.keys().copied().collect()
     }
@@ -279,13 +282,15 @@ impl Node {
     }
 
     fn beat_all(self: &Arc<Self>) {
+        // Before the look at what was promised: by then no higher term was.
+        let now = Moment::now();
         let Some(standing) = self.standing() else { return };
-        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
+        let voters = self.voters();
         let report = self.report();
         {
             let mut presence = self.presence();
             presence.lead(standing.leading, now);
-            presence.grant_self(self.me, standing.term, &voters, table, now);
+            presence.grant_self(self.me, standing.term, &voters, now);
             presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
         }
         for peer in self.net.peers(Lane::Control) {
@@ -301,13 +306,7 @@ impl Node {
         let Ok(ask) = words(&Ask::Beat(beat)) else { return };
         let Ok(answer) = self.net.call(peer.member, Lane::Control, ask, BEAT_TIME).await else { return };
         let Ok(answer) = serde_json::from_slice::<BeatAnswer>(&answer) else { return };
-        let member = MemberId(peer.member);
-        let mut presence = self.presence();
-        presence.answered(member, answer.term, sent);
-        presence.hear(member, Boot(peer.boot), answer.volume_id, answer.report, Moment::now());
-        if let Some(grant) = answer.lease {
-            presence.granted(grant, sent);
-        }
+        self.presence().heard_back(MemberId(peer.member), answer, sent, Moment::now());
     }
 
     /// A process whose volume was taken over by another must not vote under this name.
@@ -339,21 +338,22 @@ impl Answers for Node {
     }
 
     fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
-        let standing = self.standing();
-        let (now, voters, table) = (Moment::now(), self.voters(), self.table());
+        // Before the look at what was promised: by then no higher term was.
+        let now = Moment::now();
+        let (standing, voters) = (self.standing(), self.voters());
         let to_leader = standing.as_ref().is_some_and(|s| reports_to(s, MemberId(from.member)));
         let report = to_leader.then(|| self.report());
         let mut presence = self.presence();
         presence.hear(MemberId(from.member), Boot(from.boot), beat.volume_id, beat.report, now);
         let term = standing.as_ref().map_or(0, |s| s.term);
         let to = MemberId(from.member);
-        let left =
-            standing.filter(|s| s.leading.is_some()).and_then(|_| presence.grant(self.me, to, term, &voters, now));
+        let leads = standing.is_some_and(|standing| standing.leading.is_some());
         BeatAnswer {
+            boot: self.boot,
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,
-            lease: left.map(|left| Grant { ms: u64::try_from(left.as_millis()).unwrap_or(0), table }),
+            lease: leads.then(|| presence.grant(self.me, to, term, &voters, now)).flatten(),
         }
     }
 
@@ -413,7 +413,7 @@ impl Cluster for Node {
     }
 
     fn leased(&self) -> bool {
-        let known = self.table();
+        let known = self.machine.borrow().table.version;
         self.presence().leased(known, Moment::now())
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! Law: a lease is granted only by a leader that a majority of voters answered with its term, and lasts no longer than
 //! [`LEASE_MS`] from the sending of the beats that they answered; it counts from the sending of the request on the
-//! holder's clock. Everything here is a function of facts and moments handed in. Must not know: sockets.
+//! holder's clock. To whom, and under which table, is for [`Grants`] to say. Everything here is a function of facts and
+//! moments handed in. Must not know: sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jet_core::report::{DRIFT_MS, LEASE_MS, MemberReport, Observed};
-use jet_core::{Boot, ClusterState, Machine, MemberId, TableVersion};
+use jet_core::supervisor::grants::Grants;
+use jet_core::{Boot, ClusterState, LogIndex, Machine, MemberId, TableVersion};
 use serde::{Deserialize, Serialize};
 
+use super::consensus::Leading;
 use crate::clock::Moment;
 
 /// Pause between two beats, and between two looks at what is to be done.
@@ -33,6 +36,8 @@ pub struct Beat {
 /// What is answered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BeatAnswer {
+    /// The process that answers: who asked may have known the one before it.
+    pub boot: Boot,
     /// The highest term that the answering member has promised.
     pub term: u64,
     /// Volume of its store.
@@ -75,9 +80,10 @@ pub struct Presence {
     answered: BTreeMap<MemberId, (u64, Moment)>,
     /// Table and end of our lease.
     lease: (TableVersion, Moment),
-    leading: Option<(u64, Moment)>,
-    /// Who is being deposed by a command whose outcome is not known yet.
-    deposed: BTreeSet<MemberId>,
+    /// We lead; the last term that we led, and since when.
+    leads: bool,
+    led: Option<(u64, Moment)>,
+    grants: Grants,
 }
 
 impl Presence {
@@ -91,8 +97,17 @@ impl Presence {
         self.heard.insert(member, Heard { at: now, boot, volume_id, report });
     }
 
+    /// Our beat, sent at `sent`, was answered.
+    pub fn heard_back(&mut self, member: MemberId, answer: BeatAnswer, sent: Moment, now: Moment) {
+        self.answered(member, answer.term, sent);
+        self.hear(member, answer.boot, answer.volume_id, answer.report, now);
+        if let Some(grant) = answer.lease {
+            self.granted(grant, sent);
+        }
+    }
+
     /// An answer to our beat, sent at `sent`, told this term.
-    pub fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
+    fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
         let known = self.answered.entry(member).or_insert((term, sent));
         if (term, sent) > *known {
             *known = (term, sent);
@@ -100,7 +115,7 @@ impl Presence {
     }
 
     /// A lease was granted to our beat sent at `sent`.
-    pub fn granted(&mut self, grant: Grant, sent: Moment) {
+    fn granted(&mut self, grant: Grant, sent: Moment) {
         let until = sent.plus(Duration::from_millis(grant.ms.min(LEASE_MS)));
         self.lease = self.lease.max((grant.table, until));
     }
@@ -116,28 +131,31 @@ impl Presence {
         self.lease.0 > TableVersion(0)
     }
 
-    /// As leader: these members are granted nothing until the outcome of what deposes them is known.
+    /// This member serves by a machine of this entry, with this table.
+    pub fn published(&mut self, index: LogIndex, table: TableVersion) {
+        self.grants.published(index, table);
+    }
+
+    /// As leader: these members are granted nothing until what deposes them is published.
     pub fn depose(&mut self, members: BTreeSet<MemberId>) {
-        self.deposed.extend(members);
+        self.grants.depose(members);
     }
 
-    /// As leader: a command of ours was applied, and with it every one before it; these are deposed by what is still to
-    /// be written.
-    pub fn outcome_known(&mut self, still: BTreeSet<MemberId>) {
-        self.deposed = still;
+    /// As leader: a command of ours was applied, and with it everything up to `applied`; these are deposed by what is still
+    /// to be written.
+    pub fn outcome_known(&mut self, applied: LogIndex, still: &BTreeSet<MemberId>) {
+        self.grants.outcome_known(applied, still);
     }
 
-    /// We lead this term (or none); tells since when.
-    pub fn lead(&mut self, term: Option<u64>, now: Moment) -> Option<Moment> {
-        if term != self.leading.map(|(known, _)| known) {
-            self.deposed.clear();
+    /// We lead this (or nothing); tells since when. Word of a term before one that we have led since is late.
+    pub fn lead(&mut self, leading: Option<Leading>, now: Moment) -> Option<Moment> {
+        self.leads = leading.is_some();
+        let leading = leading?;
+        if self.led.is_none_or(|(known, _)| known < leading.term) {
+            self.led = Some((leading.term, now));
+            self.grants.begin(leading.last);
         }
-        self.leading = match (term, self.leading) {
-            (Some(term), Some((known, since))) if term == known => Some((known, since)),
-            (Some(term), _) => Some((term, now)),
-            (None, _) => None,
-        };
-        self.leading.map(|(_, since)| since)
+        self.led.map(|(_, since)| since)
     }
 
     /// As leader of `term`: since when a majority of `voters` is known to follow it.
@@ -154,27 +172,20 @@ impl Presence {
         sent.get(voters.len() / 2).copied()
     }
 
-    /// As leader: how long a lease that is granted to `to` now may last.
-    pub fn grant(
-        &self,
-        me: MemberId,
-        to: MemberId,
-        promised: u64,
-        voters: &[MemberId],
-        now: Moment,
-    ) -> Option<Duration> {
-        let (term, _) = self.leading.filter(|(term, _)| *term == promised)?;
-        if self.deposed.contains(&to) {
-            return None;
-        }
+    /// As leader: the lease that may be granted to `to`. `promised`: the highest term that we had promised to anybody at
+    /// `now` or later.
+    pub fn grant(&self, me: MemberId, to: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Grant> {
+        let (term, _) = self.led.filter(|(term, _)| self.leads && *term == promised)?;
+        let table = self.grants.table_for(to)?;
         let since = self.majority_since(me, term, voters, now)?;
-        LEASE.checked_sub(now.since(since)).filter(|left| !left.is_zero())
+        let left = LEASE.checked_sub(now.since(since)).filter(|left| !left.is_zero())?;
+        Some(Grant { ms: u64::try_from(left.as_millis()).unwrap_or(0), table })
     }
 
     /// As leader: our own lease follows from the same majority.
-    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], table: TableVersion, now: Moment) {
-        if let Some(left) = self.grant(me, me, promised, voters, now) {
-            self.lease = self.lease.max((table, now.plus(left)));
+    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) {
+        if let Some(grant) = self.grant(me, me, promised, voters, now) {
+            self.granted(grant, now);
         }
     }
 
@@ -214,10 +225,16 @@ mod tests {
         Moment::default().plus(Duration::from_millis(ms))
     }
 
+    /// Leads term 7, and has published all that it began with, with table 3.
     fn leader() -> (Presence, [MemberId; 3]) {
         let mut presence = Presence::default();
-        presence.lead(Some(7), at(0));
+        presence.lead(Some(Leading { term: 7, last: 20 }), at(0));
+        presence.published(20, TableVersion(3));
         (presence, [member(1), member(2), member(3)])
+    }
+
+    fn lease(ms: u64) -> Option<Grant> {
+        Some(Grant { ms, table: TableVersion(3) })
     }
 
     #[test]
@@ -234,7 +251,7 @@ mod tests {
     fn a_grant_counts_from_the_sending_that_the_majority_answered() {
         let (mut presence, voters) = leader();
         presence.answered(voters[1], 7, at(400));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), Some(Duration::from_millis(1400)));
+        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), lease(1400));
         assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(2400)), None);
     }
 
@@ -257,8 +274,9 @@ mod tests {
     #[test]
     fn one_member_is_its_own_majority_and_a_lease_ends() {
         let mut presence = Presence::default();
-        presence.lead(Some(1), at(0));
-        presence.grant_self(member(1), 1, &[member(1)], TableVersion(3), at(100));
+        presence.lead(Some(Leading { term: 1, last: 1 }), at(0));
+        presence.published(1, TableVersion(3));
+        presence.grant_self(member(1), 1, &[member(1)], at(100));
         assert!(presence.leased(TableVersion(3), at(100 + LEASE_MS - 1)));
         assert!(!presence.leased(TableVersion(3), at(100 + LEASE_MS)));
     }
@@ -274,14 +292,70 @@ mod tests {
     }
 
     #[test]
-    fn who_is_being_deposed_is_granted_nothing_until_leadership_or_outcome() {
+    fn who_is_deposed_is_granted_nothing_until_its_outcome_is_published() {
         let (mut presence, voters) = leader();
         presence.answered(voters[1], 7, at(990));
         presence.depose(BTreeSet::from([voters[2]]));
         assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
         assert!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)).is_some());
-        presence.outcome_known(BTreeSet::new());
-        assert!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)).is_some());
+        presence.outcome_known(21, &BTreeSet::new());
+        assert_eq!(
+            presence.grant(voters[0], voters[2], 7, &voters, at(1000)),
+            None,
+            "the old table is what is served by"
+        );
+        presence.published(21, TableVersion(4));
+        let granted = presence.grant(voters[0], voters[2], 7, &voters, at(1000));
+        assert_eq!(granted.map(|grant| grant.table), Some(TableVersion(4)));
+    }
+
+    #[test]
+    fn a_leader_grants_nothing_before_it_has_published_what_it_began_with() {
+        let mut presence = Presence::default();
+        presence.published(20, TableVersion(3));
+        presence.lead(Some(Leading { term: 9, last: 22 }), at(0));
+        presence.grant_self(member(1), 9, &[member(1)], at(0));
+        assert!(!presence.was_leased(), "by a table that the former leader has replaced");
+        // What it writes itself meanwhile is not waited for.
+        presence.lead(Some(Leading { term: 9, last: 40 }), at(10));
+        presence.published(22, TableVersion(4));
+        presence.grant_self(member(1), 9, &[member(1)], at(20));
+        assert!(presence.leased(TableVersion(4), at(30)) && !presence.leased(TableVersion(3), at(30)));
+    }
+
+    #[test]
+    fn word_of_an_earlier_term_gives_nobody_back_who_is_being_deposed() {
+        let (mut presence, voters) = leader();
+        presence.answered(voters[1], 7, at(990));
+        presence.depose(BTreeSet::from([voters[2]]));
+        for late in [Some(Leading { term: 5, last: 9 }), None] {
+            presence.lead(late, at(995));
+            presence.lead(Some(Leading { term: 7, last: 21 }), at(999));
+            assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None, "{late:?}");
+            assert_eq!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)), lease(1990), "{late:?}");
+        }
+        presence.lead(None, at(999));
+        assert_eq!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)), None, "it does not lead");
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_process_that_gave_it() {
+        let mut presence = Presence::default();
+        let answer = |boot, applied| BeatAnswer {
+            boot: Boot(boot),
+            term: 1,
+            volume_id: "v".into(),
+            report: Some(MemberReport { applied, ..MemberReport::default() }),
+            lease: None,
+        };
+        presence.heard_back(member(2), answer(1, 9), at(0), at(5));
+        // Sent to the connection of a process that was replaced on the way.
+        presence.heard_back(member(2), answer(2, 1), at(6), at(10));
+        let heard = &presence.observed(at(10))[&member(2)];
+        assert_eq!((heard.boot, heard.report.applied), (Boot(2), 1));
+        // And one of the process before it comes too late to be heard.
+        presence.heard_back(member(2), answer(1, 9), at(4), at(20));
+        assert_eq!(presence.observed(at(20))[&member(2)].boot, Boot(2));
     }
 
     #[test]

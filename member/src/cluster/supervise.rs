@@ -12,6 +12,7 @@ use jet_core::supervisor::{self, Watch};
 use jet_core::{Command, Machine, MemberId, Outcome};
 use tracing::{debug, info, warn};
 
+use super::consensus::Leading;
 use super::node::Node;
 use super::presence::Presence;
 use crate::clock::Moment;
@@ -35,22 +36,22 @@ pub async fn run(node: Arc<Node>) {
             () = tokio::time::sleep(pause) => {}
             () = applied => {}
         }
-        let Some(term) = node.standing().and_then(|s| s.leading) else {
+        let Some(leading) = node.standing().and_then(|s| s.leading) else {
             watch = None;
             continue;
         };
-        let (known, mut own) = watch.take().unwrap_or((term, Watch::default()));
-        if known != term {
+        let (known, mut own) = watch.take().unwrap_or((leading.term, Watch::default()));
+        if known != leading.term {
             own = Watch::default();
         }
         let machine = node.machines().borrow().clone();
-        let mut planned = look(&mut node.presence(), &machine, &mut own, term, Moment::now());
-        watch = Some((term, own));
+        let mut planned = look(&mut node.presence(), &machine, &mut own, leading, Moment::now());
+        watch = Some((leading.term, own));
         while let Some(next) = planned.pop_front() {
             let known = write(&node, next.command, &mut said).await;
             // Without an outcome they stay without a lease until another command of ours has one, or another leads.
             if known {
-                node.presence().outcome_known(deposed(&planned));
+                node.outcome_known(&deposed(&planned));
             }
         }
     }
@@ -65,8 +66,14 @@ struct Planned {
 
 /// Plans, and in the same moment takes away the leases of those that the plan deposes: who is heard again before the
 /// plan is written must not be granted one, and serve beside its successor.
-fn look(presence: &mut Presence, machine: &Machine, watch: &mut Watch, term: u64, now: Moment) -> VecDeque<Planned> {
-    let Some(since) = presence.lead(Some(term), now) else { return VecDeque::new() };
+fn look(
+    presence: &mut Presence,
+    machine: &Machine,
+    watch: &mut Watch,
+    leading: Leading,
+    now: Moment,
+) -> VecDeque<Planned> {
+    let Some(since) = presence.lead(Some(leading), now) else { return VecDeque::new() };
     let mut members = presence.observed(now);
     members.retain(|member, _| machine.roster.contains_key(member));
     let observations = Observations {
@@ -135,6 +142,7 @@ pub fn absent(node: &Node) -> Vec<MemberId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::presence::BeatAnswer;
     use jet_core::machine::{Founding, RuntimeGeneration};
     use jet_core::report::{DRIFT_MS, LEASE_MS};
     use jet_core::roster::RosterEntry;
@@ -143,6 +151,7 @@ mod tests {
     use uuid::Uuid;
 
     const TERM: u64 = 7;
+    const LED: Leading = Leading { term: TERM, last: 20 };
 
     fn member(n: u128) -> MemberId {
         MemberId(Uuid::from_u128(n))
@@ -182,19 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn who_is_heard_again_between_plan_and_outcome_of_its_deposition_is_granted_nothing() {
+    fn who_is_heard_again_before_its_deposition_is_published_is_granted_nothing() {
         let (machine, mut presence) = (machine(), Presence::default());
         let voters: Vec<_> = (1..4).map(member).collect();
-        presence.lead(Some(TERM), at(0));
+        presence.lead(Some(LED), at(0));
+        presence.published(20, machine.table.version);
         let silent = LEASE_MS + DRIFT_MS + 1;
         for voter in &voters {
             presence.hear(*voter, Boot(1), "v".into(), None, at(0));
         }
         for n in [1, 2] {
-            presence.hear(member(n), Boot(1), "v".into(), None, at(silent));
-            presence.answered(member(n), TERM, at(silent));
+            let answer = BeatAnswer { boot: Boot(1), term: TERM, volume_id: "v".into(), report: None, lease: None };
+            presence.heard_back(member(n), answer, at(silent), at(silent));
         }
-        let mut planned = look(&mut presence, &machine, &mut Watch::default(), TERM, at(silent));
+        let mut planned = look(&mut presence, &machine, &mut Watch::default(), LED, at(silent));
         let kinds: Vec<_> = planned.iter().map(|planned| kind(&planned.command)).collect();
         assert_eq!(kinds, ["RuntimeLost", "Table"]);
         // Heard again before anything is written, and while the first of the two is.
@@ -204,9 +214,12 @@ mod tests {
         };
         assert!(!granted(&mut presence, 3) && granted(&mut presence, 2));
         planned.pop_front();
-        presence.outcome_known(deposed(&planned));
+        presence.outcome_known(21, &deposed(&planned));
+        presence.published(21, TableVersion(3));
         assert!(!granted(&mut presence, 3), "its successor is not installed yet");
-        presence.outcome_known(BTreeSet::new());
+        presence.outcome_known(22, &BTreeSet::new());
+        assert!(!granted(&mut presence, 3), "its successor may serve, by a table that this member does not grant by");
+        presence.published(22, TableVersion(4));
         assert!(granted(&mut presence, 3));
     }
 }

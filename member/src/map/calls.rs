@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use jet_core::{ClusterState, TableVersion, Version};
+use jet_core::{ClusterState, Machine, TableVersion, Version};
 use jet_map::fence::judge_primary;
 use jet_map::op::Acknowledged;
 use jet_map::wire::{Request, Response};
@@ -211,14 +211,13 @@ impl Shared {
     ) -> Result<Acknowledged, Refusal> {
         let _in_flight = self.doors.write();
         self.doors.door().admit(requester, &op)?;
-        self.judge_change(requester)?;
         let to_disk = to_disk || self.waits_for_disks(requester, &op);
         if to_disk {
             self.judge_disk(partition)?;
         }
         let cell = self.cell(partition)?;
         let deadline = Instant::now() + CONFIRM_WITHIN;
-        let ordered = cell.order(self, op)?;
+        let ordered = cell.order(self, requester, op)?;
         self.kick(&cell);
         self.confirmed(&cell, ordered.installed, ordered.version, deadline).await?;
         if to_disk {
@@ -231,9 +230,9 @@ impl Shared {
         })
     }
 
-    /// What of the machine forbids a change.
-    fn judge_change(&self, requester: Requester) -> Result<(), Refusal> {
-        let machine = self.cluster.machine();
+    /// What of the machine forbids a change. To be asked under the lock of the partition: who has applied a recovery and looks
+    /// at the partition afterwards has seen its last change.
+    pub fn judge_change(machine: &Machine, requester: Requester) -> Result<(), Refusal> {
         let stopped = match &machine.state {
             ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => false,
             // What jobs have committed must reach sinks and disks also behind closed doors, or neither a seal nor a return
@@ -251,7 +250,7 @@ impl Shared {
 
     /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's
     /// partition: who has applied the end of an execution and looks at the partition afterwards has seen its last record.
-    pub fn judge_record(&self, op: &Op) -> Result<(), Refusal> {
+    pub fn judge_record(machine: &Machine, op: &Op) -> Result<(), Refusal> {
         let (job, execution) = match op {
             Op::SnapshotCommit(record) => (record.id.job, record.id.execution),
             Op::CutBack { id, by } | Op::SinkRestore { id, by, .. } => (id.job, *by),
@@ -259,7 +258,6 @@ impl Shared {
             _ => return Ok(()),
         };
         let gives_back = matches!(op, Op::RestoreBegin { .. } | Op::RestoreEnd { .. } | Op::SinkRestore { .. });
-        let machine = self.cluster.machine();
         if let Op::SnapshotCommit(record) = op
             && machine.table.version != record.table_version
         {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use jet_core::{MemberId, PartitionEntry, PartitionId, TableVersion, Version};
 use jet_hotstore::Ticket;
 use jet_map::fence::role;
-use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Role};
+use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Requester, Role};
 use tokio::sync::Notify;
 
 use super::disks::Waits;
@@ -117,9 +117,11 @@ impl Cell {
     }
 
     /// As primary: puts a change in order, or says why not.
-    pub fn order(&self, shared: &Shared, op: Op) -> Result<Ordered, Refusal> {
+    pub fn order(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, Refusal> {
         let mut state = self.state();
-        shared.judge_record(&op)?;
+        let machine = shared.cluster.machine();
+        Shared::judge_change(&machine, requester)?;
+        Shared::judge_record(&machine, &op)?;
         if let Some(lead) = &state.lead {
             lead.admit()?;
         }

@@ -33,6 +33,7 @@ use crate::store::Keeper;
 mod collect;
 mod disks;
 mod files;
+mod recovery;
 
 const PARTITIONS: u16 = 3;
 const JOB: JobId = JobId(1);
@@ -400,7 +401,7 @@ async fn no_record_is_committed_behind_a_report_that_was_final() {
     let writing = world.clone();
     let commit = std::thread::Builder::new().name(HELD_UP.into()).spawn(move || {
         let cell = writing.maps.shared.cell(home_of_job(JOB, PARTITIONS)).unwrap();
-        cell.order(&writing.maps.shared, Op::SnapshotCommit(record)).is_ok()
+        cell.order(&writing.maps.shared, Requester::Job, Op::SnapshotCommit(record)).is_ok()
     });
     let commit = commit.unwrap();
     is_judged.recv().unwrap();

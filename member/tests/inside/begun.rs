@@ -1,14 +1,14 @@
-//! A founding that is tried again finds the log begun: with the same members it goes on, with others it is refused.
+//! A log that was begun: by the same members it is begun once more, by others not; who led goes on where it ended.
 
 use std::time::Duration;
 
-use jet_core::MemberId;
+use jet_core::{Command, MemberId, OperationId};
 use jet_member::cluster::consensus::disk::RamDisk;
 use jet_member::cluster::consensus::types::Voter;
 use jet_member::cluster::consensus::{BeginError, Consensus, End, Kept};
 use jet_member::cluster::control::envelope;
 
-use crate::wires::{PATIENCE, unconnected, uuid};
+use crate::wires::{PATIENCE, unconnected, until, uuid};
 
 fn voter(n: usize) -> Voter {
     Voter { member: MemberId(uuid(n)), line: 7 }
@@ -50,4 +50,34 @@ async fn a_core_that_broke_down_is_seen_and_one_that_was_stopped_is_not() {
     let end = tokio::time::timeout(PATIENCE, consensus.ended()).await.expect("nobody sees that the core is gone");
     assert_eq!(end, End::Mistake);
     assert!(consensus.standing().failure.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leads_again_after_a_start_comes_to_serve_by_all_that_it_began_with() {
+    let leads = |consensus: &Consensus| {
+        let standing = consensus.standing();
+        std::future::ready(standing.leading.ok_or_else(|| format!("{standing:?}")))
+    };
+    let disk = RamDisk::default();
+    let first = started(&disk).await;
+    assert_eq!(first.initialise([voter(0)]).await, Ok(()));
+    let begun = until("the only voter leads", || leads(&first)).await;
+    let command = Command::Abort { op: OperationId { seq: 1, random: "x".into() }, reason: "none".into() };
+    for _ in 0..3 {
+        first.write(command.clone(), PATIENCE).await.unwrap();
+    }
+    let written = first.standing().applied;
+    assert!(written >= begun.last, "{written}, and it began at {begun:?}");
+    first.stop().await;
+    // In the same term: that an entry of it was applied says nothing of those behind it.
+    let again = started(&disk).await;
+    let led = until("it leads again", || leads(&again)).await;
+    assert!(led.term == begun.term && led.last >= written, "{led:?} after {begun:?} with {written} entries");
+    let machine = again.machine();
+    until("it serves by all of it", || {
+        let index = machine.borrow().index;
+        std::future::ready(if index >= led.last { Ok(()) } else { Err(format!("{index} of {}", led.last)) })
+    })
+    .await;
+    again.stop().await;
 }

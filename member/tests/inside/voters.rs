@@ -111,7 +111,7 @@ impl Voters {
     /// Waits until one of `among` leads, later than `after`.
     pub async fn leader(&self, among: &[usize], after: u64) -> (usize, u64) {
         until("one of them leads", || async {
-            let leads = |n: &usize| self.at(*n).standing().leading.filter(|term| *term > after);
+            let leads = |n: &usize| self.at(*n).standing().leading.map(|led| led.term).filter(|term| *term > after);
             let found = among.iter().find_map(|n| leads(n).map(|term| (*n, term)));
             found.ok_or_else(|| format!("{:?}", (0..VOTERS).map(|n| self.at(n).standing()).collect::<Vec<_>>()))
         })
@@ -138,7 +138,7 @@ impl Voters {
     pub async fn agree(&self) {
         until("all logs and machines are equal", || async {
             let logs: Vec<Vec<LogEntry>> = self.disks.iter().map(after_power_loss).collect();
-            let machines: Vec<_> = (0..VOTERS).map(|n| self.at(n).machine().borrow().clone()).collect();
+            let machines: Vec<_> = (0..VOTERS).map(|n| self.at(n).machine().borrow().machine.clone()).collect();
             let same = logs.windows(2).all(|two| two[0] == two[1]) && machines.windows(2).all(|two| two[0] == two[1]);
             if same { Ok(()) } else { Err(format!("{:?}", logs.iter().map(Vec::len).collect::<Vec<_>>())) }
         })

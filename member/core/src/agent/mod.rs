@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use plan::{doors, plan, why_not_seal};
+pub use plan::{COPIES_AT_A_TIME, COPIES_TO_EACH, doors, plan, why_not_seal};
 
 use crate::command::Command;
 use crate::ids::{Boot, Digest, Generation, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion};

@@ -2,6 +2,8 @@
 //!
 //! Law: close before anything else, open after everything else. Must not know: how an action is done.
 
+use std::collections::BTreeMap;
+
 use super::{Access, Action, Copying, Doors, LocalFacts, OwnSeal};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::command::Command;
@@ -12,6 +14,9 @@ use crate::safety;
 
 /// Copies that a primary makes at a time.
 pub const COPIES_AT_A_TIME: usize = 8;
+/// Copies that it makes to one receiver whatever the others have begun: one that takes none keeps its places for as long as
+/// it stands in the table, and must not keep those of all.
+pub const COPIES_TO_EACH: usize = 2;
 
 /// Actions of `me`, in the order in which they are to be begun.
 pub fn plan(machine: &Machine, me: MemberId, facts: &LocalFacts) -> Vec<Action> {
@@ -60,6 +65,11 @@ pub fn doors(machine: &Machine, me: MemberId, boot: Boot) -> Doors {
 
 fn terminals_missing(machine: &Machine) -> bool {
     machine.open_operation().is_some_and(|operation| !safety::terminals_missing(machine, operation).is_empty())
+}
+
+/// Whether one more copy to this receiver may be begun beside those that are.
+fn has_room(begun: &BTreeMap<MemberId, usize>, to: MemberId) -> bool {
+    begun.values().sum::<usize>() < COPIES_AT_A_TIME || begun.get(&to).copied().unwrap_or_default() < COPIES_TO_EACH
 }
 
 struct Own<'a> {
@@ -226,6 +236,18 @@ impl Own<'_> {
         }
     }
 
+    /// Copies under way, by receiver. One under an older table is as good as dropped and takes no room.
+    fn begun(&self) -> BTreeMap<MemberId, usize> {
+        let current = |(at, copying): &(&(PartitionId, MemberId), &Copying)| {
+            !copying.complete && self.machine.table.entry(at.0).is_some_and(|entry| entry.changed == copying.changed)
+        };
+        let mut begun = BTreeMap::new();
+        for ((_, to), _) in self.facts.copies.iter().filter(current) {
+            *begun.entry(*to).or_default() += 1;
+        }
+        begun
+    }
+
     fn copies(&self, actions: &mut Vec<Action>) {
         let moves = match &self.machine.state {
             ClusterState::Recovering { table_recovered, .. } => *table_recovered,
@@ -235,11 +257,7 @@ impl Own<'_> {
         if !moves || !self.counts() {
             return;
         }
-        // A copy under an older table is as good as dropped and takes no room.
-        let current = |(at, copying): &(&(PartitionId, MemberId), &Copying)| {
-            !copying.complete && self.machine.table.entry(at.0).is_some_and(|entry| entry.changed == copying.changed)
-        };
-        let mut room = COPIES_AT_A_TIME.saturating_sub(self.facts.copies.iter().filter(current).count());
+        let mut begun = self.begun();
         for (partition, entry) in self
             .machine
             .table
@@ -262,8 +280,8 @@ impl Own<'_> {
                             table_version: changed,
                         }));
                     }
-                    None if room > 0 => {
-                        room -= 1;
+                    None if has_room(&begun, to) => {
+                        *begun.entry(to).or_default() += 1;
                         actions.push(Action::ShipPartition { partition, to, boot, changed });
                     }
                     _ => {}

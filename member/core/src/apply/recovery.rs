@@ -201,12 +201,16 @@ pub(super) fn recover_table(machine: &mut Machine) -> Answer {
         return Err(Refused::NotRecovered { why });
     }
     let rejoined = rejoined.clone();
+    let lives = |(member, rejoin): &(&MemberId, &Rejoin)| {
+        machine.roster.get(member).is_some_and(|entry| entry.boot == rejoin.boot)
+    };
+    let living = rejoined.iter().filter(lives).map(|(member, _)| *member).collect();
     for (member, rejoin) in &rejoined {
         if let Some(entry) = machine.roster.get_mut(member) {
             entry.boot = rejoin.boot;
         }
     }
-    choose_newest(machine, &rejoined);
+    choose_newest(machine, &rejoined, &living);
     for job in machine.jobs.values_mut().filter(|job| !job.ended()) {
         fall_back(job, &rejoined);
     }
@@ -216,7 +220,8 @@ pub(super) fn recover_table(machine: &mut Machine) -> Answer {
     Ok(format!("newest copies chosen; {} partitions have none", machine.table.absent().len()))
 }
 
-fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
+/// `living`: whose process is the one that the roster recorded before this recovery.
+fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>, living: &BTreeSet<MemberId>) {
     let next = machine.table.version.next();
     if machine.generation == Generation(0) {
         machine.table = fresh_table(machine, next);
@@ -232,7 +237,7 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>) {
         let counted = match chosen.is_empty() {
             false => chosen,
             // Copies at the same version may still differ in what their disks were behind; only one counts.
-            true => newest(rejoined, partition, &wish).into_iter().collect(),
+            true => newest(rejoined, partition, &wish, living).into_iter().collect(),
         };
         let replicas = match counted.is_empty() {
             false => filled(&counted, wish.iter().chain(&members).copied(), copies, rejoined),
@@ -272,15 +277,24 @@ fn filled(
 }
 
 /// The first version of a copy is the one that it was founded at; an empty replica that nobody filled has none, and must
-/// not win where everybody else has lost the partition.
-fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, wish: &[MemberId]) -> Option<MemberId> {
+/// not win where everybody else has lost the partition. Of copies at the same version one in RAM that was never lost has what
+/// is not on disks too, and goes before the others.
+fn newest(
+    rejoined: &BTreeMap<MemberId, Rejoin>,
+    partition: PartitionId,
+    wish: &[MemberId],
+    living: &BTreeSet<MemberId>,
+) -> Option<MemberId> {
     let version = |rejoin: &Rejoin| -> Option<Version> {
         let held = rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten();
         held.filter(|version| *version > Version::default())
     };
     let best = rejoined.values().filter_map(version).max()?;
-    let holders: Vec<_> =
+    let mut holders: Vec<_> =
         rejoined.iter().filter(|(_, rejoin)| version(rejoin) == Some(best)).map(|(member, _)| *member).collect();
+    if holders.iter().any(|member| living.contains(member)) {
+        holders.retain(|member| living.contains(member));
+    }
     wish.iter().find(|member| holders.contains(member)).or_else(|| holders.first()).copied()
 }
 

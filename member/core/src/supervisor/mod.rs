@@ -6,6 +6,7 @@
 //! | room | duty |
 //! |---|---|
 //! | [`presence`] | who lives, who runs anew, who is lost |
+//! | [`grants`] | to whom a lease may be granted, under which table |
 //! | `recovery` | from lost RAM or a stop to the former state |
 //! | `repair` | promotion and new copies |
 //! | `operation` | watching a stop, comparing replicas |
@@ -13,6 +14,7 @@
 //! | `request` | stops that nobody takes up |
 //! | [`progress`] | what is waited for, in words |
 
+pub mod grants;
 mod jobs;
 mod operation;
 pub mod presence;

@@ -50,8 +50,8 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
     (!changes.is_empty()).then_some(Command::Table { base_version: machine.table.version, changes })
 }
 
-/// Members that a command, once committed, deposes as primaries. From its proposal until its answer the leader grants
-/// them no lease: one that is heard again in between would serve beside its successor.
+/// Members that a command, once committed, deposes as primaries. From its proposal until what it made is published the
+/// leader grants them no lease: one that is heard again in between would serve beside its successor.
 pub fn deposed(machine: &Machine, command: &Command) -> BTreeSet<MemberId> {
     let Command::Table { changes, .. } = command else { return BTreeSet::new() };
     let loses = |change: &TableChange| {

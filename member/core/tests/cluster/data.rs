@@ -29,7 +29,7 @@ impl World {
         self.detect_lost_engines();
         self.finish_copies();
         self.drain();
-        for _ in 0..3 {
+        for _ in 0..if self.settings.late_leader { 10 } else { 3 } {
             let (partition, node) = (
                 PartitionId(self.dice.below(usize::from(self.settings.partitions)) as u16),
                 self.dice.below(self.nodes.len()),

@@ -20,7 +20,7 @@ mod operator;
 mod truth;
 mod world;
 
-use world::{ASKING, Rule, Settings, World};
+use world::{ASKING, LATE, Rule, Settings, World};
 
 /// Runs one seed; the first broken invariant, if any.
 fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
@@ -73,8 +73,19 @@ fn a_stop_that_is_asked_of_the_members_fires_once_and_never_after_its_answer() {
 }
 
 #[test]
+fn a_leader_that_is_late_lets_nobody_read_what_is_over() {
+    let (mut granted_nothing, mut acked) = (0, 0);
+    for seed in LATE..LATE + 100 {
+        let world = run(seed, None).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        granted_nothing += world.truth_of_run.granted_nothing;
+        acked += world.truth_of_run.acknowledged;
+    }
+    assert!(granted_nothing > 1_000 && acked > 2_000, "{granted_nothing} grants withheld, {acked} writes");
+}
+
+#[test]
 fn a_seed_repeats_to_the_bit() {
-    for seed in [3, 17] {
+    for seed in [3, 17, LATE + 1] {
         let digest = |()| run(seed, None).map(|world| jet_core::view::machine_digest(&world.machine)).ok();
         assert_eq!(digest(()), digest(()));
     }
@@ -156,4 +167,14 @@ fn a_seal_has_the_quiesced_content() {
 #[test]
 fn a_wish_goes_with_its_number() {
     caught_in(Rule::TakenUpByNumber, ASKING..ASKING + 200);
+}
+
+#[test]
+fn a_leader_grants_nothing_before_it_serves_by_all_that_it_began_with() {
+    caught_in(Rule::LeaderHasPublishedItsLog, LATE..LATE + 1500);
+}
+
+#[test]
+fn who_is_deposed_is_granted_nothing_until_that_is_published() {
+    caught_in(Rule::DeposedUntilPublished, LATE..LATE + 1500);
 }

@@ -18,6 +18,8 @@ pub struct Truth {
     pub crash_recoveries: u64,
     /// Copies that lived when newest copies were chosen once more.
     pub chosen_again: usize,
+    /// Members that a leader heard and granted nothing.
+    pub granted_nothing: u64,
     acked: BTreeMap<PartitionId, BTreeSet<u64>>,
     /// Acknowledged after a stop was rolled back and before the store was unsealed: until then no disk takes them.
     pub in_ram_only: BTreeSet<u64>,

@@ -2,12 +2,13 @@
 //!
 //! Law: the log is ordered and lost by nobody; the way to it loses, delays and repeats. Must not know: invariants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jet_core::agent::{self, Action};
 use jet_core::command::RuntimeWish;
 use jet_core::report::{EpochReport, Lease, Observations, Observed};
 use jet_core::roster::{Founder, RosterEntry};
+use jet_core::supervisor::grants::Grants;
 use jet_core::supervisor::{self, Watch};
 use jet_core::{
     Command, FoundingId, Guarantee, JobId, Machine, MemberId, OperationId, OperationStep, Outcome, TableVersion, apply,
@@ -22,6 +23,10 @@ pub const TICK_MS: u64 = 100;
 const FAULTY_TICKS: u64 = 700;
 /// Longer than an operation may take.
 const QUIET_TICKS: u64 = 7_500;
+/// In so many ticks of a hundred a late leader goes on with the machine that it has.
+const STALLS: usize = 85;
+/// About as long as it takes to be held for lost: who is cut off so long may be heard again just as it is deposed.
+const NEARLY_LOST_TICKS: std::ops::Range<u64> = 20..40;
 /// A world without a rule is watched for broken laws, not for its end.
 const QUIET_TICKS_WITHOUT: u64 = 300;
 
@@ -41,6 +46,8 @@ pub enum Rule {
     SealIsCompared,
     ReadBeforeWritten,
     TakenUpByNumber,
+    LeaderHasPublishedItsLog,
+    DeposedUntilPublished,
 }
 
 pub struct Settings {
@@ -53,10 +60,15 @@ pub struct Settings {
     pub slow_log: bool,
     /// Stops are asked of the members too. Worlds without it throw what they always threw.
     pub asks: bool,
+    /// A leader serves by less than it has committed, and members are often cut off until they are nearly lost. Worlds
+    /// without it throw what they always threw.
+    pub late_leader: bool,
 }
 
 /// From here on seeds make worlds in which stops are asked of the members.
 pub const ASKING: u64 = 10_000;
+/// And from here on worlds in which a leader is late.
+pub const LATE: u64 = 20_000;
 
 impl Settings {
     pub fn of(seed: u64) -> Self {
@@ -67,7 +79,8 @@ impl Settings {
             backups: [1, 1, 2, 0][(seed / 6 % 4) as usize],
             slow_disks: seed.is_multiple_of(5),
             slow_log: seed % 7 == 3,
-            asks: seed >= ASKING,
+            asks: (ASKING..LATE).contains(&seed),
+            late_leader: seed >= LATE,
         }
     }
 }
@@ -86,6 +99,7 @@ pub struct World {
     pub leader_since: u64,
     pub heard: BTreeMap<MemberId, (u64, Observed)>,
     pub watch: Watch,
+    pub grants: Grants,
     pub operator: Operator,
     pub truth_of_run: Truth,
     pub epoch_of: BTreeMap<u64, EpochReport>,
@@ -113,6 +127,7 @@ impl World {
             leader_since: 0,
             heard: BTreeMap::new(),
             watch: Watch::default(),
+            grants: Grants::default(),
             operator: Operator::default(),
             truth_of_run: Truth::default(),
             epoch_of: BTreeMap::new(),
@@ -260,17 +275,23 @@ impl World {
         });
         self.heard.clear();
         self.watch = Watch::default();
+        self.grants = Grants::default();
+        self.grants.begin(if self.lacks(Rule::LeaderHasPublishedItsLog) { 0 } else { self.log.len() as u64 });
     }
 
-    /// Members apply the log, some later than others; the leader at once.
+    /// Members apply the log, some later than others; the leader at once, if it is not a late one.
     fn follow(&mut self) {
         for i in 0..self.nodes.len() {
             let Some(leader) = self.leader.filter(|leader| self.reach(*leader, i)) else { continue };
             let all = self.log.len();
             let known = self.nodes[i].machine.applied as usize;
-            let prompt = if self.settings.slow_log && !self.quiet { 15 } else { 60 };
-            let until =
-                if i == leader || self.dice.percent(prompt) { all } else { (known + self.dice.below(3)).min(all) };
+            let until = if i == leader {
+                let stalls = self.settings.late_leader && !self.quiet && self.dice.percent(STALLS);
+                if stalls { known } else { all }
+            } else {
+                let prompt = if self.settings.slow_log && !self.quiet { 15 } else { 60 };
+                if self.dice.percent(prompt) { all } else { (known + self.dice.below(3)).min(all) }
+            };
             for index in known..until {
                 let command = self.log[index].clone();
                 let without = self.without;
@@ -278,19 +299,33 @@ impl World {
                 self.obey_table(i);
             }
         }
+        if let Some(leader) = self.leader {
+            let machine = &self.nodes[leader].machine;
+            self.grants.published(machine.applied, machine.table.version);
+        }
+    }
+
+    /// What was proposed has an outcome, or waits on.
+    fn outcomes(&mut self) {
+        let Some(leader) = self.leader else { return };
+        let machine = &self.nodes[leader].machine;
+        let still = self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).collect();
+        let applied = if self.lacks(Rule::DeposedUntilPublished) { 0 } else { self.log.len() as u64 };
+        self.grants.outcome_known(applied, &still);
     }
 
     fn heartbeats(&mut self) {
         let Some(leader) = self.leader else { return };
-        let machine = &self.nodes[leader].machine;
-        let doomed: BTreeSet<_> =
-            self.proposals.iter().flat_map(|command| supervisor::deposed(machine, command)).collect();
-        let table_version = if self.lacks(Rule::LeaseNamesItsTable) { TableVersion(1) } else { machine.table.version };
+        let unnamed = self.lacks(Rule::LeaseNamesItsTable);
         for i in 0..self.nodes.len() {
             if i == leader || (self.reach(leader, i) && self.dice.percent(80)) {
                 let node = &mut self.nodes[i];
-                if !doomed.contains(&node.id) {
-                    node.lease = Lease { asked_at_ms: self.now, table_version };
+                match self.grants.table_for(node.id) {
+                    Some(table) => {
+                        let table_version = if unnamed { TableVersion(1) } else { table };
+                        node.lease = Lease { asked_at_ms: self.now, table_version };
+                    }
+                    None => self.truth_of_run.granted_nothing += 1,
                 }
                 let report = node.report(&self.epoch_of);
                 let observed = Observed { heard_ms_ago: 0, boot: node.disk.boot, volume_id: node.volume(), report };
@@ -323,6 +358,7 @@ impl World {
             request_for_ms: self.watch.observe_request(machine, now),
         };
         let commands = supervisor::plan(machine, &observations);
+        self.grants.depose(commands.iter().flat_map(|command| supervisor::deposed(machine, command)));
         self.proposals.extend(commands);
     }
 
@@ -403,6 +439,7 @@ impl World {
             }
         }
         self.proposals.truncate(200);
+        self.outcomes();
         Ok(())
     }
 
@@ -437,11 +474,12 @@ impl World {
         if self.dice.permille(4) {
             self.nodes.iter_mut().for_each(Node::crash);
         }
-        if self.dice.permille(8) {
+        if self.dice.permille(if self.settings.late_leader { 30 } else { 8 }) {
             for i in 0..self.nodes.len() {
                 self.nodes[i].side = usize::from(self.dice.percent(30));
             }
-            self.heal_at = self.now + TICK_MS * (1 + self.dice.below(60) as u64);
+            let cut = if self.settings.late_leader { NEARLY_LOST_TICKS } else { 1..61 };
+            self.heal_at = self.now + TICK_MS * (cut.start + self.dice.below((cut.end - cut.start) as usize) as u64);
         }
     }
 

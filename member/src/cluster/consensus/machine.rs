@@ -6,7 +6,7 @@
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jet_core::Machine;
+use jet_core::{LogIndex, Machine};
 use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,15 @@ struct Applied {
     machine: Machine,
 }
 
+/// The machine as it is given to whoever serves by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Position of the last entry that was applied to it, also of those of consensus itself.
+    pub index: LogIndex,
+    /// With everything up to there.
+    pub machine: Arc<Machine>,
+}
+
 #[derive(Default)]
 struct State {
     applied: Applied,
@@ -33,7 +42,7 @@ struct State {
 #[derive(Clone)]
 pub struct MachineStore {
     state: Arc<Mutex<State>>,
-    published: Arc<watch::Sender<Arc<Machine>>>,
+    published: Arc<watch::Sender<Published>>,
     writer: Writer,
 }
 
@@ -46,18 +55,18 @@ impl MachineStore {
             state.applied = restored(&meta, &data).map_err(unreadable)?;
             state.snapshot = Some((meta, data));
         }
-        let machine = Arc::new(state.applied.machine.clone());
-        Ok(Self { state: Arc::new(Mutex::new(state)), published: Arc::new(watch::Sender::new(machine)), writer })
+        let published = Arc::new(watch::Sender::new(state.applied.published()));
+        Ok(Self { state: Arc::new(Mutex::new(state)), published, writer })
     }
 
     /// The machine, after every batch of entries.
-    pub fn published(&self) -> watch::Receiver<Arc<Machine>> {
+    pub fn published(&self) -> watch::Receiver<Published> {
         self.published.subscribe()
     }
 
     /// Position of the last applied entry, also of those of consensus itself.
     pub fn last_applied(&self) -> u64 {
-        self.state().applied.last.map_or(0, |id| id.index)
+        self.state().applied.index()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -85,6 +94,16 @@ impl MachineStore {
 /// Last index in a snapshot.
 fn covered(meta: &Meta) -> u64 {
     meta.last_log_id.map_or(0, |id| id.index)
+}
+
+impl Applied {
+    fn index(&self) -> LogIndex {
+        self.last.map_or(0, |id| id.index)
+    }
+
+    fn published(&self) -> Published {
+        Published { index: self.index(), machine: Arc::new(self.machine.clone()) }
+    }
 }
 
 fn restored(meta: &Meta, data: &[u8]) -> Result<Applied, serde_json::Error> {
@@ -123,7 +142,7 @@ impl RaftStateMachine<Types> for MachineStore {
         I::IntoIter: OptionalSend,
     {
         let mut replies = Vec::new();
-        let machine = {
+        let published = {
             let mut state = self.state();
             for entry in entries {
                 state.applied.last = Some(entry.log_id);
@@ -138,9 +157,9 @@ impl RaftStateMachine<Types> for MachineStore {
                     EntryPayload::Blank => None,
                 }));
             }
-            Arc::new(state.applied.machine.clone())
+            state.applied.published()
         };
-        self.published.send_replace(machine);
+        self.published.send_replace(published);
         Ok(replies)
     }
 
@@ -156,9 +175,9 @@ impl RaftStateMachine<Types> for MachineStore {
         let data = data.into_inner();
         let applied = restored(meta, &data).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
         self.keep(meta, data).await?;
-        let machine = Arc::new(applied.machine.clone());
+        let published = applied.published();
         self.state().applied = applied;
-        self.published.send_replace(machine);
+        self.published.send_replace(published);
         Ok(())
     }
 

@@ -20,14 +20,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jet_core::{Command, Machine, MemberId, Outcome};
+use jet_core::{Command, LogIndex, MemberId, Outcome};
 use openraft::error::{ClientWriteError, InitializeError, RaftError};
 use openraft::{EmptyNode, Raft, ServerState, SnapshotPolicy};
 use tokio::sync::watch;
 
 use self::disk::{DiskFailed, LogDisk};
 use self::log::Log;
-use self::machine::MachineStore;
+use self::machine::{MachineStore, Published};
 use self::types::{Types, Voter};
 use self::wire::{Letter, Post};
 use crate::net::Net;
@@ -81,6 +81,15 @@ fn named(voters: &BTreeSet<Voter>) -> String {
     voters.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// A leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leading {
+    /// Its term. Who is started again while it leads goes on in the same one.
+    pub term: u64,
+    /// The last entry of its log, committed or not.
+    pub last: LogIndex,
+}
+
 /// How consensus stands on this member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -88,8 +97,8 @@ pub struct Standing {
     pub term: u64,
     /// The leader, as far as this member knows.
     pub leader: Option<MemberId>,
-    /// The term that this member leads.
-    pub leading: Option<u64>,
+    /// What this member leads.
+    pub leading: Option<Leading>,
     /// Last applied entry.
     pub applied: u64,
     /// Last durable entry.
@@ -181,7 +190,7 @@ impl Consensus {
     }
 
     /// The machine after every batch of entries.
-    pub fn machine(&self) -> watch::Receiver<Arc<Machine>> {
+    pub fn machine(&self) -> watch::Receiver<Published> {
         self.machine.published()
     }
 
@@ -189,14 +198,15 @@ impl Consensus {
     pub fn standing(&self) -> Standing {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
-        let leading = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+        let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+        let leading = Leading { term: metrics.current_term, last: metrics.last_log_index.unwrap_or(0) };
         let broken = || self.raft.metrics().has_changed().is_err().then(|| "consensus has broken down".to_owned());
         let failure = self.log.writer().failure();
         let failure = failure.or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string)).or_else(broken);
         Standing {
             term: self.term.load(Ordering::Acquire),
             leader: metrics.current_leader.map(|voter| voter.member),
-            leading: leading.then_some(metrics.current_term),
+            leading: leads.then_some(leading),
             applied: self.machine.last_applied(),
             durable: self.log.writer().durable(),
             failure,

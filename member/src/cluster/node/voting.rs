@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jet_core::Machine;
 use jet_hotstore::StoreError;
 use tracing::{info, warn};
 
 use super::{Node, lock};
 use crate::clock::Moment;
+use crate::cluster::consensus::machine::Published;
 use crate::cluster::consensus::types::Voter;
 use crate::cluster::consensus::{Consensus, ConsensusError, End, Kept, Standing};
 use crate::cluster::control::envelope;
@@ -69,8 +69,8 @@ impl Node {
         let node = self.clone();
         tokio::spawn(async move {
             loop {
-                let machine = applied.borrow_and_update().clone();
-                node.applied(machine);
+                let published = applied.borrow_and_update().clone();
+                node.applied(published);
                 if applied.changed().await.is_err() {
                     return;
                 }
@@ -145,7 +145,8 @@ impl Node {
     }
 
     /// A later life goes through what an earlier one has published already.
-    fn applied(&self, machine: Arc<Machine>) {
+    fn applied(&self, Published { index, machine }: Published) {
+        let table = machine.table.version;
         let _one_at_a_time = lock(&self.publishing);
         if machine.applied < self.machine.borrow().applied {
             return;
@@ -158,6 +159,8 @@ impl Node {
             jobs.applied(&machine);
         }
         self.machine.send_replace(machine);
+        // Last: what a lease is granted by is what this member already answers by.
+        self.presence().published(index, table);
         if let Some((maps, _)) = self.ports.get() {
             maps.published();
         }
