@@ -28,8 +28,12 @@ impl Grants {
         self.deposed.clear();
     }
 
-    /// This member serves by a machine to which everything up to `index` was applied.
+    /// This member serves by a machine to which everything up to `index` was applied. Whoever goes through the log once more
+    /// may say again what was before: nobody serves by that.
     pub fn published(&mut self, index: LogIndex, table: TableVersion) {
+        if index < self.published.0 {
+            return;
+        }
         self.published = (index, table);
         self.forget_what_is_published();
     }
@@ -78,6 +82,14 @@ mod tests {
         let mut grants = Grants::default();
         grants.begin(last);
         grants
+    }
+
+    #[test]
+    fn what_is_published_once_more_takes_nothing_back() {
+        let mut grants = led(30);
+        grants.published(30, TableVersion(4));
+        grants.published(29, TableVersion(4));
+        assert_eq!(grants.table_for(member(1)), Some(TableVersion(4)));
     }
 
     #[test]

@@ -86,7 +86,8 @@ fn named(voters: &BTreeSet<Voter>) -> String {
 pub struct Leading {
     /// Its term. Who is started again while it leads goes on in the same one.
     pub term: u64,
-    /// The last entry of its log, committed or not.
+    /// The last entry of its log, committed or not; its own blank is among them. Two may lead one term one after the other:
+    /// who has published its blank knows that a majority follows it and refuses the other.
     pub last: LogIndex,
 }
 
@@ -205,7 +206,8 @@ impl Consensus {
         let failure = failure.or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string)).or_else(broken);
         Standing {
             term: self.term.load(Ordering::Acquire),
-            leader: metrics.current_leader.map(|voter| voter.member),
+            // Of a life that has ended nobody knows who leads now.
+            leader: metrics.current_leader.map(|voter| voter.member).filter(|_| failure.is_none()),
             leading: leads.then_some(leading),
             applied: self.machine.last_applied(),
             durable: self.log.writer().durable(),
