@@ -61,7 +61,7 @@ pub struct Waits {
 
 impl Waits {
     /// What is to be asked for, if anybody waits.
-    fn wanted(&self) -> Option<Version> {
+    pub(super) fn wanted(&self) -> Option<Version> {
         (self.waiting > 0).then_some(self.newest)
     }
 
