@@ -192,6 +192,12 @@ async fn all_killed_right_after_founding_are_no_cluster_without_copies() {
     assert_eq!(world.get(2, "key").await.unwrap().as_deref(), Some("value"));
 }
 
+/// The numbers of partitions in a member's lines with these words.
+fn told(log: &str, words: &str) -> Vec<u32> {
+    let number = |line: &str| line.split("partitions=").nth(1)?.split(' ').next()?.parse().ok();
+    log.lines().filter(|line| line.contains(words)).filter_map(number).collect()
+}
+
 /// What fsync of a map is for. What a member leads came back whole and is not written whole again, so nobody waits for that;
 /// the copies that it was given are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,4 +222,12 @@ async fn right_after_a_kill_of_all_changes_of_a_map_with_fsync_are_on_every_disk
         world.serving(0..3, ClusterStateView::Active).await;
     }
     holds(&world, 0, &acknowledged).await;
+    for ordinal in 0..3 {
+        let log = world.log(ordinal);
+        let (held, whole) = (told(&log, "maps: loaded"), told(&log, "partitions were written whole to the log"));
+        assert!(
+            !held.is_empty() && whole.iter().all(|whole| held.iter().all(|held| whole < held)),
+            "{whole:?} of {held:?}"
+        );
+    }
 }

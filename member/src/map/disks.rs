@@ -61,7 +61,7 @@ pub struct Waits {
 
 impl Waits {
     /// What is to be asked for, if anybody waits.
-    fn wanted(&self) -> Option<Version> {
+    pub(super) fn wanted(&self) -> Option<Version> {
         (self.waiting > 0).then_some(self.newest)
     }
 
@@ -317,33 +317,62 @@ mod tests {
         PartitionEntry { installed: INSTALLED, changed: INSTALLED, replicas }
     }
 
+    /// A partition that member 1 leads.
+    fn led(me: Process, followers: &[u128]) -> Cell {
+        let cell = Cell::new(PartitionId(0), no_sinks);
+        cell.state().lead = Some(Lead::begin(PartitionId(0), me, &entry(followers)));
+        cell
+    }
+
+    fn asked(cell: &Cell, n: u128) -> Asked {
+        cell.state().lead.as_ref().and_then(|lead| lead.asking(member(n))).unwrap()
+    }
+
+    fn at(seq: u64) -> Version {
+        Version { installed: INSTALLED, seq }
+    }
+
     #[test]
     fn a_log_fails_those_that_wait_for_it_and_nobody_once_its_disk_counts_no_more() {
-        let (me, cell) = (Process { member: member(1), boot: Boot(1) }, Cell::new(PartitionId(0), no_sinks));
-        let version = Version { installed: INSTALLED, seq: 4 };
-        cell.state().lead = Some(Lead::begin(PartitionId(0), me, &entry(&[2, 3])));
-        let asked = |n: u128| cell.state().lead.as_ref().and_then(|lead| lead.asking(member(n))).unwrap();
-        let says = |asked: Asked, failed: Option<&str>| {
-            assert!(cell.state().takes(asked, version, Version::default(), failed), "those that wait look again");
+        let me = Process { member: member(1), boot: Boot(1) };
+        let (cell, version) = (led(me, &[2, 3]), at(4));
+        let says = |asked: Asked, failed: &str| {
+            let look_again = cell.state().takes(asked, version, Version::default(), Some(failed));
+            assert!(look_again, "those that wait look again");
+        };
+        let fails_by_the_second = |waiting: &Waiting| {
+            let told = waiting.lacking().unwrap_err().to_string();
+            assert!(told.contains(&format!("the log of member {} failed: no room", member(2))), "{told}");
         };
         let ordered = Ordered { version, reply: Reply::Done, installed: INSTALLED };
-        let (second, third) = (asked(2), asked(3));
+        let (second, third) = (asked(&cell, 2), asked(&cell, 3));
         let waiting = Waiting::begin(&cell, &ordered);
         assert_eq!(waiting.lacking(), Ok(vec![member(2), member(3), member(1)]));
-        says(second, Some("no room"));
-        let told = waiting.lacking().unwrap_err().to_string();
-        assert!(told.contains(&format!("the log of member {} failed: no room", member(2))), "{told}");
+        says(second, "no room");
+        fails_by_the_second(&waiting);
 
         // That was said to who waited then; of who comes now nobody's log has failed.
         let later = Waiting::begin(&cell, &ordered);
         let leaves = |followers: &[u128]| cell.state().lead.as_mut().unwrap().follow_table(me, &entry(followers));
         leaves(&[2]);
-        says(third, Some("the device is gone"));
+        says(third, "the device is gone");
         assert_eq!(later.lacking(), Ok(vec![member(2), member(1)]), "a disk that left fails who does not wait for it");
-        says(second, Some("no room"));
+        says(second, "no room");
+        // Nor does it hide what a disk says that counts.
+        says(third, "the device is gone");
+        fails_by_the_second(&later);
         leaves(&[]);
         assert_eq!(later.lacking(), Ok(vec![member(1)]), "one that failed and left is waited for no more");
-        let own = asked(1);
-        assert!(!cell.state().takes(own, version, Version::default(), None), "it is asked again later");
+    }
+
+    #[test]
+    fn what_is_there_of_an_earlier_change_is_looked_at_and_what_is_wanted_is_asked_for_again() {
+        let cell = led(Process { member: member(1), boot: Boot(1) }, &[]);
+        let own = asked(&cell, 1);
+        let takes = |found: Version| cell.state().takes(own, at(4), found, None);
+        assert!(!takes(Version::default()), "nothing is there: it is asked for again later");
+        assert!(takes(at(3)), "who waits for that looks again");
+        assert!(!takes(at(3)), "that is known");
+        assert!(takes(at(4)));
     }
 }

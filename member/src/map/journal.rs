@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn a_partition_whose_keys_come_back_all_the_time_gives_its_turn_away() {
         let mut passes = Passes::from(3);
-        let begun = (4..u64::MAX).take_while(|revived| passes.may_begin(*revived)).count();
+        let begun = (4..100).take_while(|revived| passes.may_begin(*revived)).count();
         assert_eq!((begun, passes.seen), (15, 19), "the first pass is one of {MOST_PASSES}");
     }
 }

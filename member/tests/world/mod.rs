@@ -241,6 +241,11 @@ impl World {
         }
     }
 
+    /// All that a member's processes said.
+    pub fn log(&self, ordinal: u32) -> String {
+        std::fs::read_to_string(self.dir.path().join(format!("member-{ordinal}.log"))).unwrap()
+    }
+
     pub fn logs(&self) -> String {
         (0..self.size).map(|o| tail(&self.dir.path().join(format!("member-{o}.log")))).collect()
     }

@@ -49,6 +49,10 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (r#"{"config": {"hazelcast": {"network": {"port": 5711}}}}"#, &["network.port", "ports are fixed"]),
     (r#"{"config": {"jet": {"instance": {"backup-count": 2}}}}"#, &["instance.backup-count", "use spec.backupCount"]),
+    (
+        r#"{"config": {"hazelcast": {"map": {"*": {"hot-restart": {"fsync": false}}}}}, "hotRestart": {"fsync": true}}"#,
+        &["map.*.hot-restart.fsync", "leave out one of them"],
+    ),
     (r#"{"podTemplate": {"sepc": {}}}"#, &["spec.podTemplate.sepc", "it has metadata"]),
     (
         r#"{"podTemplate": {"spec": {"terminationGracePeriodSeconds": 5}}}"#,
@@ -69,10 +73,11 @@ pub async fn judged(server: &Server, client: &Client) -> Table {
     clusters.create(&PostParams::default(), &serde_json::from_value(plain).unwrap()).await.unwrap();
     for (given, must) in ROWS {
         let spec: Value = serde_json::from_str(given).unwrap();
-        let mut patch = json!({ "config": null, "podTemplate": null });
-        patch.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        let patch = Patch::Merge(json!({ "spec": patch }));
-        clusters.patch("judged", &PatchParams::default(), &patch).await.unwrap();
+        // A merge adds to what is there: what the row before gave goes first.
+        for spec in [json!({ "config": null, "hotRestart": null, "podTemplate": null }), spec] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            clusters.patch("judged", &PatchParams::default(), &patch).await.unwrap();
+        }
         let said = condition(client, &clusters, "InvalidSpec").await;
         table.saw(given, "condition Stalled, InvalidSpec", &said, must);
     }

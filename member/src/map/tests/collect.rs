@@ -1,5 +1,7 @@
 //! Old chunks of the log are emptied while maps change, and what is live stays.
 
+use jet_hotstore::Due;
+
 use super::*;
 
 impl World {
@@ -13,6 +15,13 @@ impl World {
     }
 
     async fn empties_what_is_closed(&self) {
+        let due = self.has_what_is_closed().await;
+        self.maps.shared.empty(&due);
+        assert_eq!(self.keeper.store().to_move(&due), Vec::<u16>::new(), "all have moved");
+    }
+
+    /// Of old chunks, with every partition in step.
+    async fn has_what_is_closed(&self) -> Due {
         // What a job's file brought back is written whole first: old chunks wait for it.
         until(|| {
             let behind: Vec<_> = self.maps.shared.cells_behind().iter().map(|cell| cell.partition).collect();
@@ -21,9 +30,7 @@ impl World {
         .await;
         let store = self.keeper.store();
         store.flush().and_then(|ticket| store.wait_durable(ticket, A_WHILE * 20)).unwrap();
-        let due = store.all_closed().expect("a generation was opened: a chunk is closed");
-        self.maps.shared.empty(&due);
-        assert_eq!(store.to_move(&due), Vec::<u16>::new(), "all have moved");
+        store.all_closed().expect("a generation was opened: a chunk is closed")
     }
 }
 
@@ -64,4 +71,31 @@ async fn what_lives_in_old_chunks_is_found_again_when_they_are_gone() {
     let found = keys.map(|key| world.reads(0, key));
     let expected = [Some("old"), Some("new"), Some("newest"), None, Some("5")];
     assert_eq!(found.each_ref().map(|value| value.as_deref()), expected, "after the crash");
+}
+
+#[test]
+fn nothing_is_moved_while_a_partition_is_asked_for_that_is_behind() {
+    // One thread for all that blocks: while it is here, nobody else takes what is asked for.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().worker_threads(2).max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let world = World::founded();
+        world.puts(0, "k", "1").await;
+        let world = world.crash(Vec::new());
+        world.comes_back().await;
+        let due = world.has_what_is_closed().await;
+        let (shared, store) = (world.maps.shared.clone(), world.keeper.store());
+        let tries = move || {
+            shared.ask_for_whole(PartitionId(0));
+            let before = store.to_move(&due);
+            shared.empty(&due);
+            (before, store.to_move(&due))
+        };
+        let (before, left) = tokio::task::spawn_blocking(tries).await.unwrap();
+        assert!(!before.is_empty() && left == before, "of {before:?} only {left:?} are left");
+        // It is in step by now, so nobody is kept waiting for it.
+        let shared = &world.maps.shared;
+        until(|| shared.whole_is_asked_for().then(|| "it is still asked for".to_owned())).await;
+        world.empties_what_is_closed().await;
+    });
 }

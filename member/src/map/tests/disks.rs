@@ -101,11 +101,12 @@ impl World {
         self.maps.shared.cells().iter().map(entries).sum()
     }
 
-    /// Puts a key, and is in RAM with it.
+    /// Puts a key, and waits for the disks with it.
     async fn begins_to_put(&self, key: &str) -> JoinHandle<Changed> {
-        let (maps, op, before) = (self.maps.clone(), put(KEPT, key, "1"), self.in_ram(KEPT));
+        let (maps, op) = (self.maps.clone(), put(KEPT, key, "1"));
         let put = tokio::spawn(async move { change(&maps, Requester::Client, op).await });
-        until(|| (self.in_ram(KEPT) == before).then(|| "it is not in RAM".to_owned())).await;
+        let cell = self.maps.shared.cell(PartitionId(0)).unwrap();
+        until(|| cell.state().waits.wanted().is_none().then(|| "it does not wait for the disks".to_owned())).await;
         put
     }
 
