@@ -6,6 +6,8 @@
 
 #[path = "backup/gate.rs"]
 mod gate;
+#[path = "backup/waits.rs"]
+mod waits;
 
 use gate::Gate;
 use jet_hotstore::audit::{Depth, audit};
@@ -257,7 +259,9 @@ struct Others<F: Fn() -> Result<(), String>> {
 }
 
 impl<F: Fn() -> Result<(), String>> Company for Others<F> {
-    fn meet(&self) -> Result<(), String> {
+    fn begins(&self) {}
+
+    fn meet(&self, _pressed: &dyn Fn() -> Option<String>) -> Result<(), String> {
         (self.meet)()
     }
 

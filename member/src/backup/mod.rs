@@ -1,7 +1,7 @@
 //! Hot backups of a cluster that runs: every member's store at one moment, under one name.
 //!
 //! Law: the backups of all members are what a power loss of all at one instant would have left, or there are none. Nobody
-//! goes on from its moment before everybody stands still at theirs; who has stood still for [`turn::MOST_HELD`] goes on
+//! goes on from its moment before everybody stands still at theirs; for whom others have waited [`turn::MOST_HELD`] goes on
 //! without a backup. What is not whole on all members is taken back where it can be reached. Must not know: files.
 //!
 //! A backup is a prefix of what the cluster does if no member's backup holds what came of something that another's lacks. So

@@ -154,6 +154,7 @@ fn make(keeper: &Keeper, turn: &Turn) {
                     files,
                     bytes,
                     linked = report.linked_bytes,
+                    waited_ms = turn.waited_for().as_millis() as u64,
                     "a hot backup of this store is made"
                 );
                 return;
@@ -283,7 +284,7 @@ mod tests {
         ask(&part, BackupAsk::Hold("a".into())).await.unwrap();
         let told = ended(&part, "a").await;
         assert_eq!(told.state, BackupState::Failure);
-        assert!(told.why.as_ref().is_some_and(|why| why.contains("the others did not")), "{told:?}");
+        assert!(told.why.as_ref().is_some_and(|why| why.contains("not all stores stood still")), "{told:?}");
         assert_eq!(ask(&part, BackupAsk::Go("a".into())).await.unwrap_err().code, Code::StepOrder);
         assert_eq!(part.keeper.store().backups().unwrap(), []);
         part.keeper.flush().unwrap();

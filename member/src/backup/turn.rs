@@ -1,17 +1,19 @@
 //! One backup of this member, stage by stage.
 //!
-//! Law: it stands still from its moment until it is told to go on, and no longer than [`MOST_HELD`]; which of the two came first
-//! is decided once. Must not know: the store, the other members.
+//! Law: others wait for it from its begin until it is told to go on, and no longer than [`MOST_HELD`] and one step of the store;
+//! which of the two came first is decided once. Must not know: the store, the other members.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_hotstore::Company;
 use tokio::sync::Notify;
 
-/// A store stands still so long. Well below the time in which a change of a map with fsync has to be on the disks.
-pub const MOST_HELD: Duration = Duration::from_secs(2);
+/// So long others wait for this store. With them waits the consensus core, which may not miss an election's time, nor a lease.
+pub const MOST_HELD: Duration = Duration::from_millis(500);
+/// While it stands still it looks so often whether it has to go on.
+const LOOK: Duration = Duration::from_millis(10);
 /// A backup that was only prepared makes way for another one after so long.
 const PREPARED_FOR: Duration = Duration::from_secs(10);
 
@@ -37,6 +39,10 @@ pub struct Turn {
     /// Its name.
     pub name: String,
     begun: Instant,
+    /// Since when others wait for it.
+    since: OnceLock<Instant>,
+    /// How long they had waited when it went on.
+    stood: OnceLock<Duration>,
     stage: Mutex<Stage>,
     changed: Condvar,
     /// Told of every step.
@@ -47,7 +53,7 @@ impl Turn {
     /// Prepared.
     pub fn new(name: String) -> Self {
         let (stage, changed, news) = (Mutex::new(Stage::Prepared), Condvar::new(), Notify::new());
-        Self { name, begun: Instant::now(), stage, changed, news }
+        Self { name, begun: Instant::now(), since: OnceLock::new(), stood: OnceLock::new(), stage, changed, news }
     }
 
     /// Where it is.
@@ -92,6 +98,19 @@ impl Turn {
         }
     }
 
+    /// How long others have waited for it.
+    pub fn waited_for(&self) -> Duration {
+        let until_now = || self.since.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.stood.get().copied().unwrap_or_else(until_now)
+    }
+
+    /// Its time is over, unless all others stood still before that.
+    fn is_over(&self) -> Option<String> {
+        let why =
+            || format!("others waited {MOST_HELD:?} for its store, and not all stores stood still by then; ask again");
+        (self.waited_for() >= MOST_HELD).then(why)
+    }
+
     /// Returns when it stands still, or with why it does not.
     pub async fn stands_still(&self) -> Result<(), String> {
         loop {
@@ -110,23 +129,21 @@ impl Turn {
 }
 
 impl Company for Turn {
-    fn meet(&self) -> Result<(), String> {
+    fn begins(&self) {
+        self.since.get_or_init(Instant::now);
+    }
+
+    fn meet(&self, pressed: &dyn Fn() -> Option<String>) -> Result<(), String> {
         self.step(|stage| matches!(stage, Stage::Asked), Stage::Held);
-        let is_held = |stage: &mut Stage| matches!(stage, Stage::Held);
-        let waited = self.changed.wait_timeout_while(self.stage(), MOST_HELD, is_held);
-        let (mut stage, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match &*stage {
-            Stage::Going => Ok(()),
-            Stage::GivenUp(why) => Err(why.clone()),
-            _ => {
-                let why = format!("it stood still for {MOST_HELD:?} and the others did not; ask again");
-                *stage = Stage::GivenUp(why.clone());
-                Err(why)
-            }
-        }
+        let met = self.stands(pressed);
+        self.stood.get_or_init(|| self.since.get().map_or(Duration::ZERO, Instant::elapsed));
+        met
     }
 
     fn given_up(&self) -> Option<String> {
+        if let Some(why) = self.is_over() {
+            self.step(|stage| matches!(stage, Stage::Asked), Stage::GivenUp(why));
+        }
         match &*self.stage() {
             Stage::GivenUp(why) => Some(why.clone()),
             _ => None,
@@ -134,7 +151,76 @@ impl Company for Turn {
     }
 }
 
+impl Turn {
+    /// Until all stand still, or its time is over.
+    fn stands(&self, pressed: &dyn Fn() -> Option<String>) -> Result<(), String> {
+        let mut stage = self.stage();
+        loop {
+            match &*stage {
+                Stage::Going => return Ok(()),
+                Stage::GivenUp(why) => return Err(why.clone()),
+                _ => {}
+            }
+            if let Some(why) = pressed().or_else(|| self.is_over()) {
+                *stage = Stage::GivenUp(why.clone());
+                return Err(why);
+            }
+            stage = self.changed.wait_timeout(stage, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
 /// There is none, and why.
 pub fn failure(why: &str) -> ToldBackup {
     ToldBackup::only(BackupState::Failure, Some(why.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Turn {
+        let turn = Turn::new("nightly".into());
+        turn.step(|stage| matches!(stage, Stage::Prepared), Stage::Asked);
+        turn
+    }
+
+    #[test]
+    fn its_time_runs_from_when_others_wait_and_not_from_its_moment() {
+        let turn = asked();
+        assert_eq!(turn.given_up(), None, "nobody waits yet");
+        turn.begins();
+        let bound = Instant::now() + 20 * MOST_HELD;
+        let why = loop {
+            assert!(Instant::now() < bound, "{:?}", turn.stage());
+            match turn.given_up() {
+                Some(why) => break why,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert!(turn.waited_for() >= MOST_HELD && why.contains("ask again"), "{why}");
+        assert_eq!(turn.meet(&|| None), Err(why), "it meets nobody any more");
+    }
+
+    #[test]
+    fn who_is_told_to_go_on_in_time_has_all_the_time_to_finish() {
+        let turn = asked();
+        turn.begins();
+        turn.step(|stage| matches!(stage, Stage::Asked), Stage::Going);
+        let bound = Instant::now() + 20 * MOST_HELD;
+        while turn.is_over().is_none() {
+            assert!(Instant::now() < bound, "{:?}", turn.waited_for());
+            std::thread::yield_now();
+        }
+        assert_eq!((turn.meet(&|| None), turn.given_up()), (Ok(()), None));
+    }
+
+    #[test]
+    fn it_stands_still_no_longer_when_changes_would_have_to_wait() {
+        let turn = asked();
+        turn.begins();
+        let full = || Some("the queue is half full".to_owned());
+        assert_eq!(turn.meet(&full), Err("the queue is half full".to_owned()));
+        assert_eq!(turn.given_up().as_deref(), Some("the queue is half full"));
+    }
 }

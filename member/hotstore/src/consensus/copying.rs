@@ -22,12 +22,12 @@ const COSTS: &str = "the consensus log in a backup";
 /// The files of a log, with their names in its directory.
 pub(crate) type Files = Vec<(String, Vec<u8>)>;
 
-/// Reads the log of `line`.
-pub(crate) fn copy(disk: &dyn Disk, dir: &Path, line: Uuid) -> Result<Files, StoreError> {
+/// Reads the log of `line`; again only as long as `go_on` says so.
+pub(crate) fn copy(disk: &dyn Disk, dir: &Path, line: Uuid, go_on: &dyn Fn() -> bool) -> Result<Files, StoreError> {
     let mut tries = 1;
     loop {
         match read_once(disk, dir, line) {
-            Err(StoreError::Refused(_)) if tries < TRIES => tries += 1,
+            Err(StoreError::Refused(_)) if tries < TRIES && go_on() => tries += 1,
             done => return done,
         }
     }

@@ -6,7 +6,7 @@
 use super::BackupError;
 use crate::backup::{self, BackedUp};
 use crate::disk::Disk;
-use crate::epoch::Shelf;
+use crate::epoch::EpochInfo;
 use crate::failure::{On, StoreError};
 use crate::frame;
 use crate::layout;
@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// What is said of a link that cannot be made.
 pub(super) const LINK: &str = "link";
+/// The head of a link until nobody waits for it to be read.
+const UNREAD: &str = "";
 
 /// The disk says that there can be no such link, whatever is tried.
 pub(super) fn cannot_be(error: &io::Error) -> bool {
@@ -72,8 +74,7 @@ impl<'a> Making<'a> {
         }
         let found = self.link_only(name)?;
         let length = covered.unwrap_or(found);
-        let head = backup::head_of(self.disk, &self.to.join(name), length)?;
-        self.note(BackedUp { name: name.to_owned(), length, head, digest, chunk: None });
+        self.note(BackedUp { name: name.to_owned(), length, head: UNREAD.to_owned(), digest, chunk: None });
         Ok(())
     }
 
@@ -130,12 +131,19 @@ impl<'a> Making<'a> {
         )
     }
 
-    /// Snapshot epochs; the shelf is locked by the caller, so that none is replaced or dropped meanwhile.
-    pub fn epochs(&mut self, shelf: &Shelf, seal: Option<&SealSummary>) -> Result<(), StoreError> {
+    /// Snapshot epochs; the caller keeps their names. `go_on` is asked before each, because others wait meanwhile.
+    pub fn epochs<'e>(
+        &mut self,
+        finished: impl Iterator<Item = &'e EpochInfo>,
+        seal: Option<&SealSummary>,
+        go_on: &dyn Fn() -> Result<(), BackupError>,
+    ) -> Result<(), BackupError> {
         for file in seal.into_iter().flat_map(|seal| &seal.manifest.files).filter(|file| file.chunk.is_none()) {
+            go_on()?;
             self.link(&file.name, Some(file.length), Some(file.digest.clone()))?;
         }
-        for info in shelf.finished.values() {
+        for info in finished {
+            go_on()?;
             self.link(&below(self.from, &epoch_path(self.from, info)), Some(info.length), None)?;
         }
         Ok(())
@@ -168,6 +176,9 @@ impl<'a> Making<'a> {
 
     /// Makes every name durable; gives what the manifest says of the files.
     pub fn settle(&mut self) -> Result<Vec<BackedUp>, StoreError> {
+        for file in self.files.values_mut().filter(|file| file.head == UNREAD) {
+            file.head = backup::head_of(self.disk, &self.to.join(&file.name), file.length)?;
+        }
         for dir in self.dirs.iter().rev() {
             self.disk.sync_dir(dir).on("fsync the directory", dir)?;
         }

@@ -18,7 +18,10 @@
 //! 4. **Nobody waits.** Appending goes on all the time. The writer waits for one fsync and one new chunk, as it does when a
 //!    chunk is full, and with the consensus log and whatever names or drops an epoch while small records and epochs are
 //!    linked and the consensus log is read, not for chunks. Collecting goes on: chunks that die meanwhile are kept
-//!    (`Appender::hold`) until they are linked.
+//!    (`Appender::hold`) until they are linked. Before anybody waits all that was appended is written, so that little is left;
+//!    while they wait nothing is done that could be done before or behind, and whether to go on is asked before each step and
+//!    each epoch: of the company, and of the queue, which may not become half full for a backup. What is given up lets those
+//!    go on first who wait for the consensus log.
 //! 5. **Refused, not guessed.** Until it is opened as a store, a backup must hold exactly what its manifest says; a file that is
 //!    missing, shorter, of another backup or of another time is refused by name before a boot is counted. What the manifest
 //!    does not prove at once, the checksums and lengths of the chain prove when it is loaded.
@@ -37,22 +40,23 @@
 //!
 //! Must not know: who asks, who the company is, where a backup is brought to.
 //!
-//! Contents: here the order of it · `error` why there is none · `cut` the moment · `making` links and copies · [`listing`] what is there, removing.
+//! Contents: here the order of it · `error` why there is none · `moment` what is taken while others wait · `cut` of the log · `making` links and copies · [`listing`] what is there, removing.
 
 mod cut;
 mod error;
 pub(crate) mod listing;
 mod making;
+mod moment;
 
-use super::{Phase, Store, locked};
+use super::Store;
 use crate::backup::{self, Manifest};
-use crate::consensus::copying;
 use crate::failure::On;
-use crate::identity::{self, Identity};
+use crate::identity;
 use crate::layout;
 use crate::log::chunk::ChunkId;
 pub use error::BackupError;
 use making::Making;
+use moment::Moment;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, TryLockError};
 
@@ -63,16 +67,21 @@ pub const MOST_BACKUPS: usize = 128;
 
 /// Those whose stores are backed up at one moment.
 pub trait Company {
-    /// This store stands still, and does until this returns: when all of them do. An error is why there is no backup.
-    fn meet(&self) -> Result<(), String>;
-    /// Why this backup is not to be finished, if so. Asked between files.
+    /// From now on others wait for this store.
+    fn begins(&self);
+    /// This store stands still, and does until this returns: when all of them do, or `pressed` says why it cannot any longer.
+    /// An error is why there is no backup.
+    fn meet(&self, pressed: &dyn Fn() -> Option<String>) -> Result<(), String>;
+    /// Why this backup is not to be finished, if so. Asked before each step while others wait, and between files.
     fn given_up(&self) -> Option<String>;
 }
 
 struct Nobody;
 
 impl Company for Nobody {
-    fn meet(&self) -> Result<(), String> {
+    fn begins(&self) {}
+
+    fn meet(&self, _pressed: &dyn Fn() -> Option<String>) -> Result<(), String> {
         Ok(())
     }
 
@@ -92,13 +101,6 @@ pub struct BackupReport {
     pub linked_bytes: u64,
     /// Bytes of files that were copied.
     pub copied_bytes: u64,
-}
-
-/// What was taken at the moment of a backup.
-struct Moment<'a> {
-    cut: cut::Cut<'a>,
-    identity: Identity,
-    consensus: copying::Files,
 }
 
 /// Refuses a name that could be something else than a directory of its own.
@@ -224,43 +226,6 @@ impl Store {
         identity::write(self.disk.as_ref(), tmp, &identity)?;
         let (linked_bytes, copied_bytes) = (making.linked_bytes, making.copied_bytes);
         Ok(BackupReport { dir: tmp.to_path_buf(), manifest, linked_bytes, copied_bytes })
-    }
-
-    /// Everything of it that changes is taken while nothing changes, here and with the company.
-    fn moment(&self, making: &mut Making<'_>, company: &dyn Company) -> Result<Moment<'_>, BackupError> {
-        let known = locked(&self.known);
-        if !matches!(known.phase, Phase::Open | Phase::Sealed) {
-            return Err(BackupError::NotOpen { phase: format!("{:?}", known.phase).to_lowercase() });
-        }
-        let _still = self.still.keep();
-        let seal = making.small_records(&known)?;
-        let mut cut = self.cut(&known, seal)?;
-        making.epochs(&locked(&self.shelf), cut.seal.as_ref())?;
-        // Whoever asks for it next has to wait for the log.
-        drop(known);
-        let (identity, consensus) = self.consensus_read()?;
-        company.meet().map_err(|why| BackupError::Company { why })?;
-        cut.quiet = None;
-        Ok(Moment { cut, identity, consensus })
-    }
-
-    /// The consensus log, and the identity that it belongs to.
-    fn consensus_read(&self) -> Result<(Identity, copying::Files), BackupError> {
-        let raft = layout::raft(&self.dir);
-        let mut identity = self.identity();
-        loop {
-            if !identity.log_begun {
-                return Ok((identity, copying::Files::new()));
-            }
-            let read = copying::copy(self.disk.as_ref(), &raft, identity.log_line);
-            let now = self.identity();
-            match read {
-                Ok(files) => return Ok((identity, files)),
-                Err(error) if now.log_line == identity.log_line => return Err(error.into()),
-                // A new line was begun meanwhile.
-                Err(_) => identity = now,
-            }
-        }
     }
 
     fn give_name(&self, tmp: &Path, dir: &Path) -> Result<(), BackupError> {
