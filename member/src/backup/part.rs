@@ -131,7 +131,7 @@ impl Part {
             return Ok(BackupTold { name, told: ToldBackup::only(BackupState::NotStarted, None) });
         };
         let (keeper, asked) = (self.keeper.clone(), name.clone());
-        let found = blocking(move || keeper.backup_told(&asked)).await?;
+        let found = blocking(move || keeper.backup_told(&asked)).await??;
         let told = found.unwrap_or_else(|| ToldBackup::only(BackupState::NotStarted, None));
         Ok(BackupTold { name: Some(name), told })
     }
@@ -201,12 +201,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 mod tests {
     use std::path::Path;
 
-    use jet_hotstore::SimulatedDisk;
+    use jet_hotstore::{Fault, SimulatedDisk};
 
     use super::*;
 
     async fn part() -> Arc<Part> {
-        let disk = SimulatedDisk::new();
+        part_on(SimulatedDisk::new()).await
+    }
+
+    async fn part_on(disk: SimulatedDisk) -> Arc<Part> {
         let keeper = Keeper::open_on(Arc::new(disk), Path::new("/store"), None).unwrap();
         keeper.record_founded(uuid::Uuid::from_u128(7), 0).unwrap();
         keeper.open_generation(jet_core::Generation(1)).unwrap();
@@ -275,6 +278,23 @@ mod tests {
         let told = ask(&part, BackupAsk::Tell(Some("c".into()))).await.unwrap().told;
         assert_eq!((told.state, told.why.as_deref()), (BackupState::Failure, Some("member 2 is full")));
         assert_eq!(left(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_cannot_be_looked_at_is_unknown_and_not_absent() {
+        let disk = SimulatedDisk::new();
+        let part = part_on(disk.clone()).await;
+        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
+        ask(&part, BackupAsk::Hold("a".into())).await.unwrap();
+        ask(&part, BackupAsk::Go("a".into())).await.unwrap();
+        let made = ended(&part, "a").await;
+        // The next process knows of it only by the disk.
+        let again = Part::new(part.keeper.clone());
+        disk.fault_at(disk.calls() + 1, Fault::FailCall);
+        let refusal = ask(&again, BackupAsk::Tell(Some("a".into()))).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Internal);
+        assert!(refusal.message.contains("whether backup 'a' is there is not known"), "{refusal}");
+        assert_eq!(ask(&again, BackupAsk::Tell(Some("a".into()))).await.unwrap().told, made);
     }
 
     #[tokio::test]

@@ -21,17 +21,20 @@ impl Keeper {
         self.lagging().map_or(Ok(()), |why| Err(behind(why)))
     }
 
-    /// What lies there under this name, if it is a backup.
-    pub fn backup_told(&self, name: &str) -> Option<ToldBackup> {
-        let all = self.store.backups().inspect_err(|error| tracing::warn!(%error, "backups cannot be listed")).ok()?;
-        let manifest = all.into_iter().find(|told| told.name == name && told.is == Is::Untouched)?.manifest?;
-        Some(ToldBackup {
+    /// What lies there under this name, if it is a backup. That it cannot be looked at is not that there is none.
+    pub fn backup_told(&self, name: &str) -> Result<Option<ToldBackup>, Refusal> {
+        let all = self.store.backups().map_err(|error| {
+            let why = format!("whether backup '{name}' is there is not known, because they cannot be listed: {error}");
+            Refusal::new(Code::Internal, why).hint("ask again")
+        })?;
+        let found = all.into_iter().find(|told| told.name == name && told.is == Is::Untouched);
+        Ok(found.and_then(|told| told.manifest).map(|manifest| ToldBackup {
             state: BackupState::Success,
             dir: self.store.backup_dir(name).display().to_string(),
             files: manifest.files.len() as u64,
             bytes: manifest.bytes,
             why: None,
-        })
+        }))
     }
 }
 
