@@ -4,16 +4,24 @@
 //! success when that of every member of the roster is. Must not know: directories, how they are made.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// `POST /v1/backups`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakeBackup {
-    /// Its name on every member; without one it is `backup-` and the member's time in milliseconds.
-    #[serde(default)]
-    pub name: Option<String>,
+    /// Its name on every member. Whoever asks draws it, so that an answer that did not arrive can be asked for again.
+    pub name: String,
+}
+
+impl TakeBackup {
+    /// For who has no name: `backup-` and the own time in milliseconds.
+    pub fn by_the_clock() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { name: format!("backup-{}", since.as_millis()) }
+    }
 }
 
 /// How far a backup is, in the original's words.

@@ -1,6 +1,7 @@
 //! `jet backup`: a hot backup of every member at one moment.
 //!
-//! Law: it ends well only when every member has its part; a wait that is over says how far it is and ends nothing.
+//! Law: it ends well only when every member has its part; a wait that is over says how far it is and ends nothing. The name is
+//! said before it is asked for: whoever hears no answer asks again by it.
 //! Must not know: how a backup is made.
 
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What is asked.
 #[derive(Args, Clone, Debug)]
 pub struct Ask {
-    /// Its name on every member; asked again by the same name, the same backup is told of
+    /// Its name on every member; asked again by the same name, the same backup is told of. Drawn and told, if left out
     #[arg(long)]
     pub name: Option<String>,
     /// Only tell of the last backup
@@ -41,8 +42,9 @@ pub async fn ask(client: &MemberClient, ask: &Ask) -> Result<(String, bool), Con
         Ask { show: true, .. } => client.backup().await?,
         Ask { interrupt: true, .. } => client.interrupt_backup().await?,
         Ask { name, wait, .. } => {
-            let begun = client.take_backup(&TakeBackup { name: name.clone() }).await?;
-            ended(client, begun, Duration::from_secs(*wait)).await?
+            let take = name.clone().map_or_else(drawn, |name| TakeBackup { name });
+            let begun = client.take_backup(&take).await?;
+            ended(client, take, begun, Duration::from_secs(*wait)).await?
         }
     };
     let good = match view.state {
@@ -53,18 +55,29 @@ pub async fn ask(client: &MemberClient, ask: &Ask) -> Result<(String, bool), Con
     Ok((text, good))
 }
 
+/// Told beside what is printed for programs, and before anything can go wrong.
+fn drawn() -> TakeBackup {
+    let take = TakeBackup::by_the_clock();
+    eprintln!("jet: asking for backup {0}; without an answer ask again: jet backup --name {0}", take.name);
+    take
+}
+
 fn is_open(state: BackupState) -> bool {
     matches!(state, BackupState::InProgress | BackupState::Unknown)
 }
 
-async fn ended(client: &MemberClient, begun: BackupView, wait: Duration) -> Result<BackupView, ConnectionError> {
+async fn ended(
+    client: &MemberClient,
+    take: TakeBackup,
+    begun: BackupView,
+    wait: Duration,
+) -> Result<BackupView, ConnectionError> {
     let (since, mut view) = (Instant::now(), begun);
     while is_open(view.state) && since.elapsed() < wait {
         tokio::time::sleep(LOOK).await;
-        let take = TakeBackup { name: view.name.clone() };
         // The member that was asked may have ended one meanwhile that is not this one.
         view = match client.backup().await? {
-            seen if seen.name == take.name => seen,
+            seen if seen.name.as_ref() == Some(&take.name) => seen,
             _ => client.take_backup(&take).await?,
         };
     }

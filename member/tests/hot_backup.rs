@@ -21,7 +21,7 @@ use world::rest::{ask_plain, post};
 use world::{PASSWORD, World, brief};
 
 fn named(name: &str) -> TakeBackup {
-    TakeBackup { name: Some(name.into()) }
+    TakeBackup { name: name.into() }
 }
 
 /// Waits until the backup has ended, and gives what is told of it.
@@ -215,6 +215,8 @@ async fn people_and_programs_ask_for_one_and_are_told_what_cannot_be() {
     let mut world = World::with_rest(1, &["CLUSTER_WRITE", "HOT_RESTART"]);
     let kept = world.dir.path().join("kept");
     keeps_backups_in(&world, &kept);
+    let (made, text) = jet(&world, &[]);
+    assert!(!made && text.starts_with("jet: asking for backup backup-"), "told although nobody answers: {text}");
     world.start_all();
     world.serving([0], ClusterStateView::Active).await;
     let (_, text) = jet(&world, &["--show"]);
@@ -227,6 +229,10 @@ async fn people_and_programs_ask_for_one_and_are_told_what_cannot_be() {
     let (made, text) = jet(&world, &["--name", "nightly", "--json"]);
     let view: BackupView = serde_json::from_str(&text).unwrap();
     assert!(made && view.members[0].told.files > 3, "{text}");
+    let (made, text) = jet(&world, &["--json"]);
+    let (view, told) = text.split_once('\n').unwrap();
+    let view: BackupView = serde_json::from_str(view).unwrap();
+    assert!(made && told.contains(&format!("jet backup --name {}", view.name.unwrap())), "{told}");
     let (made, text) = jet(&world, &["--name", "../nightly"]);
     assert!(!made && text.contains("cannot be the name of a backup"), "{text}");
 

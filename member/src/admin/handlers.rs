@@ -180,7 +180,7 @@ pub async fn backup(State(member): Is) -> Answer<BackupView> {
 
 #[allow(missing_docs)]
 pub async fn take_backup(State(member): Is, Body(take): Body<TakeBackup>) -> Answer<BackupView> {
-    Ok(Json(together::take(member.node()?, take.name).await?))
+    Ok(Json(together::take(member.node()?, take).await?))
 }
 
 #[allow(missing_docs)]

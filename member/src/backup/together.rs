@@ -5,10 +5,10 @@
 //! backup back. A caller that goes away ends nothing. Must not know: what a member does at a step.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::future::join_all;
-use jet_admin_api::backup::{BackupState, BackupView, MemberBackup, ToldBackup};
+use jet_admin_api::backup::{BackupState, BackupView, MemberBackup, TakeBackup, ToldBackup};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::MemberId;
 use tracing::{info, warn};
@@ -34,15 +34,10 @@ const WATCHED: Duration = Duration::from_secs(3600);
 const INTERRUPTED: &str = "it was interrupted";
 
 /// Begins a backup, or tells of the one that has the name. The answer comes when the moment is over; files are linked behind it.
-pub async fn take(node: &Arc<Node>, name: Option<String>) -> Result<BackupView, Refusal> {
+pub async fn take(node: &Arc<Node>, TakeBackup { name }: TakeBackup) -> Result<BackupView, Refusal> {
     let node = node.clone();
-    let begun = tokio::spawn(async move { begin(&node, name.unwrap_or_else(by_the_clock)).await });
+    let begun = tokio::spawn(async move { begin(&node, name).await });
     begun.await.unwrap_or_else(|error| Err(Refusal::new(Code::Internal, format!("a task ended early: {error}"))))
-}
-
-fn by_the_clock() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("backup-{}", since.as_millis())
 }
 
 async fn begin(node: &Arc<Node>, name: String) -> Result<BackupView, Refusal> {

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jet_admin_api::backup::BackupView;
+use jet_admin_api::backup::{BackupView, TakeBackup};
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::progress::StoreProgress;
 use jet_admin_api::refusal::Refusal;
@@ -233,7 +233,7 @@ pub async fn hot_backup(member: &Member) -> Answer {
         Err(refusal) => return refused(&refusal),
     };
     info!("REST: a hot backup is asked for");
-    match together::take(node, None).await {
+    match together::take(node, TakeBackup::by_the_clock()).await {
         Ok(view) => backup_told(&view),
         Err(refusal) => refused(&refusal),
     }
