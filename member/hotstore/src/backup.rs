@@ -40,6 +40,9 @@ pub struct BackedUp {
 pub struct Manifest {
     /// Its name, as it was asked for.
     pub name: String,
+    /// The set that it belongs to: one of each member, all of one instant. `None`: of this member alone.
+    #[serde(default)]
+    pub set: Option<Uuid>,
     /// Cluster.
     pub founding: Uuid,
     /// Incarnation.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const CLUSTER: Uuid = Uuid::from_u128(7);
+const SET: Uuid = Uuid::from_u128(9);
 const WAIT: Duration = Duration::from_secs(20);
 type Entries = BTreeMap<(u16, Vec<u8>), Vec<u8>>;
 
@@ -299,8 +300,8 @@ fn nothing_becomes_durable_between_its_moment_and_the_word_of_all() {
             Ok(())
         };
         // What has begun to be dropped may be done before the epoch that is newer.
-        let report = store.backup_together("nightly", &Others { meet, given_up: None }).unwrap();
-        assert_eq!(report.manifest.name, "nightly");
+        let report = store.backup_together("nightly", SET, &Others { meet, given_up: None }).unwrap();
+        assert_eq!((report.manifest.name.as_str(), report.manifest.set), ("nightly", Some(SET)));
         for _ in 0..4 {
             let (what, done) = done.recv_timeout(WAIT).expect("everything goes on");
             done.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -320,7 +321,7 @@ fn a_company_that_does_not_meet_or_gives_up_leaves_nothing() {
     let late = Others { meet: || Err("member 2 came too late".to_owned()), given_up: None };
     let ended = Others { meet: || Ok(()), given_up: Some("it was interrupted") };
     for (company, says) in [(&late as &dyn Company, "member 2 came too late"), (&ended, "it was interrupted")] {
-        let error = store.backup_together("nightly", company).unwrap_err();
+        let error = store.backup_together("nightly", SET, company).unwrap_err();
         assert!(matches!(&error, BackupError::Company { why } if why == says), "{error}");
         assert_eq!(names(&store), []);
         assert!(store.may_back_up("nightly").is_ok());

@@ -19,18 +19,28 @@ pub mod turn;
 use jet_admin_api::backup::ToldBackup;
 use jet_admin_api::refusal::Refusal;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-/// A step of a backup, in their order; each by the backup's name.
+/// One attempt at a backup. A name may be tried again, and given again when it was removed; a set is made once or never.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The backup's name.
+    pub name: String,
+    /// Drawn by who carries it; stands in what each member makes.
+    pub set: Uuid,
+}
+
+/// A step of a backup, in their order. What comes late from an attempt does nothing to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BackupAsk {
     /// Could you begin? Nobody else may from then on.
-    Prepare(String),
+    Prepare(Attempt),
     /// Stand still at your moment.
-    Hold(String),
+    Hold(Attempt),
     /// All stand still: go on, and finish.
-    Go(String),
-    /// There is no such backup, and why.
-    GiveUp(String, String),
+    Go(Attempt),
+    /// There is no such backup, and why. What was made of it is taken back.
+    GiveUp(Attempt, String),
     /// How far is this one, or your last one?
     Tell(Option<String>),
 }
@@ -41,8 +51,8 @@ pub type BackupAnswer = Result<BackupTold, Refusal>;
 /// How far the backup of a member is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupTold {
-    /// Its name, if there is one.
-    pub name: Option<String>,
+    /// Which, if this process has had part in it.
+    pub attempt: Option<Attempt>,
     /// What is told of it.
     pub told: ToldBackup,
 }

@@ -13,7 +13,7 @@ use jet_hotstore::{BackupError, Company};
 use tracing::{info, warn};
 
 use super::turn::{Stage, Turn, failure};
-use super::{BackupAnswer, BackupAsk, BackupTold};
+use super::{Attempt, BackupAnswer, BackupAsk, BackupTold};
 use crate::store::Keeper;
 
 /// Time until a store stands still; a seal that comes in between takes longer.
@@ -39,10 +39,10 @@ impl Part {
     /// Does a step.
     pub async fn answer(self: Arc<Self>, ask: BackupAsk) -> BackupAnswer {
         match ask {
-            BackupAsk::Prepare(name) => self.prepare(name).await,
-            BackupAsk::Hold(name) => self.hold(&name).await,
-            BackupAsk::Go(name) => self.go(&name),
-            BackupAsk::GiveUp(name, why) => self.give_up(name, why).await,
+            BackupAsk::Prepare(attempt) => self.prepare(attempt).await,
+            BackupAsk::Hold(attempt) => self.hold(&attempt).await,
+            BackupAsk::Go(attempt) => self.go(&attempt),
+            BackupAsk::GiveUp(attempt, why) => self.give_up(attempt, why).await,
             BackupAsk::Tell(name) => self.tell(name).await,
         }
     }
@@ -51,20 +51,22 @@ impl Part {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn_of(&self, name: &str) -> Result<Arc<Turn>, Refusal> {
-        let turn = self.turn().clone().filter(|turn| turn.name == name);
-        turn.ok_or_else(|| Refusal::new(Code::StepOrder, format!("backup '{name}' is not under way here")))
+    fn turn_of(&self, attempt: &Attempt) -> Result<Arc<Turn>, Refusal> {
+        let turn = self.turn().clone().filter(|turn| turn.attempt == *attempt);
+        let Attempt { name, set } = attempt;
+        turn.ok_or_else(|| Refusal::new(Code::StepOrder, format!("backup '{name}' ({set}) is not under way here")))
     }
 
-    async fn prepare(&self, name: String) -> BackupAnswer {
+    async fn prepare(&self, attempt: Attempt) -> BackupAnswer {
+        let name = attempt.name.clone();
         let turn = {
             let mut last = self.turn();
             match last.as_ref().filter(|turn| turn.is_open()) {
-                Some(other) if other.name == name => return Err(exists(&name)),
-                Some(other) => return Err(under_way(&other.name)),
+                Some(other) if other.attempt.name == name => return Err(exists(&name)),
+                Some(other) => return Err(under_way(&other.attempt.name)),
                 None => {}
             }
-            let turn = Arc::new(Turn::new(name.clone()));
+            let turn = Arc::new(Turn::new(attempt));
             *last = Some(turn.clone());
             turn
         };
@@ -78,12 +80,12 @@ impl Part {
         }
     }
 
-    async fn hold(&self, name: &str) -> BackupAnswer {
-        let turn = self.turn_of(name)?;
+    async fn hold(&self, attempt: &Attempt) -> BackupAnswer {
+        let turn = self.turn_of(attempt)?;
         if !turn.step(|stage| matches!(stage, Stage::Prepared), Stage::Asked) {
             return Err(Refusal::new(
                 Code::StepOrder,
-                format!("backup '{name}' was given up here, or is made already"),
+                format!("backup '{}' was given up here, or is made already", attempt.name),
             ));
         }
         let (keeper, making) = (self.keeper.clone(), turn.clone());
@@ -97,16 +99,22 @@ impl Part {
         Err(Refusal::new(Code::ClusterState, why))
     }
 
-    fn go(&self, name: &str) -> BackupAnswer {
-        let turn = self.turn_of(name)?;
+    fn go(&self, attempt: &Attempt) -> BackupAnswer {
+        let turn = self.turn_of(attempt)?;
         match turn.step(|stage| matches!(stage, Stage::Held), Stage::Going) {
             true => Ok(told(&turn)),
             false => Err(Refusal::new(Code::StepOrder, "it stands still no more".to_owned())),
         }
     }
 
-    async fn give_up(&self, name: String, why: String) -> BackupAnswer {
-        let turn = self.turn_of(&name)?;
+    async fn give_up(&self, attempt: Attempt, why: String) -> BackupAnswer {
+        let (keeper, its) = (self.keeper.clone(), attempt.clone());
+        let take_back = move || blocking(move || keeper.take_back(&its.name, its.set));
+        let Ok(turn) = self.turn_of(&attempt) else {
+            // The process before this one may have made it, or this one before another was begun.
+            take_back().await??;
+            return Ok(BackupTold { attempt: Some(attempt), told: failure(&why) });
+        };
         if turn.is_made() {
             // Whoever is at work on it takes it back.
             turn.step(|stage| !matches!(stage, Stage::Ended(_)), Stage::GivenUp(why.clone()));
@@ -115,8 +123,7 @@ impl Part {
         }
         let finished = matches!(&*turn.stage(), Stage::Ended(told) if told.state == BackupState::Success);
         if finished {
-            let keeper = self.keeper.clone();
-            blocking(move || take_back(&keeper, &name)).await?;
+            take_back().await??;
             turn.step(|_| true, Stage::Ended(failure(&why)));
         }
         Ok(told(&turn))
@@ -124,33 +131,35 @@ impl Part {
 
     async fn tell(&self, name: Option<String>) -> BackupAnswer {
         let last = self.turn().clone();
-        if let Some(turn) = last.filter(|turn| name.as_ref().is_none_or(|name| turn.name == *name)) {
+        if let Some(turn) = last.filter(|turn| name.as_ref().is_none_or(|name| turn.attempt.name == *name)) {
             return Ok(told(&turn));
         }
         let Some(name) = name else {
-            return Ok(BackupTold { name, told: ToldBackup::only(BackupState::NotStarted, None) });
+            return Ok(BackupTold { attempt: None, told: ToldBackup::only(BackupState::NotStarted, None) });
         };
-        let (keeper, asked) = (self.keeper.clone(), name.clone());
-        let found = blocking(move || keeper.backup_told(&asked)).await??;
+        let keeper = self.keeper.clone();
+        let found = blocking(move || keeper.backup_told(&name)).await??;
         let told = found.unwrap_or_else(|| ToldBackup::only(BackupState::NotStarted, None));
-        Ok(BackupTold { name: Some(name), told })
+        Ok(BackupTold { attempt: None, told })
     }
 }
 
 fn told(turn: &Turn) -> BackupTold {
-    BackupTold { name: Some(turn.name.clone()), told: turn.told() }
+    BackupTold { attempt: Some(turn.attempt.clone()), told: turn.told() }
 }
 
 /// Makes it. Blocks.
 fn make(keeper: &Keeper, turn: &Turn) {
-    let ended = match keeper.store().backup_together(&turn.name, turn) {
+    let Attempt { name, set } = &turn.attempt;
+    let ended = match keeper.store().backup_together(name, *set, turn) {
         Ok(report) => {
             let (files, bytes) = (report.manifest.files.len() as u64, report.manifest.bytes);
             let dir = report.dir.display().to_string();
             let told = ToldBackup { state: BackupState::Success, dir, files, bytes, why: None };
             if turn.step(|stage| matches!(stage, Stage::Going), Stage::Ended(told)) {
                 info!(
-                    name = turn.name,
+                    name,
+                    %set,
                     files,
                     bytes,
                     linked = report.linked_bytes,
@@ -159,11 +168,13 @@ fn make(keeper: &Keeper, turn: &Turn) {
                 );
                 return;
             }
-            take_back(keeper, &turn.name);
+            if let Err(error) = keeper.take_back(name, *set) {
+                warn!(name, %set, %error, "a hot backup that not every member has could not be removed; remove it by hand");
+            }
             failure(&turn.given_up().unwrap_or_default())
         }
         Err(error) => {
-            warn!(name = turn.name, %error, "no hot backup of this store is made; the store goes on");
+            warn!(name, %error, "no hot backup of this store is made; the store goes on");
             failure(&words(&error))
         }
     };
@@ -174,12 +185,6 @@ fn words(error: &BackupError) -> String {
     match error {
         BackupError::Company { why } => why.clone(),
         error => error.to_string(),
-    }
-}
-
-fn take_back(keeper: &Keeper, name: &str) {
-    if let Err(error) = keeper.store().remove_backup(name) {
-        warn!(name, %error, "a hot backup that not every member has could not be removed; remove it by hand");
     }
 }
 
@@ -201,7 +206,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 mod tests {
     use std::path::Path;
 
-    use jet_hotstore::{Fault, SimulatedDisk};
+    use jet_hotstore::SimulatedDisk;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -216,12 +222,17 @@ mod tests {
         Part::new(Arc::new(keeper))
     }
 
+    /// The first one of this name.
+    fn attempt(name: &str) -> Attempt {
+        Attempt { name: name.into(), set: Uuid::from_u128(1) }
+    }
+
     async fn ask(part: &Arc<Part>, ask: BackupAsk) -> BackupAnswer {
         part.clone().answer(ask).await
     }
 
     async fn ended(part: &Arc<Part>, name: &str) -> ToldBackup {
-        let turn = part.turn_of(name).unwrap();
+        let turn = part.turn_of(&attempt(name)).unwrap();
         let over = async {
             loop {
                 let news = turn.news.notified();
@@ -239,12 +250,12 @@ mod tests {
     #[tokio::test]
     async fn it_stands_still_until_all_do_and_is_made_once() {
         let part = part().await;
-        let name = || "nightly".to_owned();
+        let name = || attempt("nightly");
         assert_eq!(ask(&part, BackupAsk::Tell(None)).await.unwrap().told.state, BackupState::NotStarted);
         assert_eq!(ask(&part, BackupAsk::Hold(name())).await.unwrap_err().code, Code::StepOrder);
         ask(&part, BackupAsk::Prepare(name())).await.unwrap();
         assert_eq!(ask(&part, BackupAsk::Prepare(name())).await.unwrap_err().code, Code::Exists);
-        let other = ask(&part, BackupAsk::Prepare("other".into())).await.unwrap_err();
+        let other = ask(&part, BackupAsk::Prepare(attempt("other"))).await.unwrap_err();
         assert!(other.message.contains("another backup ('nightly') is under way"), "{other}");
         assert_eq!(ask(&part, BackupAsk::Go(name())).await.unwrap_err().code, Code::StepOrder);
         ask(&part, BackupAsk::Hold(name())).await.unwrap();
@@ -255,23 +266,23 @@ mod tests {
         assert_eq!(ask(&part, BackupAsk::Prepare(name())).await.unwrap_err().code, Code::Exists);
         // The next process is asked of what lies there.
         let again = Part::new(part.keeper.clone());
-        assert_eq!(ask(&again, BackupAsk::Tell(Some(name()))).await.unwrap().told, made);
+        assert_eq!(ask(&again, BackupAsk::Tell(Some(name().name))).await.unwrap().told, made);
     }
 
     #[tokio::test]
     async fn what_is_given_up_is_none_before_its_moment_in_it_and_behind_it() {
         let part = part().await;
         let left = || part.keeper.store().backups().unwrap().len();
-        let give_up = |name: &str| BackupAsk::GiveUp(name.into(), "member 2 is full".into());
-        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
+        let give_up = |name: &str| BackupAsk::GiveUp(attempt(name), "member 2 is full".into());
+        ask(&part, BackupAsk::Prepare(attempt("a"))).await.unwrap();
         ask(&part, give_up("a")).await.unwrap();
-        ask(&part, BackupAsk::Prepare("b".into())).await.unwrap();
-        ask(&part, BackupAsk::Hold("b".into())).await.unwrap();
+        ask(&part, BackupAsk::Prepare(attempt("b"))).await.unwrap();
+        ask(&part, BackupAsk::Hold(attempt("b"))).await.unwrap();
         ask(&part, give_up("b")).await.unwrap();
         ended(&part, "b").await;
-        ask(&part, BackupAsk::Prepare("c".into())).await.unwrap();
-        ask(&part, BackupAsk::Hold("c".into())).await.unwrap();
-        ask(&part, BackupAsk::Go("c".into())).await.unwrap();
+        ask(&part, BackupAsk::Prepare(attempt("c"))).await.unwrap();
+        ask(&part, BackupAsk::Hold(attempt("c"))).await.unwrap();
+        ask(&part, BackupAsk::Go(attempt("c"))).await.unwrap();
         ended(&part, "c").await;
         assert_eq!(left(), 1);
         ask(&part, give_up("c")).await.unwrap();
@@ -284,13 +295,13 @@ mod tests {
     async fn a_backup_that_cannot_be_looked_at_is_unknown_and_not_absent() {
         let disk = SimulatedDisk::new();
         let part = part_on(disk.clone()).await;
-        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
-        ask(&part, BackupAsk::Hold("a".into())).await.unwrap();
-        ask(&part, BackupAsk::Go("a".into())).await.unwrap();
+        ask(&part, BackupAsk::Prepare(attempt("a"))).await.unwrap();
+        ask(&part, BackupAsk::Hold(attempt("a"))).await.unwrap();
+        ask(&part, BackupAsk::Go(attempt("a"))).await.unwrap();
         let made = ended(&part, "a").await;
         // The next process knows of it only by the disk.
         let again = Part::new(part.keeper.clone());
-        disk.fault_at(disk.calls() + 1, Fault::FailCall);
+        disk.fail_read_at(disk.reads() + 1);
         let refusal = ask(&again, BackupAsk::Tell(Some("a".into()))).await.unwrap_err();
         assert_eq!(refusal.code, Code::Internal);
         assert!(refusal.message.contains("whether backup 'a' is there is not known"), "{refusal}");
@@ -298,14 +309,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_late_from_one_attempt_does_nothing_to_the_next_of_the_same_name() {
+        let part = part().await;
+        let (first, second) = (attempt("a"), Attempt { set: Uuid::from_u128(2), ..attempt("a") });
+        let late = || BackupAsk::GiveUp(attempt("a"), "member 2 is full".into());
+        ask(&part, BackupAsk::Prepare(first.clone())).await.unwrap();
+        ask(&part, late()).await.unwrap();
+        ask(&part, BackupAsk::Prepare(second.clone())).await.unwrap();
+        assert_eq!(ask(&part, BackupAsk::Hold(first.clone())).await.unwrap_err().code, Code::StepOrder);
+        ask(&part, BackupAsk::Hold(second.clone())).await.unwrap();
+        assert_eq!(ask(&part, BackupAsk::Go(first)).await.unwrap_err().code, Code::StepOrder);
+        ask(&part, late()).await.unwrap();
+        ask(&part, BackupAsk::Go(second)).await.unwrap();
+        wait_for("the second is made", || part.keeper.backup_told("a").unwrap().is_some()).await;
+        ask(&part, late()).await.unwrap();
+        assert!(part.keeper.backup_told("a").unwrap().is_some(), "it is of another set");
+    }
+
+    #[tokio::test]
+    async fn what_a_process_before_made_or_a_turn_before_is_taken_back_all_the_same() {
+        let part = part().await;
+        for name in ["a", "b"] {
+            ask(&part, BackupAsk::Prepare(attempt(name))).await.unwrap();
+            ask(&part, BackupAsk::Hold(attempt(name))).await.unwrap();
+            ask(&part, BackupAsk::Go(attempt(name))).await.unwrap();
+            ended(&part, name).await;
+        }
+        let again = Part::new(part.keeper.clone());
+        for (at, part, name, left) in [(0, &part, "a", 1), (1, &again, "b", 0)] {
+            let answer = ask(part, BackupAsk::GiveUp(attempt(name), "member 2 is full".into())).await.unwrap();
+            assert_eq!(answer.told.why.as_deref(), Some("member 2 is full"), "{at}");
+            assert_eq!(part.keeper.store().backups().unwrap().len(), left, "{at}");
+        }
+    }
+
+    async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+        let so = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), so).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+    }
+
+    #[tokio::test]
     async fn a_store_whose_company_does_not_come_goes_on_by_itself() {
         let part = part().await;
-        ask(&part, BackupAsk::Prepare("a".into())).await.unwrap();
-        ask(&part, BackupAsk::Hold("a".into())).await.unwrap();
+        ask(&part, BackupAsk::Prepare(attempt("a"))).await.unwrap();
+        ask(&part, BackupAsk::Hold(attempt("a"))).await.unwrap();
         let told = ended(&part, "a").await;
         assert_eq!(told.state, BackupState::Failure);
         assert!(told.why.as_ref().is_some_and(|why| why.contains("not all stores stood still")), "{told:?}");
-        assert_eq!(ask(&part, BackupAsk::Go("a".into())).await.unwrap_err().code, Code::StepOrder);
+        assert_eq!(ask(&part, BackupAsk::Go(attempt("a"))).await.unwrap_err().code, Code::StepOrder);
         assert_eq!(part.keeper.store().backups().unwrap(), []);
         part.keeper.flush().unwrap();
     }

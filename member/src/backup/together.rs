@@ -12,8 +12,9 @@ use jet_admin_api::backup::{BackupState, BackupView, MemberBackup, TakeBackup, T
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::MemberId;
 use tracing::{info, warn};
+use uuid::Uuid;
 
-use super::{BackupAnswer, BackupAsk, judge};
+use super::{Attempt, BackupAnswer, BackupAsk, judge};
 use crate::cluster::control::{Ask, words};
 use crate::cluster::{Node, supervise};
 use crate::net::Lane;
@@ -49,29 +50,40 @@ async fn begin(node: &Arc<Node>, name: String) -> Result<BackupView, Refusal> {
         return Err(refusal);
     }
     let members: Vec<MemberId> = node.machine().roster.keys().copied().collect();
+    let attempt = Attempt { name: name.clone(), set: Uuid::new_v4() };
     for (at, member) in members.iter().enumerate() {
-        match ask(node, *member, BackupAsk::Prepare(name.clone()), STEP).await {
+        match ask(node, *member, BackupAsk::Prepare(attempt.clone()), STEP).await {
             Ok(_) => {}
             // Somebody else has asked for the same.
             Err(refusal) if at == 0 && refusal.code == Code::Exists => return there(node, name, refusal).await,
-            Err(refusal) => return Err(taken_back(node, &members[..at], name, *member, refusal).await),
+            Err(refusal) => return Err(taken_back(node, &members[..at], &attempt, *member, refusal).await),
         }
     }
-    for (step, within) in [(BackupAsk::Hold as fn(String) -> BackupAsk, STEP), (BackupAsk::Go, WORD)] {
-        let asked = members.iter().map(|member| ask(node, *member, step(name.clone()), within));
-        let answers = join_all(asked).await;
-        let refused = members.iter().zip(answers).find_map(|(member, answer)| Some((*member, answer.err()?)));
-        if let Some((member, refusal)) = refused {
-            return Err(taken_back(node, &members, name, member, refusal).await);
+    for (step, within) in [(BackupAsk::Hold(attempt.clone()), STEP), (BackupAsk::Go(attempt.clone()), WORD)] {
+        if let Err((member, refusal)) = all(node, &members, &step, within).await {
+            return Err(taken_back(node, &members, &attempt, member, refusal).await);
         }
     }
-    info!(name, members = members.len(), "a hot backup of the cluster has its moment");
-    tokio::spawn(watch(node.clone(), members, name.clone()));
+    info!(name, set = %attempt.set, members = members.len(), "a hot backup of the cluster has its moment");
+    tokio::spawn(watch(node.clone(), members, attempt));
     Ok(view(node, Some(name)).await)
 }
 
+/// Asks all at once. An error: the first in their order who does not, and why.
+async fn all(
+    node: &Arc<Node>,
+    members: &[MemberId],
+    step: &BackupAsk,
+    within: Duration,
+) -> Result<(), (MemberId, Refusal)> {
+    let answers = join_all(members.iter().map(|member| ask(node, *member, step.clone(), within))).await;
+    let refused = members.iter().zip(answers).find_map(|(member, answer)| Some((*member, answer.err()?)));
+    refused.map_or(Ok(()), Err)
+}
+
 /// What one member cannot finish is of no use to the others.
-async fn watch(node: Arc<Node>, members: Vec<MemberId>, name: String) {
+async fn watch(node: Arc<Node>, members: Vec<MemberId>, attempt: Attempt) {
+    let name = &attempt.name;
     let ends = async {
         loop {
             let seen = view(&node, Some(name.clone())).await;
@@ -86,7 +98,7 @@ async fn watch(node: Arc<Node>, members: Vec<MemberId>, name: String) {
         Ok(seen) => {
             let why = seen.trouble();
             warn!(name, why, "a hot backup of the cluster is not whole; what there is of it is taken back");
-            give_up(&node, &members, &name, &format!("not every member has it: {why}")).await;
+            give_up(&node, &members, &attempt, &format!("not every member has it: {why}")).await;
         }
         Err(_) => warn!(name, "whether a hot backup of the cluster is whole is not looked at any longer"),
     }
@@ -104,31 +116,35 @@ async fn there(node: &Arc<Node>, name: String, refusal: Refusal) -> Result<Backu
 async fn taken_back(
     node: &Arc<Node>,
     members: &[MemberId],
-    name: String,
+    attempt: &Attempt,
     culprit: MemberId,
     refusal: Refusal,
 ) -> Refusal {
     let ordinal = ordinal(node, culprit);
-    warn!(name, member = ordinal, %refusal, "no hot backup of the cluster");
+    warn!(name = attempt.name, member = ordinal, %refusal, "no hot backup of the cluster");
     let why = format!("member {ordinal}: {}", refusal.message);
-    give_up(node, members, &name, &why).await;
+    give_up(node, members, attempt, &why).await;
     Refusal { message: why, ..refusal }
 }
 
-async fn give_up(node: &Arc<Node>, members: &[MemberId], name: &str, why: &str) {
-    let told = members.iter().map(|member| ask(node, *member, BackupAsk::GiveUp(name.into(), why.into()), WORD));
-    join_all(told).await;
+async fn give_up(node: &Arc<Node>, members: &[MemberId], attempt: &Attempt, why: &str) {
+    let word = BackupAsk::GiveUp(attempt.clone(), why.into());
+    if let Err((member, refusal)) = all(node, members, &word, WORD).await {
+        let (member, Attempt { name, set }) = (ordinal(node, member), attempt);
+        warn!(name, %set, member, %refusal, "whether a part of a hot backup that is none is left there is not known");
+    }
 }
 
 /// Gives up the backup that is under way, if there is one.
 pub async fn interrupt(node: &Arc<Node>) -> Result<BackupView, Refusal> {
     let known = ask(node, node.me(), BackupAsk::Tell(None), WORD).await?;
-    let Some(name) = known.name.filter(|_| known.told.state == BackupState::InProgress) else {
+    let Some(attempt) = known.attempt.filter(|_| known.told.state == BackupState::InProgress) else {
         return Ok(view(node, None).await);
     };
+    let name = attempt.name.clone();
     let members: Vec<MemberId> = node.machine().roster.keys().copied().collect();
     info!(name, "a hot backup is interrupted");
-    give_up(node, &members, &name, INTERRUPTED).await;
+    give_up(node, &members, &attempt, INTERRUPTED).await;
     let ends = async {
         loop {
             let seen = view(node, Some(name.clone())).await;
@@ -148,7 +164,9 @@ pub async fn interrupt(node: &Arc<Node>) -> Result<BackupView, Refusal> {
 pub async fn view(node: &Arc<Node>, name: Option<String>) -> BackupView {
     let name = match name {
         Some(name) => Some(name),
-        None => ask(node, node.me(), BackupAsk::Tell(None), WORD).await.ok().and_then(|known| known.name),
+        None => {
+            ask(node, node.me(), BackupAsk::Tell(None), WORD).await.ok().and_then(|known| Some(known.attempt?.name))
+        }
     };
     let machine = node.machine();
     let asked = machine.roster.iter().map(|(member, entry)| {

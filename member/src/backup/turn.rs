@@ -10,6 +10,8 @@ use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_hotstore::Company;
 use tokio::sync::Notify;
 
+use super::Attempt;
+
 /// So long others wait for this store. With them waits the consensus core, which may not miss an election's time, nor a lease.
 pub const MOST_HELD: Duration = Duration::from_millis(500);
 /// While it stands still it looks so often whether it has to go on.
@@ -36,8 +38,8 @@ pub enum Stage {
 
 /// One backup.
 pub struct Turn {
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub attempt: Attempt,
     begun: Instant,
     /// Since when others wait for it.
     since: OnceLock<Instant>,
@@ -51,9 +53,9 @@ pub struct Turn {
 
 impl Turn {
     /// Prepared.
-    pub fn new(name: String) -> Self {
+    pub fn new(attempt: Attempt) -> Self {
         let (stage, changed, news) = (Mutex::new(Stage::Prepared), Condvar::new(), Notify::new());
-        Self { name, begun: Instant::now(), since: OnceLock::new(), stood: OnceLock::new(), stage, changed, news }
+        Self { attempt, begun: Instant::now(), since: OnceLock::new(), stood: OnceLock::new(), stage, changed, news }
     }
 
     /// Where it is.
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     fn asked() -> Turn {
-        let turn = Turn::new("nightly".into());
+        let turn = Turn::new(Attempt { name: "nightly".into(), set: uuid::Uuid::nil() });
         turn.step(|stage| matches!(stage, Stage::Prepared), Stage::Asked);
         turn
     }

@@ -5,7 +5,8 @@
 use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_hotstore::BackupError;
-use jet_hotstore::backup::Is;
+use jet_hotstore::backup::{Is, Manifest};
+use uuid::Uuid;
 
 use super::Keeper;
 
@@ -23,18 +24,31 @@ impl Keeper {
 
     /// What lies there under this name, if it is a backup. That it cannot be looked at is not that there is none.
     pub fn backup_told(&self, name: &str) -> Result<Option<ToldBackup>, Refusal> {
-        let all = self.store.backups().map_err(|error| {
-            let why = format!("whether backup '{name}' is there is not known, because they cannot be listed: {error}");
-            Refusal::new(Code::Internal, why).hint("ask again")
-        })?;
-        let found = all.into_iter().find(|told| told.name == name && told.is == Is::Untouched);
-        Ok(found.and_then(|told| told.manifest).map(|manifest| ToldBackup {
+        Ok(self.manifest_of(name)?.map(|manifest| ToldBackup {
             state: BackupState::Success,
             dir: self.store.backup_dir(name).display().to_string(),
             files: manifest.files.len() as u64,
             bytes: manifest.bytes,
             why: None,
         }))
+    }
+
+    fn manifest_of(&self, name: &str) -> Result<Option<Manifest>, Refusal> {
+        let all = self.store.backups().map_err(|error| {
+            let why = format!("whether backup '{name}' is there is not known, because they cannot be listed: {error}");
+            Refusal::new(Code::Internal, why).hint("ask again")
+        })?;
+        Ok(all.into_iter().find(|told| told.name == name && told.is == Is::Untouched).and_then(|told| told.manifest))
+    }
+
+    /// Removes the backup of this name, if it is of this set; any other stays.
+    pub fn take_back(&self, name: &str, set: Uuid) -> Result<(), Refusal> {
+        match self.manifest_of(name)? {
+            Some(manifest) if manifest.set == Some(set) => {
+                self.store.remove_backup(name).map_err(|error| refusal(&error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Asks {
     }
 
     fn look(&self) {
-        let calls = self.disk.calls();
+        let calls = calls(&self.disk);
         self.most.set(self.most.get().max(calls - self.at.replace(calls)));
         self.asked.set(self.asked.get() + 1);
     }
@@ -32,7 +32,7 @@ impl Asks {
 impl Company for Asks {
     fn begins(&self) {
         self.waits.set(true);
-        self.at.set(self.disk.calls());
+        self.at.set(calls(&self.disk));
     }
 
     fn meet(&self, _pressed: &dyn Fn() -> Option<String>) -> Result<(), String> {
@@ -48,6 +48,11 @@ impl Company for Asks {
         let is_over = self.ends_at.is_some_and(|at| self.asked.get() >= at);
         is_over.then(|| "its time is over".to_owned())
     }
+}
+
+/// Changes and reads.
+fn calls(disk: &SimulatedDisk) -> u64 {
+    disk.calls() + disk.reads()
 }
 
 /// Much is queued, and much lies on the shelf.
@@ -69,13 +74,13 @@ const A_STEP: u64 = 30;
 fn however_much_is_to_be_done_whoever_waits_for_a_backup_waits_for_one_step() {
     let disk = SimulatedDisk::new();
     let (store, company) = (laden(&disk), Asks::of(&disk, None));
-    store.backup_together("nightly", &company).unwrap();
+    store.backup_together("nightly", SET, &company).unwrap();
     assert!(company.asked.get() > 40, "{} questions", company.asked.get());
     assert!(company.most.get() <= A_STEP, "{} calls of the disk between two questions", company.most.get());
     for ends_at in (0..company.asked.get()).step_by(4) {
         let disk = SimulatedDisk::new();
         let (store, company) = (laden(&disk), Asks::of(&disk, Some(ends_at)));
-        let error = store.backup_together("nightly", &company).unwrap_err();
+        let error = store.backup_together("nightly", SET, &company).unwrap_err();
         assert!(matches!(&error, BackupError::Company { why } if why == "its time is over"), "{ends_at}: {error}");
         assert_eq!((company.asked.get(), names(&store)), (ends_at, vec![]));
         let mut log = store.consensus_log().unwrap();
@@ -106,7 +111,7 @@ fn all_that_was_appended_is_written_before_anybody_waits() {
     let store = laden(&SimulatedDisk::new());
     assert!(store.health().waiting_bytes > 0);
     let looks = Looks(&store, Cell::new(None));
-    store.backup_together("nightly", &looks).unwrap();
+    store.backup_together("nightly", SET, &looks).unwrap();
     assert_eq!(looks.1.get(), Some(0));
 }
 
@@ -133,7 +138,7 @@ fn a_company_that_meets_late_makes_nobody_lag() {
             None
         }
     }
-    let error = store.backup_together("nightly", &Late(&store)).unwrap_err();
+    let error = store.backup_together("nightly", SET, &Late(&store)).unwrap_err();
     assert!(error.to_string().contains("bytes wait for the disk of /store, and half of 4000 may"), "{error}");
     assert_eq!(store.health().lagging, Vec::<u16>::new());
     store.flush().unwrap();

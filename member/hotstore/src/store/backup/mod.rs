@@ -59,6 +59,7 @@ use making::Making;
 use moment::Moment;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, TryLockError};
+use uuid::Uuid;
 
 /// A longer name is refused.
 pub const LONGEST_NAME: usize = 64;
@@ -121,15 +122,19 @@ impl Store {
     /// Makes the backup `name` of everything appended so far; it is whole and durable on return. Blocks for an fsync of the
     /// log and of the copies, and for a link to each file; nobody else waits for more than law 4 says.
     pub fn backup(&self, name: &str) -> Result<BackupReport, BackupError> {
-        self.backup_together(name, &Nobody)
+        self.backup_of(name, None, &Nobody)
     }
 
-    /// The same at one moment with `company`, for which it also blocks.
-    pub fn backup_together(&self, name: &str, company: &dyn Company) -> Result<BackupReport, BackupError> {
+    /// The same as one of `set`, at one moment with `company`, for which it also blocks.
+    pub fn backup_together(&self, name: &str, set: Uuid, company: &dyn Company) -> Result<BackupReport, BackupError> {
+        self.backup_of(name, Some(set), company)
+    }
+
+    fn backup_of(&self, name: &str, set: Option<Uuid>, company: &dyn Company) -> Result<BackupReport, BackupError> {
         check(name)?;
         let _alone = self.alone()?;
         let (dir, tmp) = self.place(name)?;
-        let made = self.make(name, &tmp, company).and_then(|made| self.give_name(&tmp, &dir).map(|()| made));
+        let made = self.make((name, set), &tmp, company).and_then(|made| self.give_name(&tmp, &dir).map(|()| made));
         match made {
             Ok(made) => Ok(BackupReport { dir, ..made }),
             Err(error) => {
@@ -194,7 +199,12 @@ impl Store {
     }
 
     /// All of it but its name.
-    fn make(&self, name: &str, tmp: &Path, company: &dyn Company) -> Result<BackupReport, BackupError> {
+    fn make(
+        &self,
+        (name, set): (&str, Option<Uuid>),
+        tmp: &Path,
+        company: &dyn Company,
+    ) -> Result<BackupReport, BackupError> {
         let mut making = Making::begin(self.disk.as_ref(), &self.dir, self.backups_in(), tmp)?;
         let Moment { cut, identity, consensus } = self.moment(&mut making, company)?;
         consensus.into_iter().try_for_each(|(file, bytes)| making.copy(&format!("raft/{file}"), &bytes))?;
@@ -211,6 +221,7 @@ impl Store {
         let files = making.settle()?;
         let manifest = Manifest {
             name: name.to_owned(),
+            set,
             founding: cut.origin.founding,
             incarnation: identity.incarnation,
             member: identity.member,
