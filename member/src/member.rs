@@ -369,7 +369,7 @@ impl Member {
         if running.node.founding_is_being_recorded() {
             return MemberPhase::Founding;
         }
-        if safety::why_not_take_part(machine, keeper.opened()).is_some() {
+        if why_no_part(running, machine).is_some() {
             return MemberPhase::Held;
         }
         match &machine.state {
@@ -393,6 +393,13 @@ async fn drain(maps: &dyn Maps) -> bool {
     tokio::time::timeout(DRAINING, closed).await.is_ok()
 }
 
+/// Until a leader has taken up this start, a restored log tells of the time before the restore, and that the cluster runs.
+fn why_no_part(running: &Running, machine: &Machine) -> Option<String> {
+    let (node, keeper) = (&running.node, running.node.keeper());
+    let counts = machine.roster.get(&node.me()).is_some_and(|entry| entry.boot == node.boot());
+    safety::why_not_take_part(machine, keeper.opened(), keeper.restored().filter(|_| counts))
+}
+
 fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterView>) -> String {
     if let Some(trouble) = running.trouble() {
         return trouble;
@@ -408,11 +415,14 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
         MemberPhase::WaitingForActivate => "Activate of the operation that stopped the cluster".into(),
         MemberPhase::Sealed => "the end of this process: it is sealed".into(),
         MemberPhase::Held => {
-            let older = safety::why_not_take_part(&running.node.machine(), running.node.keeper().opened());
+            let older = why_no_part(running, &running.node.machine());
             older.unwrap_or_else(|| "a person: this member is not in the cluster's roster".into())
         }
         MemberPhase::Serving => String::new(),
         MemberPhase::Recovering => {
+            if let Some(mixed) = safety::why_mixed(&running.node.machine()) {
+                return mixed.to_string();
+            }
             let missing = cluster.map(|c| c.missing.as_slice()).unwrap_or_default();
             let words: Vec<String> =
                 missing.iter().map(|m| format!("member {} ({}): {}", m.ordinal, m.uuid, m.why)).collect();

@@ -17,8 +17,9 @@ use jet_core::agent::OwnSeal;
 use jet_core::recovery::{HeldEpoch, StoreSeal};
 use jet_core::{
     Boot, Digest, Epoch, ExecutionId, Generation, JobId, LogIndex, MemberId, OperationId, PartitionContent,
-    PartitionId, SealRecord, StoreReport, TableVersion, Version,
+    PartitionId, Restored, SealRecord, StoreReport, TableVersion, Version,
 };
+use jet_hotstore::backup::MadeBy;
 use jet_hotstore::layout::shape_of;
 use jet_hotstore::{
     BackupError, Contents, Disk, EncryptedDisk, EpochInfo, Founding, KeyError, Keys, Options, OsDisk, SealRequest,
@@ -85,6 +86,7 @@ struct Facts {
 pub struct Keeper {
     store: Arc<Store>,
     volume_id: String,
+    restored: Option<Restored>,
     facts: Mutex<Facts>,
 }
 
@@ -131,7 +133,8 @@ impl Keeper {
                 facts.report = Some(report);
             }
         }
-        Ok(Self { store: Arc::new(store), volume_id: identity.volume, facts: Mutex::new(facts) })
+        let restored = store.made_by().and_then(restored);
+        Ok(Self { store: Arc::new(store), volume_id: identity.volume, restored, facts: Mutex::new(facts) })
     }
 
     /// The store itself, for the maps.
@@ -177,7 +180,13 @@ impl Keeper {
     /// What the store brings back, as it was opened or sealed.
     pub fn report(&self) -> Option<StoreReport> {
         let seal = self.seal_beside();
-        self.facts().report.clone().map(|report| StoreReport { seal: report.seal.or(seal), ..report })
+        let restored = self.restored.clone();
+        self.facts().report.clone().map(|report| StoreReport { seal: report.seal.or(seal), restored, ..report })
+    }
+
+    /// The hot backup that the store was made by.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
     }
 
     /// The seal over which a generation was opened that the cluster is not in yet.
@@ -371,7 +380,13 @@ impl Keeper {
 }
 
 fn blank_report() -> StoreReport {
-    StoreReport { generation: Generation(0), seal: None, partitions: Vec::new(), epochs: Vec::new() }
+    StoreReport { generation: Generation(0), seal: None, partitions: Vec::new(), epochs: Vec::new(), restored: None }
+}
+
+/// A backup of one member alone is none of the cluster.
+fn restored(made_by: &MadeBy) -> Option<Restored> {
+    let MadeBy { name, set, generation } = made_by;
+    set.map(|set| Restored { name: name.clone(), set, generation: Generation(*generation) })
 }
 
 fn sealed_report(seal: &SealSummary, epochs: &[EpochInfo]) -> Result<StoreReport, KeeperError> {
@@ -381,6 +396,7 @@ fn sealed_report(seal: &SealSummary, epochs: &[EpochInfo]) -> Result<StoreReport
         seal: Some(store_seal(seal)?),
         partitions: by_number(versions),
         epochs: held(epochs),
+        restored: None,
     })
 }
 
@@ -415,6 +431,7 @@ fn unsealed_report(store: &Store) -> Result<StoreReport, KeeperError> {
         seal: None,
         partitions: by_number(versions),
         epochs: held(&found.epochs),
+        restored: None,
     })
 }
 

@@ -56,10 +56,15 @@ fn copy(from: &Path, to: &Path) {
 
 /// As if every backup had been brought to machines that nobody has used yet.
 fn restore(world: &mut World, backup: &BackupView) {
+    restore_each(world, "restored", backup.members.iter().map(|member| PathBuf::from(&member.told.dir)));
+}
+
+/// The same, of each member from what is named for it.
+fn restore_each(world: &mut World, homes: &str, from: impl IntoIterator<Item = PathBuf>) {
     assert!(world.members.is_empty());
-    world.homes = world.dir.path().join("restored");
-    for member in &backup.members {
-        copy(Path::new(&member.told.dir), &world.home(member.ordinal).join("recovery"));
+    world.homes = world.dir.path().join(homes);
+    for (ordinal, from) in (0..).zip(from) {
+        copy(&from, &world.home(ordinal).join("recovery"));
     }
 }
 
@@ -188,6 +193,46 @@ async fn of_two_at_once_none_is_half_and_one_that_is_interrupted_is_none() {
         })
         .await;
     assert!(lies_whole_or_not_at_all(&world, "next"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stores_of_two_backups_or_of_one_and_none_are_held_by_name_and_those_of_one_go_on() {
+    let mut world = World::new(2);
+    world.start_all();
+    world.found().await;
+    let mut backups = Vec::new();
+    for day in ["monday", "tuesday"] {
+        world.put(0, "day", day).await.unwrap();
+        backups.push(taken(&world, 0, day).await);
+    }
+    world.put(0, "day", "wednesday").await.unwrap();
+    let volume = world.home(1).join("recovery");
+    (0..2).for_each(|ordinal| world.kill(ordinal));
+    let of = |day: usize, member: usize| PathBuf::from(&backups[day].members[member].told.dir);
+
+    let mixtures = [
+        ("two", [of(0, 0), of(1, 1)], ["of backup 'monday'", "of backup 'tuesday'"]),
+        ("one-and-none", [of(1, 0), volume], ["of backup 'tuesday'", "of no backup"]),
+    ];
+    for (homes, from, says) in mixtures {
+        restore_each(&mut world, homes, from);
+        // A start that ended early does not make it a store like any other.
+        for _ in 0..2 {
+            world.start_all();
+            world
+                .until("the mixture is held by name", || async {
+                    let view = world.view(1).await?;
+                    let told = says.iter().all(|says| view.waiting_for.contains(says));
+                    (told && view.phase == MemberPhase::Recovering).then_some(()).ok_or(brief(&view))
+                })
+                .await;
+            (0..2).for_each(|ordinal| world.kill(ordinal));
+        }
+    }
+    restore_each(&mut world, "one", [of(1, 0), of(1, 1)]);
+    world.start_all();
+    world.serving(0..2, ClusterStateView::Active).await;
+    assert_eq!(world.get(1, "day").await.unwrap().as_deref(), Some("tuesday"));
 }
 
 /// Standard output of `jet backup`, and whether it ended well.

@@ -45,5 +45,5 @@ pub use machine::Machine;
 pub use operation::{Operation, OperationStep, PartitionContent, SealRecord};
 pub use outcome::{Outcome, Refused};
 pub use partition::{PartitionEntry, PartitionTable, Replica};
-pub use recovery::{Rejoin, StoreReport};
+pub use recovery::{Rejoin, Restored, StoreReport};
 pub use request::{RequestAnswer, StopRequest};

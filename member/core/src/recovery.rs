@@ -1,8 +1,9 @@
 //! What a member brings back from its store.
 //!
-//! Law: only complete copies are named; half a copy under a new version is no copy. Must not know: files.
+//! Law: only complete copies are named; half a copy under a new version is no copy. A store that was restored says so. Must not know: files.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ids::{Boot, Digest, Epoch, ExecutionId, Generation, JobId, OperationId, Version};
 
@@ -26,6 +27,21 @@ pub struct StoreReport {
     pub partitions: Vec<Option<Version>>,
     /// Snapshots of which every part that belongs here is here; also when none belongs here.
     pub epochs: Vec<HeldEpoch>,
+    /// The hot backup that the store was made by, if it was; told for ever, and counted until the cluster has left the
+    /// recovery from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+/// Where a restored store comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The backup's name; another may have had it.
+    pub name: String,
+    /// The set of backups of all members at one instant; there is none like it.
+    pub set: Uuid,
+    /// Generation of the store in it.
+    pub generation: Generation,
 }
 
 /// A seal as its store names it.

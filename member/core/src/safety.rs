@@ -10,6 +10,7 @@ use crate::ids::{ExecutionId, Generation, MemberId, PartitionId};
 use crate::job::{Guarantee, Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::operation::Operation;
+use crate::recovery::Restored;
 
 /// One reason against a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -33,6 +34,8 @@ pub enum Reason {
     NotBack { ordinal: u32, member: MemberId },
     #[error("member {ordinal} ({member}) has not loaded and verified its store")]
     NotLoaded { ordinal: u32, member: MemberId },
+    #[error("stores of different times came back ({told}): end all members, and restore each from a backup of one set")]
+    Mixed { told: String },
     #[error("the newest replicas are not chosen yet")]
     TableNotRecovered,
     #[error("job '{job}' may not go on from {given}: {why}")]
@@ -126,22 +129,63 @@ pub fn why_not_commit(machine: &Machine, operation: &Operation) -> Vec<Reason> {
 }
 
 /// Why a store takes no part in a cluster that runs: every member of it has opened its generation, so this volume was put
-/// back in time, and with it the member's log. `opened`: the highest generation that it has fsynced as opened.
-pub fn why_not_take_part(machine: &Machine, opened: Generation) -> Option<String> {
-    (machine.state.runs() && opened < machine.generation).then(|| {
+/// back in time, and with it the member's log. `opened`: the highest generation that it has fsynced as opened. One that was
+/// restored comes from a time at which the cluster was in its present generation, if that is counted, and the others run on.
+pub fn why_not_take_part(machine: &Machine, opened: Generation, restored: Option<&Restored>) -> Option<String> {
+    if !machine.state.runs() {
+        return None;
+    }
+    let runs_in = machine.generation;
+    if opened < runs_in {
+        return Some(format!(
+            "its store is of generation {opened}, the cluster runs in {runs_in}: an older volume? Put the recorded one back"
+        ));
+    }
+    counted(machine, restored).map(|Restored { name, set, .. }| {
         format!(
-            "its store is of generation {opened}, the cluster runs in {}: an older volume? Put the recorded one back",
-            machine.generation
+            "its store is restored from backup '{name}' ({set}), and the cluster runs in generation {runs_in} without \
+             having been restored from it: put the recorded volume back, or end all members and restore each"
         )
     })
 }
 
-/// Why nothing may run yet: the whole roster, back and loaded, or nobody.
+/// A cluster that has left the recovery from a backup runs in a later generation; where its stores once came from says
+/// nothing any more.
+fn counted<'a>(machine: &Machine, restored: Option<&'a Restored>) -> Option<&'a Restored> {
+    restored.filter(|restored| restored.generation >= machine.generation)
+}
+
+/// Why what came back is nothing that the cluster ever was: stores from one set of backups beside those of another, or of none.
+/// Inside one generation nothing else tells them apart, and the newest of each would be put together.
+pub fn why_mixed(machine: &Machine) -> Option<Reason> {
+    let ClusterState::Recovering { rejoined, .. } = &machine.state else { return None };
+    let mut told: Vec<_> = machine
+        .roster
+        .iter()
+        .filter_map(|(member, entry)| {
+            let store = &rejoined.get(member)?.store;
+            Some((entry.ordinal, member, counted(machine, store.restored.as_ref())))
+        })
+        .collect();
+    told.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
+    let mut sets = told.iter().map(|(.., restored)| restored.map(|restored| restored.set));
+    let first = sets.next()?;
+    if sets.all(|set| set == first) {
+        return None;
+    }
+    let words = told.iter().map(|(ordinal, member, restored)| match restored {
+        Some(Restored { name, set, .. }) => format!("member {ordinal} ({member}) of backup '{name}' ({set})"),
+        None => format!("member {ordinal} ({member}) of no backup"),
+    });
+    Some(Reason::Mixed { told: words.collect::<Vec<_>>().join(", ") })
+}
+
+/// Why nothing may run yet: the whole roster, of one time, back and loaded, or nobody.
 pub fn why_not_complete(machine: &Machine) -> Vec<Reason> {
     let ClusterState::Recovering { rejoined, loaded, .. } = &machine.state else {
         return Vec::new();
     };
-    let mut why = Vec::new();
+    let mut why: Vec<_> = why_mixed(machine).into_iter().collect();
     for (member, entry) in &machine.roster {
         let (member, ordinal) = (*member, entry.ordinal);
         if !rejoined.contains_key(&member) {

@@ -142,7 +142,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
                 member: who,
                 boot,
                 volume_id,
-                store: StoreReport { generation: machine.generation, seal, partitions, epochs: vec![] },
+                store: StoreReport { generation: machine.generation, seal, partitions, epochs: vec![], restored: None },
             }
         }
         21 | 22 => {
@@ -385,7 +385,13 @@ fn a_stop_and_its_return() -> Result<(), String> {
             digest: Digest(format!("d{n}")),
             content_digest: content_digest.clone(),
         };
-        let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
+        let store = StoreReport {
+            generation: Generation(1),
+            seal: Some(seal),
+            partitions: vec![],
+            epochs: vec![],
+            restored: None,
+        };
         let rejoined = |boot, volume: &str, store: &StoreReport| Command::Rejoined {
             member: member(n),
             boot: Boot(boot),

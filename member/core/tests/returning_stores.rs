@@ -10,7 +10,7 @@ use jet_core::operation::SealRecord;
 use jet_core::roster::{Founder, RosterEntry};
 use jet_core::{
     Boot, ClusterState, Command, Digest, FoundingId, Generation, Machine, MemberId, OperationId, PartitionContent,
-    PartitionEntry, PartitionId, Refused, StoreReport, TableVersion, Version, apply,
+    PartitionEntry, PartitionId, Refused, Restored, StoreReport, TableVersion, Version, apply, safety,
 };
 
 fn member(n: u8) -> MemberId {
@@ -53,7 +53,8 @@ fn rejoined(n: u8, volume_id: &str, copy: Option<Version>) -> Command {
 }
 
 fn rejoined_as(boot: Boot, n: u8, volume_id: &str, copy: Option<Version>) -> Command {
-    let store = StoreReport { generation: Generation(1), seal: None, partitions: vec![copy], epochs: vec![] };
+    let store =
+        StoreReport { generation: Generation(1), seal: None, partitions: vec![copy], epochs: vec![], restored: None };
     Command::Rejoined { member: member(n), boot, volume_id: volume_id.into(), store }
 }
 
@@ -285,4 +286,97 @@ fn an_old_stop_seals_nothing_over_a_later_one() -> Result<(), Refused> {
         assert_eq!(why.is_some_and(|why| why.contains("has less on its disk")), sealed.is_none(), "{sealed:?}");
     }
     Ok(())
+}
+
+/// A store that comes back under a boot, with its generation and the backup that it was restored from.
+fn back(n: u8, boot: u64, generation: u64, restored: Option<Restored>) -> Command {
+    let partitions = vec![Some(Version { installed: TableVersion(1), seq: 3 })];
+    let store = StoreReport { generation: Generation(generation), seal: None, partitions, epochs: vec![], restored };
+    Command::Rejoined { member: member(n), boot: Boot(boot), volume_id: "named:other".into(), store }
+}
+
+fn of(name: &str, set: u128, generation: u64) -> Option<Restored> {
+    Some(Restored { name: name.into(), set: uuid::Uuid::from_u128(set), generation: Generation(generation) })
+}
+
+fn recover(machine: &mut Machine, boot: u64) -> Result<(), Refused> {
+    let observed = BTreeMap::from([(member(0), Boot(boot)), (member(1), Boot(boot))]);
+    act(machine, Command::Recover { observed })
+}
+
+/// Both have loaded, and the newest copies are chosen.
+fn chosen(machine: &mut Machine, boot: u64) -> Result<(), Refused> {
+    (0..2).try_for_each(|n| act(machine, loaded(n, boot)))?;
+    act(machine, Command::RecoverTable {})
+}
+
+#[test]
+fn stores_of_one_backup_come_back_together_and_beside_no_others() -> Result<(), Refused> {
+    // What each was restored from; whether the cluster comes back.
+    let cases = [
+        (None, None, true),
+        (of("nightly", 1, 1), of("nightly", 1, 1), true),
+        (of("nightly", 1, 1), of("nightly", 2, 1), false),
+        (of("nightly", 1, 1), None, false),
+        (None, of("nightly", 1, 1), false),
+        // One of an earlier generation was restored long ago: the cluster has gone on since, with everything.
+        (of("nightly", 1, 0), None, true),
+        (of("nightly", 1, 0), of("nightly", 2, 0), true),
+        (of("nightly", 1, 0), of("nightly", 2, 1), false),
+    ];
+    for (one, other, comes_back) in cases {
+        let mut machine = running("named:other")?;
+        recover(&mut machine, 2)?;
+        act(&mut machine, back(0, 2, 1, one.clone()))?;
+        assert_eq!(safety::why_mixed(&machine), None, "nobody knows yet");
+        act(&mut machine, back(1, 2, 1, other.clone()))?;
+        let result = chosen(&mut machine, 2);
+        assert_eq!(result.is_ok(), comes_back, "{one:?} {other:?}: {result:?}");
+        if let Err(refused) = result {
+            let (text, told) = (refused.to_string(), |n: u8| format!("member {n} ({})", member(n)));
+            assert!(text.contains(&told(0)) && text.contains(&told(1)) && text.contains("'nightly'"), "{text}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_crash_in_the_first_start_of_a_restored_cluster_is_recovered_from() -> Result<(), Refused> {
+    let mut machine = running("named:other")?;
+    let set = || of("nightly", 1, 1);
+    recover(&mut machine, 2)?;
+    (0..2).try_for_each(|n| act(&mut machine, back(n, 2, 1, set())))?;
+    chosen(&mut machine, 2)?;
+    in_step(&mut machine)?;
+    act(&mut machine, Command::SelfActivate {})?;
+    act(&mut machine, Command::Opened { member: member(0), boot: Boot(2), generation: Generation(2) })?;
+
+    recover(&mut machine, 3)?;
+    for (n, generation) in [(0, 2), (1, 1)] {
+        act(&mut machine, back(n, 3, generation, set()))?;
+    }
+    chosen(&mut machine, 3)?;
+    in_step(&mut machine)?;
+    act(&mut machine, Command::SelfActivate {})?;
+    for n in 0..2 {
+        act(&mut machine, Command::Opened { member: member(n), boot: Boot(3), generation: Generation(2) })?;
+    }
+    assert_eq!(machine.state, ClusterState::Active);
+
+    // From then on it says nothing, also where a copy of the other's volume took its place.
+    recover(&mut machine, 4)?;
+    for (n, restored) in [(0, set()), (1, None)] {
+        act(&mut machine, back(n, 4, 2, restored))?;
+    }
+    chosen(&mut machine, 4)
+}
+
+/// The copies of the one partition are.
+fn in_step(machine: &mut Machine) -> Result<(), Refused> {
+    let (copies, table_version) = copies(machine);
+    let fills = copies.into_iter().filter(|(.., synced)| !synced);
+    let partition = PartitionId(0);
+    fills
+        .map(|(member, boot, _)| Command::Synced { partition, member, boot, table_version })
+        .try_for_each(|command| act(machine, command))
 }

@@ -115,6 +115,7 @@ impl World {
                 seal: None,
                 partitions: vec![Some(Version { installed: TableVersion(1), seq: 7 }); usize::from(PARTITIONS)],
                 epochs: if n == 0 { vec![held(56), held(57)] } else { vec![held(56)] },
+                restored: None,
             };
             self.does(Command::Rejoined { member: member(n), boot, volume_id: format!("v{n}"), store });
             self.does(Command::Loaded { member: member(n), boot, content_digest: Digest::default() });
@@ -208,7 +209,13 @@ impl World {
             digest: sealed.digest,
             content_digest: sealed.content_digest.clone(),
         };
-        let store = StoreReport { generation: Generation(1), seal: Some(seal), partitions: vec![], epochs: vec![] };
+        let store = StoreReport {
+            generation: Generation(1),
+            seal: Some(seal),
+            partitions: vec![],
+            epochs: vec![],
+            restored: None,
+        };
         self.does(Command::Rejoined { member: member(n), boot, volume_id: format!("v{n}"), store });
         self.does(Command::Loaded { member: member(n), boot, content_digest: sealed.content_digest });
     }

@@ -65,6 +65,23 @@ pub struct Manifest {
     pub bytes: u64,
 }
 
+/// What a store that was made by a backup keeps of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeBy {
+    /// The backup's name.
+    pub name: String,
+    /// Its set, if it is of one.
+    pub set: Option<Uuid>,
+    /// Generation that was open when it was made.
+    pub generation: u64,
+}
+
+impl MadeBy {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        MadeBy { name: manifest.name.clone(), set: manifest.set, generation: manifest.generation }
+    }
+}
+
 /// What a directory among the backups is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "camelCase")]

@@ -11,7 +11,7 @@ mod waits;
 
 use gate::Gate;
 use jet_hotstore::audit::{Depth, audit};
-use jet_hotstore::backup::Is;
+use jet_hotstore::backup::{Is, MadeBy};
 use jet_hotstore::{
     Aftermath, BackupError, BackupReport, Base, Cadence, Company, Contents, Disk, EpochId, Fault, Loaded, LogEntry,
     Options, OsDisk, PartitionContent, Record, Refused, SealRequest, SimulatedDisk, Space, Store, StoreError, Version,
@@ -311,6 +311,8 @@ fn nothing_becomes_durable_between_its_moment_and_the_word_of_all() {
     assert_eq!(entries, content(13));
     assert_eq!(copy.epochs().iter().map(|info| info.id.epoch).collect::<Vec<_>>(), [9, 10]);
     assert_eq!(copy.consensus_log().unwrap().last(), Some((1, 3)));
+    let made_by = MadeBy { name: "nightly".into(), set: Some(SET), generation: 1 };
+    assert_eq!((store.made_by(), copy.made_by()), (None, Some(&made_by)));
     assert_eq!(store.epochs().iter().map(|info| info.id.epoch).collect::<Vec<_>>(), [10, 11]);
 }
 

@@ -10,7 +10,7 @@ use jet_admin_api::operation::{MemberSeal, OperationStep as Step, OperationView,
 use jet_admin_api::stop_request::{RequestAnswer, StopRequestView};
 use jet_core::{
     ClusterState, Guarantee, Job, JobStatus, Machine, MemberId, Operation, OperationStep, RecoveringFrom, SealRecord,
-    Settled, SnapshotRef, StopRequest, Verdict,
+    Settled, SnapshotRef, StopRequest, Verdict, safety,
 };
 
 /// What the view needs beside the machine.
@@ -98,12 +98,8 @@ fn missing(machine: &Machine, around: &Around<'_>) -> Vec<MissingMember> {
 
 /// The whole roster is back and loaded, and only `Activate` is missing.
 pub fn waits_for_activate(machine: &Machine) -> bool {
-    match &machine.state {
-        ClusterState::Recovering { from: RecoveringFrom::Sealed { .. }, rejoined, loaded, .. } => {
-            machine.roster.keys().all(|m| rejoined.contains_key(m) && loaded.contains(m))
-        }
-        _ => false,
-    }
+    matches!(&machine.state, ClusterState::Recovering { from: RecoveringFrom::Sealed { .. }, .. })
+        && safety::why_not_complete(machine).is_empty()
 }
 
 fn state(state: &ClusterState) -> ClusterStateView {

@@ -131,6 +131,7 @@ impl Agent {
                 seal: on_store.or_else(|| keeper.seal_beside()),
                 partitions: self.maps.versions(),
                 epochs: keeper.epochs(),
+                restored: keeper.restored().cloned(),
             });
         }
         LocalFacts {

@@ -199,6 +199,7 @@ impl World {
             seal: None,
             partitions: self.maps.versions(),
             epochs: self.keeper.epochs(),
+            restored: None,
         };
         self.does(Command::Rejoined { member, boot, volume_id: "v".into(), store });
         self.does(Command::Loaded { member, boot, content_digest: digest });

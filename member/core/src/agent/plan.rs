@@ -159,7 +159,8 @@ impl Own<'_> {
     /// that was started again would write over copies that nobody else may have. A store that was put back in time is
     /// left as it is, its seal too: written to, it would still be of its old generation, and no crash be recovered from.
     fn write_on(&self, actions: &mut Vec<Action>) {
-        if safety::why_not_take_part(self.machine, self.facts.opened).is_some() {
+        let restored = self.facts.holds.as_ref().and_then(|store| store.restored.as_ref());
+        if safety::why_not_take_part(self.machine, self.facts.opened, restored).is_some() {
             return;
         }
         match (&self.facts.sealed, self.facts.access) {

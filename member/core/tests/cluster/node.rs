@@ -256,6 +256,7 @@ impl Node {
             seal,
             partitions: (0..count).map(version).collect(),
             epochs: self.disk.epochs.keys().copied().collect(),
+            restored: None,
         }
     }
 

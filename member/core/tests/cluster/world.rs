@@ -547,6 +547,7 @@ fn mutated_apply(machine: &mut Machine, index: u64, command: Command, without: O
                         seal: None,
                         partitions: Vec::new(),
                         epochs: Vec::new(),
+                        restored: None,
                     };
                     rejoined.insert(*member, jet_core::Rejoin { boot: entry.boot, store });
                 }

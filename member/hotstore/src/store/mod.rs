@@ -17,6 +17,7 @@ pub(crate) mod sealing;
 pub mod usage;
 mod writing;
 
+use crate::backup::MadeBy;
 use crate::boot;
 use crate::disk::Disk;
 use crate::epoch::{EpochInfo, Shelf};
@@ -144,6 +145,7 @@ pub struct Store {
     backups: Mutex<()>,
     /// The newest chunk that another key was written with; asked for when writing has begun.
     other_key: OnceLock<Option<ChunkId>>,
+    made_by: Option<MadeBy>,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -187,6 +189,7 @@ impl Store {
         let boot = boot::next_boot(disk.as_ref(), dir)?;
         owner.sign()?;
         let contents = found.contents.clone();
+        let made_by = found.backup.as_ref().map(|seen| MadeBy::of(&seen.manifest));
         let log_bytes = exact_bytes(&found.chain);
         let known = Known::from(found);
         let shelf = Shelf { closed: true, finished: known.1 };
@@ -216,6 +219,7 @@ impl Store {
             still: Stillness::default(),
             backups: Mutex::default(),
             other_key: OnceLock::new(),
+            made_by,
         };
         if matches!(contents, Contents::Sealed(_)) {
             store.queue.set_closed(Some(Closed::Sealed));
@@ -231,6 +235,11 @@ impl Store {
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The backup that the directory was made by, however often it was opened since.
+    pub fn made_by(&self) -> Option<&MadeBy> {
+        self.made_by.as_ref()
     }
 
     /// The disk behind it.
