@@ -163,26 +163,27 @@ async fn of_two_at_once_none_is_half_and_one_that_is_interrupted_is_none() {
         }
     }
 
-    // The last to be prepared does not answer: until it does, a backup is under way on the others.
+    // One does not answer when it is to be prepared: the first and all others are, and until it does a backup is under way.
     let mut order = Vec::new();
     for at in 0..3 {
         order.push((world.view(at).await.unwrap().uuid, at));
     }
     order.sort_unstable();
-    let (first, last) = (order[0].1, order[2].1);
+    let [first, silent, last] = [0, 1, 2].map(|place: usize| order[place].1);
     let asked = clients[first as usize].clone();
-    world.pause(last);
+    world.pause(silent);
     let taking = tokio::spawn(async move { asked.take_backup(&named("interrupted")).await });
     world
         .until("it is under way", || async {
-            let metrics = ask_plain(&world.health_address(first), "/metrics");
-            metrics.contains("jet_backup_under_way 1").then_some(()).ok_or(metrics)
+            let metrics = [first, last].map(|at| ask_plain(&world.health_address(at), "/metrics"));
+            let prepared = metrics.iter().all(|metrics| metrics.contains("jet_backup_under_way 1"));
+            prepared.then_some(()).ok_or(metrics.concat())
         })
         .await;
     let interrupted = clients[first as usize].interrupt_backup().await.unwrap();
     let told = interrupted.members.iter().find(|member| member.ordinal == first).unwrap();
     assert_eq!((told.told.state, told.told.why.as_deref()), (BackupState::Failure, Some("it was interrupted")));
-    world.go_on(last);
+    world.go_on(silent);
     assert!(taking.await.unwrap().is_err());
     assert!(!lies_whole_or_not_at_all(&world, "interrupted"));
     world.serving(0..3, ClusterStateView::Active).await;

@@ -16,10 +16,17 @@ pub mod part;
 pub mod together;
 pub mod turn;
 
+use std::time::Duration;
+
 use jet_admin_api::backup::ToldBackup;
 use jet_admin_api::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// Time for a step that waits for a disk: what was appended is flushed, or the store comes to stand still.
+pub const STEP: Duration = Duration::from_secs(30);
+/// Time for a step that waits for nothing.
+pub const WORD: Duration = Duration::from_secs(5);
 
 /// One attempt at a backup. A name may be tried again, and given again when it was removed; a set is made once or never.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! A hot backup of all members, carried by the one that was asked.
 //!
-//! Law: prepared one by one in the order of identities, so that of two at once one comes through; asked to stand still
-//! together, and told to go on when the last one has answered. Whatever is refused or not answered on the way takes the whole
+//! Law: prepared first where the smallest identity is and then everywhere at once, so that of two at once one comes through
+//! and no store waits for each other's flush; asked to stand still together, and told to go on when the last one has answered. Whatever is refused or not answered on the way takes the whole
 //! backup back. A caller that goes away ends nothing. Must not know: what a member does at a step.
 
 use std::sync::Arc;
@@ -14,16 +14,12 @@ use jet_core::MemberId;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Attempt, BackupAnswer, BackupAsk, judge};
+use super::{Attempt, BackupAnswer, BackupAsk, STEP, WORD, judge};
 use crate::cluster::control::{Ask, words};
 use crate::cluster::{Node, supervise};
 use crate::net::Lane;
 use crate::ports::Cluster;
 
-/// Time for a step that waits for a disk: what was appended is flushed, or the store comes to stand still.
-const STEP: Duration = Duration::from_secs(30);
-/// Time for a step that waits for nothing.
-const WORD: Duration = Duration::from_secs(5);
 /// Time until what was interrupted has ended.
 const ENDING: Duration = Duration::from_secs(10);
 /// Pause between two looks meanwhile.
@@ -51,13 +47,12 @@ async fn begin(node: &Arc<Node>, name: String) -> Result<BackupView, Refusal> {
     }
     let members: Vec<MemberId> = node.machine().roster.keys().copied().collect();
     let attempt = Attempt { name: name.clone(), set: Uuid::new_v4() };
-    for (at, member) in members.iter().enumerate() {
-        match ask(node, *member, BackupAsk::Prepare(attempt.clone()), STEP).await {
-            Ok(_) => {}
-            // Somebody else has asked for the same.
-            Err(refusal) if at == 0 && refusal.code == Code::Exists => return there(node, name, refusal).await,
-            Err(refusal) => return Err(taken_back(node, &members[..at], &attempt, *member, refusal).await),
+    if let Err((member, refusal)) = prepare(node, &members, &attempt).await {
+        // Somebody else has asked for the same.
+        if members.first() == Some(&member) && refusal.code == Code::Exists {
+            return there(node, name, refusal).await;
         }
+        return Err(taken_back(node, &members, &attempt, member, refusal).await);
     }
     for (step, within) in [(BackupAsk::Hold(attempt.clone()), STEP), (BackupAsk::Go(attempt.clone()), WORD)] {
         if let Err((member, refusal)) = all(node, &members, &step, within).await {
@@ -67,6 +62,14 @@ async fn begin(node: &Arc<Node>, name: String) -> Result<BackupView, Refusal> {
     info!(name, set = %attempt.set, members = members.len(), "a hot backup of the cluster has its moment");
     tokio::spawn(watch(node.clone(), members, attempt));
     Ok(view(node, Some(name)).await)
+}
+
+/// Whoever has the first has all: nobody else asks the others then.
+async fn prepare(node: &Arc<Node>, members: &[MemberId], attempt: &Attempt) -> Result<(), (MemberId, Refusal)> {
+    let (first, others) = members.split_at(members.len().min(1));
+    let step = BackupAsk::Prepare(attempt.clone());
+    all(node, first, &step, STEP).await?;
+    all(node, others, &step, STEP).await
 }
 
 /// Asks all at once. An error: the first in their order who does not, and why.

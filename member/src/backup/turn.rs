@@ -10,14 +10,15 @@ use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_hotstore::Company;
 use tokio::sync::Notify;
 
-use super::Attempt;
+use super::{Attempt, STEP, WORD};
 
 /// So long others wait for this store. With them waits the consensus core, which may not miss an election's time, nor a lease.
 pub const MOST_HELD: Duration = Duration::from_millis(500);
 /// While it stands still it looks so often whether it has to go on.
 const LOOK: Duration = Duration::from_millis(10);
-/// A backup that was only prepared makes way for another one after so long.
-const PREPARED_FOR: Duration = Duration::from_secs(10);
+/// A backup that was only prepared makes way for another one after so long: behind the time in which the first is prepared,
+/// then all others, and the word to stand still comes.
+const PREPARED_FOR: Duration = Duration::from_secs(2 * STEP.as_secs() + WORD.as_secs());
 
 /// How far one backup is here.
 #[derive(Clone, Debug)]
