@@ -178,7 +178,8 @@ fn backed_up(told: &BackupTold) -> String {
     let Some(says) = &told.manifest else { return format!("{}, {is}", told.name) };
     let content = if says.sealed { "sealed content" } else { "content" };
     let files = counted(says.files.len(), "file");
-    format!("{}, {is}: {content} of generation {}, {files} of {}", told.name, says.generation, size(says.bytes))
+    let set = says.set.map_or_else(String::new, |set| format!(", of set {set}"));
+    format!("{}, {is}: {content} of generation {}, {files} of {}{set}", told.name, says.generation, size(says.bytes))
 }
 
 fn sealed(seal: &SealTold) -> String {
