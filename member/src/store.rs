@@ -78,6 +78,8 @@ struct Facts {
     beside: Option<SealSummary>,
     seal_verified: bool,
     opened: Generation,
+    /// As far as the log of this member tells.
+    cluster_in: Generation,
     promise: Option<Founding>,
     founded: Option<Uuid>,
 }
@@ -197,6 +199,7 @@ impl Keeper {
     /// The cluster is in this generation: seals of earlier ones are void for good.
     pub fn cluster_is_in(&self, generation: Generation) {
         let mut facts = self.facts();
+        facts.cluster_in = generation;
         if facts.beside.as_ref().is_some_and(|seal| Generation(seal.manifest.generation) < generation) {
             facts.beside = None;
         }
@@ -205,6 +208,12 @@ impl Keeper {
     /// Highest generation that was fsynced as opened.
     pub fn opened(&self) -> Generation {
         self.facts().opened
+    }
+
+    /// The generation that the store has opened and the cluster is in; none while one is being opened.
+    pub fn runs_in(&self) -> Option<Generation> {
+        let facts = self.facts();
+        (facts.opened == facts.cluster_in).then_some(facts.opened)
     }
 
     /// The seal on the store, if nothing was written since.

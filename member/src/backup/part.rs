@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_admin_api::refusal::{Code, Refusal};
+use jet_core::Generation;
 use jet_hotstore::{BackupError, Company};
 use tracing::{info, warn};
 
@@ -72,7 +73,10 @@ impl Part {
         };
         let keeper = self.keeper.clone();
         match blocking(move || keeper.ready_for_backup(&name)).await.and_then(|ready| ready) {
-            Ok(()) => Ok(told(&turn)),
+            Ok(generation) => {
+                turn.generation.get_or_init(|| generation);
+                Ok(told(&turn))
+            }
             Err(refusal) => {
                 turn.step(|_| true, Stage::Ended(failure(&refusal.message)));
                 Err(refusal)
@@ -156,6 +160,11 @@ fn make(keeper: &Keeper, turn: &Turn) {
             let (files, bytes) = (report.manifest.files.len() as u64, report.manifest.bytes);
             let dir = report.dir.display().to_string();
             let told = ToldBackup { state: BackupState::Success, dir, files, bytes, why: None };
+            let of = Generation(report.manifest.generation);
+            if turn.generation.get() != Some(&of) {
+                let why = format!("generation {of} was opened in the middle of it; ask again");
+                turn.step(|_| true, Stage::GivenUp(why));
+            }
             if turn.step(|stage| matches!(stage, Stage::Going), Stage::Ended(told)) {
                 info!(
                     name,
@@ -218,7 +227,8 @@ mod tests {
     async fn part_on(disk: SimulatedDisk) -> Arc<Part> {
         let keeper = Keeper::open_on(Arc::new(disk), Path::new("/store"), None).unwrap();
         keeper.record_founded(uuid::Uuid::from_u128(7), 0).unwrap();
-        keeper.open_generation(jet_core::Generation(1)).unwrap();
+        keeper.open_generation(Generation(1)).unwrap();
+        keeper.cluster_is_in(Generation(1));
         Part::new(Arc::new(keeper))
     }
 
@@ -350,6 +360,22 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), so).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_the_cluster_is_not_in_yet_is_not_backed_up() {
+        let part = part().await;
+        part.keeper.open_generation(Generation(2)).unwrap();
+        let refusal = ask(&part, BackupAsk::Prepare(attempt("a"))).await.unwrap_err();
+        assert_eq!(refusal.code, Code::ClusterState, "{refusal}");
+        part.keeper.cluster_is_in(Generation(2));
+        ask(&part, BackupAsk::Prepare(attempt("a"))).await.unwrap();
+        part.keeper.open_generation(Generation(3)).unwrap();
+        ask(&part, BackupAsk::Hold(attempt("a"))).await.unwrap();
+        ask(&part, BackupAsk::Go(attempt("a"))).await.unwrap();
+        let told = ended(&part, "a").await;
+        assert!(told.why.as_ref().is_some_and(|why| why.contains("generation 3 was opened")), "{told:?}");
+        assert_eq!(part.keeper.store().backups().unwrap(), []);
     }
 
     #[tokio::test]

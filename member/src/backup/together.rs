@@ -1,8 +1,8 @@
 //! A hot backup of all members, carried by the one that was asked.
 //!
-//! Law: prepared first where the smallest identity is and then everywhere at once, so that of two at once one comes through
-//! and no store waits for each other's flush; asked to stand still together, and told to go on when the last one has answered. Whatever is refused or not answered on the way takes the whole
-//! backup back. A caller that goes away ends nothing. Must not know: what a member does at a step.
+//! Law: prepared first where the smallest identity is, so that of two at once one comes through, and then everywhere at once;
+//! asked to stand still together, and told to go on when the last one has answered. Whatever is refused or not answered on the
+//! way takes the whole backup back. A caller that goes away ends nothing. Must not know: what a member does at a step.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jet_admin_api::backup::{BackupState, ToldBackup};
+use jet_core::Generation;
 use jet_hotstore::Company;
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub enum Stage {
 pub struct Turn {
     /// Which.
     pub attempt: Attempt,
+    /// The generation that it is prepared for.
+    pub generation: OnceLock<Generation>,
     begun: Instant,
     /// Since when others wait for it.
     since: OnceLock<Instant>,
@@ -56,7 +59,8 @@ impl Turn {
     /// Prepared.
     pub fn new(attempt: Attempt) -> Self {
         let (stage, changed, news) = (Mutex::new(Stage::Prepared), Condvar::new(), Notify::new());
-        Self { attempt, begun: Instant::now(), since: OnceLock::new(), stood: OnceLock::new(), stage, changed, news }
+        let (generation, since, stood) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { attempt, generation, begun: Instant::now(), since, stood, stage, changed, news }
     }
 
     /// Where it is.

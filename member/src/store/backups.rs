@@ -4,6 +4,7 @@
 
 use jet_admin_api::backup::{BackupState, ToldBackup};
 use jet_admin_api::refusal::{Code, Refusal};
+use jet_core::Generation;
 use jet_hotstore::BackupError;
 use jet_hotstore::backup::{Is, Manifest};
 use uuid::Uuid;
@@ -11,15 +12,21 @@ use uuid::Uuid;
 use super::Keeper;
 
 impl Keeper {
-    /// Whether a backup of this name could be made now. What was appended is on the disk then, so that the moment is short.
-    pub fn ready_for_backup(&self, name: &str) -> Result<(), Refusal> {
+    /// Whether a backup of this name could be made now, and of which generation. What was appended is on the disk then, so
+    /// that the moment is short. Of a generation that the cluster is not in yet there is none: by it a restored store tells
+    /// when the cluster has gone on behind the restore.
+    pub fn ready_for_backup(&self, name: &str) -> Result<Generation, Refusal> {
         self.store.may_back_up(name).map_err(|error| refusal(&error))?;
+        let Some(generation) = self.runs_in() else {
+            let why = "a generation is being opened, and the cluster is not in it yet";
+            return Err(Refusal::new(Code::ClusterState, why).hint("ask again"));
+        };
         let behind = |why: String| {
             let refusal = Refusal::new(Code::ClusterState, format!("the store is behind what is in RAM: {why}"));
             refusal.hint("ask again when the disk has caught up")
         };
         self.flush().map_err(|error| behind(error.to_string()))?;
-        self.lagging().map_or(Ok(()), |why| Err(behind(why)))
+        self.lagging().map_or(Ok(generation), |why| Err(behind(why)))
     }
 
     /// What lies there under this name, if it is a backup. That it cannot be looked at is not that there is none.
