@@ -72,7 +72,15 @@ impl Volume {
         fs::File::create(&volume.image).unwrap().set_len(IMAGE_BYTES).unwrap();
         kind.make(&volume.image);
         volume.mount();
+        volume.of_short_requests();
         volume
+    }
+
+    /// A loop device says of a request of which only a part fits that all of it is written. What a page takes fits or does not.
+    fn of_short_requests(&self) {
+        let device = run(&["findmnt", "--noheadings", "--output", "SOURCE", self.at.to_str().unwrap()]);
+        let name = device.trim().trim_start_matches("/dev/");
+        fs::write(format!("/sys/block/{name}/queue/max_sectors_kb"), "4").unwrap();
     }
 
     /// The device of [`Volume::on_failing_device`] takes so many bytes from now on.
