@@ -138,7 +138,7 @@ fn standing(disk: &SimulatedDisk) -> BTreeSet<Vec<u8>> {
     for (_, bytes) in folder::take(disk).iter().filter(|(_, bytes)| is_chunk(bytes)) {
         let file_id = super::mend::body(bytes).and_then(|body| body.get("file_id")?.as_u64()).unwrap_or(0);
         let body = u64::from_le_bytes(bytes[12..20].try_into().unwrap_or_default()) as usize;
-        let mut at = super::mend::FRAME + body + word(bytes, 20);
+        let mut at = (super::mend::FRAME + word(bytes, 20)).saturating_add(body);
         while let Ok(raw) = decode(bytes, at, file_id) {
             assert_eq!(sum(file_id, at, &bytes[at + 4..at + raw.size()]) as usize, word(bytes, at));
             let head = (raw.kind as u8, raw.space, raw.partition, raw.version);
