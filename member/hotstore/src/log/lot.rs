@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A lot takes no further record once it has so many bytes.
 pub const LOT_BYTES: usize = 1 << 20;
-/// A lot that is closed with less gives its buffer back.
+/// A lot that is closed with less is a small one.
 const SMALL_LOT: usize = LOT_BYTES / 8;
 /// A record from this size on is a lot of its own.
 pub const OWN_LOT: usize = 64 << 10;
@@ -85,7 +85,7 @@ impl Lot {
 
     /// The same in no more room than it needs, and its buffer for another, if it is small.
     pub fn fitted(self) -> (Self, Option<Batch>) {
-        if self.size() >= SMALL_LOT || self.bytes.capacity() < LOT_BYTES {
+        if !self.is_small() || self.bytes.capacity() < LOT_BYTES {
             return (self, None);
         }
         let mut bytes = batch(self.bytes.len() + 2 * BLOCK);
@@ -101,6 +101,11 @@ impl Lot {
     /// Bytes of its records.
     pub fn size(&self) -> usize {
         self.bytes.len().saturating_sub(MARK_SIZE)
+    }
+
+    /// Much less than its buffer: as it is, it takes more room, and a larger part of a block, than its bytes.
+    pub fn is_small(&self) -> bool {
+        self.size() < SMALL_LOT
     }
 
     /// No further record comes into it.

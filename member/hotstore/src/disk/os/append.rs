@@ -59,9 +59,7 @@ impl Appending {
         self.failed = false;
         Ok(())
     }
-}
 
-impl Appending {
     /// What the thread said last of all.
     fn why_it_ended(&self) -> io::Error {
         std::iter::from_fn(|| self.written.recv().ok()).find_map(Result::err).unwrap_or_else(gone)

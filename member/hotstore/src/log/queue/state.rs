@@ -6,17 +6,15 @@
 use super::{Appended, Closed};
 use crate::disk::Batch;
 use crate::log::appender::Failure;
-use crate::log::lot::{LOT_BYTES, Lot};
+use crate::log::lot::Lot;
 use crate::log::record::{Kind, LONGEST_RECORD, Record};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// Buffers kept for lots that come, while they come: as many as are full between two syncs.
 const SPARE_BUFFERS: usize = 20;
-/// As many are kept when nothing comes.
-const SPARE_AT_REST: usize = 2;
-/// Lots with less are put together when all are taken: each takes a block of the device at least.
-const SMALL_LOT: usize = LOT_BYTES / 8;
+/// As many are kept when nothing comes: one for each lane in which something may.
+const SPARE_AT_REST: usize = super::LANES;
 
 /// A lot that nothing is added to.
 pub(super) struct Full {
@@ -135,13 +133,13 @@ impl State {
         self.full.push_back(Full { lot, ..full });
     }
 
-    /// The same for all lanes, in their order.
+    /// The same for all lanes, in their order; small ones are put together, each would take a block of the device at least.
     pub fn close_all<'a>(&mut self, lanes: impl Iterator<Item = &'a mut Lot>) {
         let mut small: Option<Full> = None;
         for (number, lane) in lanes.enumerate() {
             let Some((first, _)) = self.first[number].take() else { continue };
             let lot = std::mem::replace(lane, Lot::none());
-            if lot.size() >= SMALL_LOT {
+            if !lot.is_small() {
                 self.close_lot(Full { first, lot });
                 continue;
             }
