@@ -1,4 +1,4 @@
-//! The one clock by which leases and silences are measured: CLOCK_BOOTTIME, which goes on while a machine sleeps.
+//! The one clock by which leases and silences are measured: CLOCK_BOOTTIME, which goes on while a machine sleeps ([`crate::host`]).
 //!
 //! Law: wall clocks decide nothing. Must not know: what is measured.
 
@@ -11,10 +11,7 @@ pub struct Moment(Duration);
 impl Moment {
     /// Now.
     pub fn now() -> Self {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-        Moment(Duration::new(seconds, nanos))
+        Moment(crate::host::now())
     }
 
     /// A moment later by `by`.

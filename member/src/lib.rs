@@ -16,18 +16,23 @@
 //! | [`backup`] | hot backups of all members at one moment |
 //! | [`admin`], [`health`] | the admin API and the probes |
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
-//! | [`member`] | one member, wired |
+//! | [`running`] | what takes part of a member: consensus, maps, jobs, agent, supervisor |
+//! | [`member`] | one member, wired: that, with its ports |
+//! | [`host`] | the machine under it: clock, and who waits for disks |
 //! | [`overdue`] | how long a return has lasted, against the configured bounds |
 //! | [`pace`] | how far the store is with a seal or a load, and how fast |
 //! | [`renewal`] | the member's certificate, renewed while it runs |
+//! | [`announced`] | a value that many wait for the next of |
 //! | [`clock`], [`telemetry`] | time that counts, log lines |
 
 pub mod admin;
+pub mod announced;
 pub mod backup;
 pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod health;
+pub mod host;
 pub mod idle;
 pub mod jobs;
 pub mod map;
@@ -38,6 +43,7 @@ pub mod pace;
 pub mod ports;
 pub mod renewal;
 pub mod rest;
+pub mod running;
 pub mod store;
 pub mod telemetry;
 

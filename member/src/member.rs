@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::identity::{Identity, Role};
@@ -19,31 +18,22 @@ use jet_hotstore::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::admin::{router, serve, views};
 use crate::clock::Moment;
-use crate::cluster::act::Agent;
 use crate::cluster::consensus::{ConsensusError, Kept};
-use crate::cluster::control::Control;
 use crate::cluster::node::read_log;
 use crate::cluster::{Node, leaving, supervise};
 use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
-use crate::net::hello::{Hello, WIRE_VERSION};
-use crate::net::{EngineStream, Lane, Net, NetOptions};
+use crate::net::{EngineStream, Net, NetOptions};
 use crate::overdue::{Overdue, Stage};
 use crate::ports::{Cluster, Jobs, Maps};
+use crate::running::{NotRunning, Own, Running, hello, take_part};
 use crate::store::{Keeper, KeeperError};
 use crate::{pace, renewal, rest};
-
-/// Time for what is under way when the process is asked to end.
-const DRAINING: Duration = Duration::from_secs(3);
-/// Pause between two looks at the doors meanwhile.
-const DRAINING_LOOK: Duration = Duration::from_millis(5);
-/// Time for closing the store after that.
-const CLOSING: Duration = Duration::from_secs(8);
 
 /// Why a member does not start at all.
 #[derive(Debug, thiserror::Error)]
@@ -81,21 +71,6 @@ pub struct Parts {
 
 /// Makes maps and jobs.
 pub type Make = fn(Parts) -> (Arc<dyn Maps>, Arc<dyn Jobs>);
-
-struct Running {
-    node: Arc<Node>,
-    agent: Arc<Agent>,
-    maps: Arc<dyn Maps>,
-    jobs: Arc<dyn Jobs>,
-}
-
-impl Running {
-    /// What does not go on here, in words.
-    fn trouble(&self) -> Option<String> {
-        let troubles: Vec<String> = self.node.without_vote().into_iter().chain(self.agent.trouble()).collect();
-        (!troubles.is_empty()).then(|| troubles.join("; "))
-    }
-}
 
 /// One member.
 pub struct Member {
@@ -194,24 +169,7 @@ impl Member {
         self.callers.drain().await;
         let Ok(running) = &self.running else { return };
         let machine = running.node.machine();
-        // Else the next look at the cluster would open the doors again, behind the last flush.
-        running.agent.end();
-        if matches!(self.phase(running, &machine), MemberPhase::Serving) {
-            running.jobs.stop();
-            running.maps.set_doors(Doors::ClosedForAll);
-            let drained = drain(running.maps.as_ref()).await;
-            let keeper = running.node.keeper().clone();
-            let closing = tokio::task::spawn_blocking(move || keeper.close());
-            match tokio::time::timeout(CLOSING, closing).await {
-                Ok(Ok(Ok(()))) if drained => info!("everything is flushed; the place in the cluster stays open"),
-                Ok(Ok(Ok(()))) => warn!(
-                    "what was acknowledged is flushed; calls that other members did not confirm within {DRAINING:?} get no answer"
-                ),
-                Ok(Ok(Err(error))) => warn!(%error, "the store could not be closed in order"),
-                _ => warn!("the store could not be closed in time"),
-            }
-        }
-        running.node.stop().await;
+        running.end(matches!(self.phase(running, &machine), MemberPhase::Serving)).await;
     }
 
     /// Returns when this process takes part no more and only a new one would; its data is as good as it was.
@@ -304,9 +262,8 @@ impl Member {
             Err(why) => return self.held_view(why),
         };
         let keeper = running.node.keeper().clone();
-        let store = tokio::task::spawn_blocking(move || keeper.view())
-            .await
-            .unwrap_or_else(|_| refused_store(StoreState::Refused));
+        let store =
+            crate::host::blocking(move || keeper.view()).await.unwrap_or_else(|_| refused_store(StoreState::Refused));
         let machine = running.node.machine();
         let phase = self.phase(running, &machine);
         MemberView {
@@ -383,16 +340,6 @@ impl Member {
     }
 }
 
-/// Waits until nothing is in flight behind the closed doors, within [`DRAINING`]; whether it is so.
-async fn drain(maps: &dyn Maps) -> bool {
-    let closed = async {
-        while maps.doors() != Doors::ClosedForAll {
-            tokio::time::sleep(DRAINING_LOOK).await;
-        }
-    };
-    tokio::time::timeout(DRAINING, closed).await.is_ok()
-}
-
 /// Until a leader has taken up this start, a restored log tells of the time before the restore, and that the cluster runs.
 fn why_no_part(running: &Running, machine: &Machine) -> Option<String> {
     let (node, keeper) = (&running.node, running.node.keeper());
@@ -454,8 +401,7 @@ fn refused_store(state: StoreState) -> StoreView {
 async fn open_store(settings: &Settings) -> Result<Result<(Arc<Keeper>, Option<Kept>), String>, StartError> {
     let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
     let backups_in = settings.backup_dir.clone();
-    let opened = match tokio::task::spawn_blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await
-    {
+    let opened = match crate::host::blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await {
         Ok(opened) => opened,
         Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
     };
@@ -477,14 +423,7 @@ async fn run(
     log: Option<Kept>,
     make: Make,
 ) -> Result<Running, StartError> {
-    let me = Hello {
-        wire: WIRE_VERSION,
-        member: keeper.member().0,
-        ordinal: settings.ordinal,
-        boot: keeper.boot().0,
-        founding: keeper.founded(),
-        incarnation: keeper.incarnation(),
-    };
+    let me = hello(&keeper, settings.ordinal);
     info!(member = %me.member, boot = me.boot, volume_id = keeper.volume_id(), founding_id = ?me.founding, "the store is open");
     let (net, streams) = Net::new(NetOptions {
         me,
@@ -495,20 +434,14 @@ async fn run(
         peers: settings.peers.clone(),
         default_port: settings.member_port,
     });
-    let node = Node::new(settings.ordinal, net.clone(), keeper.clone(), settings.founding.clone());
-    let cluster: Arc<dyn Cluster> = node.clone();
-    let parts = Parts { net: net.clone(), store: keeper.store(), cluster, streams, settings: settings.clone() };
-    let (maps, jobs) = make(parts);
-    node.attach(maps.clone(), jobs.clone());
-    net.serve(Lane::Control, Arc::new(Control(node.clone())));
     let address = SocketAddr::new(settings.bind, settings.member_port);
-    let (what, flag) = ("members", "--member-port");
-    net.start(address).await.map_err(|source| StartError::Listen { what, flag, address, source })?;
-    node.start(log).await?;
-    let agent = Agent::new(node.clone(), maps.clone(), jobs.clone());
-    tokio::spawn(agent.clone().run());
-    tokio::spawn(supervise::run(node.clone()));
-    Ok(Running { node, agent, maps, jobs })
+    let own = Own { ordinal: settings.ordinal, net: net.clone(), keeper, founding: settings.founding.clone(), address };
+    let store = own.keeper.store();
+    let parts = |cluster| Parts { net, store, cluster, streams, settings: settings.clone() };
+    take_part(own, log, |cluster| make(parts(cluster))).await.map_err(|error| match error {
+        NotRunning::Listen(source) => StartError::Listen { what: "members", flag: "--member-port", address, source },
+        NotRunning::Consensus(error) => error.into(),
+    })
 }
 
 /// Before a store is made for it. With another's certificate every peer would refuse this member, one by one and for ever.

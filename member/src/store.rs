@@ -116,7 +116,8 @@ impl Keeper {
         Self::open_as(disk, dir, Options { volume, ..Options::default() })
     }
 
-    fn open_as(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, KeeperError> {
+    /// The same with these options.
+    pub fn open_as(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, KeeperError> {
         let (store, contents) = Store::open(dir, disk, options)?;
         store.reaches_backups()?;
         let identity = store.identity();

@@ -2,14 +2,14 @@
 //!
 //! Law: `admin-api`, `core`, `hotstore` and `protocol` know none of ours; `engine` knows none; `map` knows `core`;
 //! `member` is the only place where they meet; the operator knows only `admin-api`, the CLI also the audit of
-//! `hotstore`. Tests that write a page know `pages`. Must not know: versions.
+//! `hotstore`. A simulated world (`sim`) knows what a member is made of. Tests that write a page know `pages`. Must not know: versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
@@ -24,6 +24,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("member/protocol/fuzz", &["jet-protocol"]),
     ("operator", &["jet-admin-api", "jet-pages"]),
     ("pages", &[]),
+    ("sim", &["jet-core", "jet-hotstore", "jet-map", "jet-member"]),
 ];
 
 #[test]

@@ -25,6 +25,7 @@ use std::any::Any;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use uuid::Uuid;
 
 pub use encrypted::EncryptedDisk;
 pub use os::OsDisk;
@@ -102,6 +103,10 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory; no error if it is not there.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+    /// A number that nobody has yet.
+    fn fresh(&self) -> Uuid {
+        Uuid::new_v4()
+    }
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock on a file (made if absent); `None` if another process or store holds it.

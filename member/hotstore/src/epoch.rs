@@ -124,7 +124,7 @@ impl EpochWriter {
     ) -> Result<Self, StoreError> {
         let path = layout::epoch(dir, generation, id.job, id.execution, id.epoch);
         let tmp = path.with_extension("je.tmp");
-        let file_id = Uuid::new_v4().as_u64_pair().0;
+        let file_id = disk.fresh().as_u64_pair().0;
         let head = Head { founding: origin.founding, member: origin.member, generation, id, file_id };
         let buffer = frame::encode(HEAD, &head, &[])?;
         let file = disk.create(&tmp).on("create", &tmp)?;

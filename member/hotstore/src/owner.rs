@@ -46,7 +46,8 @@ impl Owner {
         if let Some(origin) = origin(disk.as_ref(), dir)? {
             guards.push(lock(disk.as_ref(), &origin)?);
         }
-        Ok(Owner { disk, dir: dir.to_path_buf(), nonce: Uuid::new_v4(), _guards: guards })
+        let nonce = disk.fresh();
+        Ok(Owner { disk, dir: dir.to_path_buf(), nonce, _guards: guards })
     }
 
     /// Writes the nonce, durably.

@@ -93,7 +93,7 @@ impl Part {
             ));
         }
         let (keeper, making) = (self.keeper.clone(), turn.clone());
-        tokio::task::spawn_blocking(move || make(&keeper, &making));
+        crate::host::blocking(move || make(&keeper, &making));
         let why = match tokio::time::timeout(HOLDS_WITHIN, turn.stands_still()).await {
             Ok(Ok(())) => return Ok(told(&turn)),
             Ok(Err(why)) => why,
@@ -208,7 +208,7 @@ fn under_way(name: &str) -> Refusal {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     let ended = |error: tokio::task::JoinError| Refusal::new(Code::Internal, format!("a thread ended early: {error}"));
-    tokio::task::spawn_blocking(work).await.map_err(ended)
+    crate::host::blocking(work).await.map_err(ended)
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Agent {
         loop {
             let pause = self.node.pace();
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = self.looked.notified() => {}
                 _ = machines.changed() => {}
@@ -323,8 +324,7 @@ impl Agent {
     {
         let keeper = self.node.keeper().clone();
         let begun = std::time::Instant::now();
-        let result =
-            tokio::task::spawn_blocking(move || work(&keeper)).await.map_err(|e| Setback::Failed(e.to_string()))?;
+        let result = crate::host::blocking(move || work(&keeper)).await.map_err(|e| Setback::Failed(e.to_string()))?;
         result.map_err(|e| Setback::Failed(e.to_string()))?;
         info!(took_ms = begun.elapsed().as_millis(), "{done}");
         Ok(())

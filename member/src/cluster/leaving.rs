@@ -46,6 +46,7 @@ pub async fn run(node: Arc<Node>, leave: CancellationToken) {
             }
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(LOOK) => {}
             changed = machines.changed() => if changed.is_err() { return },
         }

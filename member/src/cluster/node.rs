@@ -24,6 +24,7 @@ use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;
 use super::presence::{self, Beat, BeatAnswer, Presence};
 use super::supervise;
+use crate::announced::Announced;
 use crate::backup::part::Part;
 use crate::backup::{BackupAnswer, BackupAsk};
 use crate::clock::Moment;
@@ -60,7 +61,7 @@ pub struct Node {
     starting: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
     begun: Moment,
-    machine: watch::Sender<Arc<Machine>>,
+    machine: Announced<Arc<Machine>>,
     publishing: Mutex<()>,
     ports: OnceLock<Ports>,
     contents: Mutex<Option<ContentsReport>>,
@@ -90,7 +91,7 @@ impl Node {
             starting: tokio::sync::Mutex::new(()),
             presence: Mutex::default(),
             begun: Moment::now(),
-            machine: watch::Sender::new(Arc::default()),
+            machine: Announced::new(Arc::default()),
             publishing: Mutex::default(),
             ports: OnceLock::new(),
             contents: Mutex::default(),
@@ -147,7 +148,7 @@ impl Node {
 
     /// The cluster is founded and this member's store does not say so yet.
     pub fn founding_is_being_recorded(&self) -> bool {
-        self.machine.borrow().founding.is_some() && self.keeper.founded().is_none()
+        self.machine.now().founding.is_some() && self.keeper.founded().is_none()
     }
 
     /// What the founding waits for, as the member knows that brings the founders together.
@@ -199,7 +200,7 @@ impl Node {
         };
         if let Some((maps, jobs)) = self.ports.get() {
             // In this order: what was applied, then that all copies have what was written before, then what is there.
-            let applied = self.machine.borrow().applied;
+            let applied = self.machine.now().applied;
             report.committed_at = maps.final_at(applied);
             report.runtime = jobs.built();
             report.workers = jobs.workers();
@@ -262,12 +263,12 @@ impl Node {
     }
 
     fn voters(&self) -> Vec<MemberId> {
-        self.machine.borrow().roster.keys().copied().collect()
+        self.machine.now().roster.keys().copied().collect()
     }
 
     /// Pause between two beats, and between two looks.
     pub fn pace(&self) -> Duration {
-        presence::pace(&self.machine.borrow(), Moment::now().since(self.begun))
+        presence::pace(&self.machine.now(), Moment::now().since(self.begun))
     }
 
     async fn beat_for_ever(self: Arc<Self>) {
@@ -275,6 +276,7 @@ impl Node {
         loop {
             self.beat_all();
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(self.pace()) => {}
                 _ = connections.changed() => {}
             }
@@ -312,7 +314,7 @@ impl Node {
     /// A process whose volume was taken over by another must not vote under this name.
     async fn still_owner(&self) -> bool {
         let store = self.keeper.store();
-        match tokio::task::spawn_blocking(move || store.owner_still_me()).await {
+        match crate::host::blocking(move || store.owner_still_me()).await {
             Ok(Ok(true)) => true,
             Ok(Ok(false)) => {
                 tracing::error!("the store's directory was taken over by another process; this one gives no vote");
@@ -397,7 +399,7 @@ impl Cluster for Node {
     }
 
     fn machine(&self) -> Arc<Machine> {
-        self.machine.borrow().clone()
+        self.machine.now()
     }
 
     fn leader(&self) -> Option<MemberId> {
@@ -413,7 +415,7 @@ impl Cluster for Node {
     }
 
     fn leased(&self) -> bool {
-        let known = self.machine.borrow().table.version;
+        let known = self.machine.now().table.version;
         self.presence().leased(known, Moment::now())
     }
 }

@@ -16,6 +16,7 @@ use super::consensus::Leading;
 use super::node::Node;
 use super::presence::Presence;
 use crate::clock::Moment;
+use crate::ports::Cluster;
 
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(2);
@@ -33,6 +34,7 @@ pub async fn run(node: Arc<Node>) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = applied => {}
         }
@@ -44,7 +46,7 @@ pub async fn run(node: Arc<Node>) {
         if known != leading.term {
             own = Watch::default();
         }
-        let machine = node.machines().borrow().clone();
+        let machine = node.machine();
         let mut planned = look(&mut node.presence(), &machine, &mut own, leading, Moment::now());
         watch = Some((leading.term, own));
         while let Some(next) = planned.pop_front() {
@@ -127,7 +129,7 @@ pub fn kind(command: &Command) -> String {
 /// The members of the roster that the leader does not hear.
 pub fn unheard(node: &Node) -> Vec<MemberId> {
     let now = Moment::now();
-    let machine = node.machines().borrow().clone();
+    let machine = node.machine();
     let presence = node.presence();
     machine.roster.keys().filter(|member| !presence.present(**member, now)).copied().collect()
 }
@@ -135,7 +137,7 @@ pub fn unheard(node: &Node) -> Vec<MemberId> {
 /// The members that are not heard under their recorded boots: what a change of state must know.
 pub fn absent(node: &Node) -> Vec<MemberId> {
     let members = node.presence().observed(Moment::now());
-    let machine = node.machines().borrow().clone();
+    let machine = node.machine();
     supervisor::presence::absent(&machine, &Observations { members, ..Observations::default() })
 }
 

@@ -255,7 +255,7 @@ impl Shared {
         if let Some(last) = last {
             let store = self.store.clone();
             let synced = move || store.flush().and_then(|_| store.wait_durable(last, SYNCED_WITHIN));
-            let waited = tokio::task::spawn_blocking(synced).await;
+            let waited = crate::host::blocking(synced).await;
             if !matches!(waited, Ok(Ok(()))) {
                 debug!(?waited, "maps: what was asked for is not on disk yet");
             }

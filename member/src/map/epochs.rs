@@ -91,7 +91,7 @@ impl MapService {
     /// not have. To be called on every member for the same epochs.
     pub async fn flush_epoch(&self, id: SnapshotId, record: SnapshotRecord) -> Result<(), FlushError> {
         let shared = self.shared.clone();
-        let run = tokio::task::spawn_blocking(move || shared.flush_epoch(id, record));
+        let run = crate::host::blocking(move || shared.flush_epoch(id, record));
         run.await.map_err(|error| FlushError::Store { id, why: error.to_string() })?
     }
 
@@ -206,7 +206,7 @@ impl Shared {
             return;
         }
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || {
+        crate::host::blocking(move || {
             shared.log_sinks(id);
             let logged = shared.store.flush().and_then(|ticket| shared.store.wait_durable(ticket, DURABLE_WITHIN));
             // A partition that is behind does not have its sink writes in the log; the old file still has them.
@@ -372,7 +372,7 @@ impl Shared {
         from: u32,
     ) -> Result<Response, Refusal> {
         let shared = self.clone();
-        let read = tokio::task::spawn_blocking(move || shared.file_parts(partition, id)).await;
+        let read = crate::host::blocking(move || shared.file_parts(partition, id)).await;
         // What cannot be read is not told to be absent.
         let unread = |error: &dyn std::fmt::Display| Refusal::NotNow { what: error.to_string() };
         let Some(parts) = read.map_err(|error| unread(&error))?.map_err(|error| unread(&error))? else {

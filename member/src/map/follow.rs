@@ -96,7 +96,7 @@ impl Shared {
             }
         }
         let (pieces, version) = (source.pieces(), source.version);
-        let digest = tokio::task::spawn_blocking(move || source.digest())
+        let digest = crate::host::blocking(move || source.digest())
             .await
             .map_err(|error| Refusal::NotNow { what: format!("the digest of a copy was not made: {error}") })?;
         let answer =

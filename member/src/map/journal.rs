@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jet_core::{Epoch, ExecutionId, JobId, PartitionId, Version};
 use jet_hotstore::{Appended, Base, Record, Space, Store, StoreError};
 use jet_map::journal::Logged;
 use jet_map::{LogRecord, Mark, Place, Point};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::cell::{Cell, OnDisk, State};
@@ -327,7 +328,7 @@ pub fn keep_in_step(shared: &Arc<Shared>) {
             if retries {
                 retried = Some(Instant::now());
             }
-            let done = tokio::task::spawn_blocking(move || {
+            let done = crate::host::blocking(move || {
                 if retries {
                     shared.retry_failed_log();
                 }

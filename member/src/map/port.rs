@@ -41,7 +41,7 @@ impl Maps for MapService {
     fn load(&self) -> BoxFuture<'static, Result<Digest, String>> {
         let shared = self.shared.clone();
         Box::pin(async move {
-            let loading = tokio::task::spawn_blocking(move || shared.load());
+            let loading = crate::host::blocking(move || shared.load());
             loading.await.map_err(|error| error.to_string())?
         })
     }
@@ -70,7 +70,7 @@ impl Maps for MapService {
                     return Err(why);
                 }
             }
-            let digesting = tokio::task::spawn_blocking(move || shared.held(&machine));
+            let digesting = crate::host::blocking(move || shared.held(&machine));
             digesting.await.map_err(|error| error.to_string())
         })
     }

@@ -307,7 +307,7 @@ impl Shared {
             return Ok(BTreeMap::new());
         }
         let shared = self.clone();
-        let read = tokio::task::spawn_blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
+        let read = crate::host::blocking(move || shared.read_file(id).map(|(_, files)| files)).await;
         read.map_err(|error| error.to_string())?.map_err(|why| why.to_string())
     }
 

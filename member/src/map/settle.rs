@@ -30,7 +30,7 @@ impl Shared {
             return Err(why);
         }
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || shared.retry_failed_log()).await.map_err(|error| error.to_string())?;
+        crate::host::blocking(move || shared.retry_failed_log()).await.map_err(|error| error.to_string())?;
         for id in counted(&machine) {
             if let Some(record) = record_of(&machine, id.job) {
                 self.settle_epoch(id, record, deadline).await?;
@@ -72,7 +72,7 @@ impl Shared {
     ) -> Result<(), String> {
         loop {
             let (shared, record) = (self.clone(), record.clone());
-            let flushed = tokio::task::spawn_blocking(move || shared.cover(id, record));
+            let flushed = crate::host::blocking(move || shared.cover(id, record));
             match flushed.await.map_err(|error| error.to_string())? {
                 Ok(()) => break,
                 Err(FlushError::InFlight { .. }) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,

@@ -15,8 +15,9 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use super::hello::{Answer, HelloRefused, Opening, Peer, Purpose, judge};
+use super::sockets::Shared;
 use super::stream::EngineStream;
-use super::{Shared, frame, lane};
+use super::{frame, lane};
 
 /// Time for handshake and hello.
 pub const GREETING: Duration = Duration::from_secs(5);

@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use super::accept::{GREETING, GreetError, certified, say};
 use super::hello::{Answer, HelloRefused, Lane, Opening, Peer, Purpose, judge};
+use super::sockets::Shared;
 use super::stream::EngineStream;
-use super::{CallError, Shared, frame, lane};
+use super::{CallError, frame, lane};
 
 /// Pause between two looks at the names.
 const LOOK: Duration = Duration::from_millis(1000);

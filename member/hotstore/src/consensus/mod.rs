@@ -309,7 +309,7 @@ impl ConsensusLog {
         self.usable()?;
         let still = self.still.clone();
         let _changes = still.change();
-        let salt = Uuid::new_v4().as_u64_pair().0;
+        let salt = self.disk.fresh().as_u64_pair().0;
         let frame = frame::encode(SNAPSHOT, &SnapshotBody { line: self.line, meta: meta.to_vec(), salt }, bytes)?;
         frame::save(self.disk.as_ref(), &self.dir.join("snapshot"), &frame)
             .inspect_err(|error| self.failed = Some(error.to_string()))?;
@@ -349,7 +349,7 @@ struct Fresh {
 }
 
 fn write_file(disk: &dyn Disk, dir: &Path, line: Uuid, number: u64, content: &Content) -> Result<Fresh, StoreError> {
-    let file_id = Uuid::new_v4().as_u64_pair().0;
+    let file_id = disk.fresh().as_u64_pair().0;
     let mut probe = Vec::new();
     content.write_all(file_id, &mut probe);
     let header = Header { line, number, file_id, first_bytes: probe.len() as u64 };

@@ -25,6 +25,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// How a file is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,10 @@ fn not_failed_before(failed: &mut bool) -> io::Result<()> {
 }
 
 impl Disk for EncryptedDisk {
+    fn fresh(&self) -> Uuid {
+        self.behind.fresh()
+    }
+
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         self.behind.make_dir(dir)
     }

@@ -19,6 +19,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
 
 #[derive(Debug, Default, Clone)]
 struct Inode {
@@ -50,6 +51,8 @@ struct World {
     alignment: Option<usize>,
     tells_late: bool,
     trace: Vec<String>,
+    /// What numbers that nobody has yet are made from, and how many were; `None`: from chance.
+    numbers: Option<(u64, u64)>,
     ice: Arc<Ice>,
     watch: Option<Watch>,
 }
@@ -116,6 +119,13 @@ impl World {
         self.struck |= turn != Turn::Go;
         self.off |= turn == Turn::Off;
         Ok(turn)
+    }
+
+    /// What is made of each inode that has a name; without one nobody finds it again.
+    fn living(&self, make: impl Fn(&Inode) -> Inode) -> Vec<Inode> {
+        let named: BTreeSet<usize> = self.now.files.values().chain(self.durable.files.values()).copied().collect();
+        let inodes = self.inodes.iter().enumerate();
+        inodes.map(|(at, inode)| if named.contains(&at) { make(inode) } else { Inode::default() }).collect()
     }
 
     fn used(&self) -> u64 {
@@ -203,6 +213,11 @@ impl SimulatedDisk {
     /// No file may have more names than this.
     pub fn set_most_names(&self, names: usize) {
         self.world().most_names = Some(names);
+    }
+
+    /// Numbers that nobody has yet are made from this seed: no other disk beside it may have the same.
+    pub fn seed(&self, seed: u64) {
+        self.world().numbers = Some((seed, 0));
     }
 
     /// From now on every sync says Ok and does nothing (the disk that the contract forbids; proves a harness).
@@ -316,9 +331,10 @@ impl SimulatedDisk {
     pub fn copy(&self) -> SimulatedDisk {
         let world = self.world();
         SimulatedDisk(Arc::new(Mutex::new(World {
-            inodes: world.inodes.clone(),
+            inodes: world.living(|inode| inode.clone()),
             now: world.now.clone(),
             durable: world.durable.clone(),
+            numbers: world.numbers,
             volume: world.volume.clone(),
             alignment: world.alignment,
             tells_late: world.tells_late,
@@ -330,11 +346,12 @@ impl SimulatedDisk {
     pub fn reboot(&self, aftermath: Aftermath) -> SimulatedDisk {
         let world = self.world();
         let tree = if aftermath == Aftermath::Lost { world.durable.reachable() } else { world.now.clone() };
-        let inodes = world.inodes.iter().map(|inode| survive(inode, aftermath)).collect();
+        let inodes = world.living(|inode| survive(inode, aftermath));
         SimulatedDisk(Arc::new(Mutex::new(World {
             inodes,
             now: tree.clone(),
             durable: tree,
+            numbers: world.numbers,
             volume: world.volume.clone(),
             alignment: world.alignment,
             tells_late: world.tells_late,
@@ -343,7 +360,21 @@ impl SimulatedDisk {
     }
 }
 
+/// Of SplitMix64.
+fn scramble(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
 impl Disk for SimulatedDisk {
+    fn fresh(&self) -> Uuid {
+        let Some((seed, made)) = &mut self.world().numbers else { return Uuid::new_v4() };
+        *made += 1;
+        let high = scramble(seed.wrapping_add(made.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        Uuid::from_u64_pair(high, scramble(high ^ *seed))
+    }
+
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world();
         if world.now.dirs.contains(dir) && !world.off {

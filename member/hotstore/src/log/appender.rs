@@ -348,7 +348,7 @@ impl Appender {
     fn start_chunk(&mut self) -> Result<(), StoreError> {
         let id = ChunkId { generation: self.generation, number: self.next_number };
         let previous = self.chain().last().map(|(id, length)| Previous { id: *id, length: *length });
-        let file_id = Uuid::new_v4().as_u64_pair().0;
+        let file_id = self.disk.fresh().as_u64_pair().0;
         let path = layout::chunk(&self.dir, id.generation, id.number);
         self.make_generation(id.generation)?;
         let tmp = path.with_extension("jl.tmp");

@@ -472,7 +472,8 @@ fn settle_identity(
     adopt: bool,
 ) -> Result<Identity, StoreError> {
     let Some(mut identity) = found else {
-        let identity = Identity::fresh(volume);
+        let (member, log_line) = (disk.fresh(), disk.fresh());
+        let identity = Identity { member, log_line, ..Identity::fresh(volume) };
         identity::write(disk, dir, &identity)?;
         return Ok(identity);
     };

@@ -79,7 +79,7 @@ impl Store {
     /// Begins a new log line and sets the old consensus log aside (quarantine). The log must not be open.
     /// If it is interrupted the old log is of another line and refused; calling it again finishes it.
     pub fn new_log_line(&self) -> Result<Uuid, StoreError> {
-        let (old, line) = (self.identity().log_line, Uuid::new_v4());
+        let (old, line) = (self.identity().log_line, self.disk.fresh());
         self.change_identity(|identity| {
             (identity.log_line, identity.log_begun) = (line, false);
             Ok(())

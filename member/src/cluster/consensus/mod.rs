@@ -15,6 +15,7 @@ pub mod wire;
 pub mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,7 +36,7 @@ use crate::net::Net;
 /// Pause between openraft's own heartbeats; also the time that one append may take before it is sent again.
 const HEARTBEAT_MS: u64 = 150;
 /// Silence after which a follower stands for election.
-const ELECTION_MS: (u64, u64) = (600, 1200);
+const ELECTION_MS: Range<u64> = 600..1200;
 /// Entries after which a snapshot is taken, and how many are kept behind it for those who lag.
 const SNAPSHOT_AFTER: u64 = 2000;
 const KEPT_ENTRIES: u64 = 500;
@@ -166,11 +167,12 @@ impl Consensus {
         me: Voter,
         Kept { log, machine }: Kept,
     ) -> Result<Self, ConsensusError> {
+        let election = crate::host::chance(ELECTION_MS);
         let config = openraft::Config {
             cluster_name: "jet".into(),
             heartbeat_interval: HEARTBEAT_MS,
-            election_timeout_min: ELECTION_MS.0,
-            election_timeout_max: ELECTION_MS.1,
+            election_timeout_min: election.start,
+            election_timeout_max: election.end,
             install_snapshot_timeout: 2000,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_AFTER),
             max_in_snapshot_log_to_keep: KEPT_ENTRIES,

@@ -1,14 +1,17 @@
-//! The one thread that writes the consensus log, so that no task of the runtime ever waits for the disk.
+//! The one who writes the consensus log, so that no task of the runtime ever waits for the disk.
 //!
 //! Law: orders are carried out in the order given; after the first failure nothing is written any more, whoever asks is
 //! told why, and the disk is let go of, so that it can be opened anew. An older snapshot never replaces a newer one: one
 //! that was built may come behind one that was received meanwhile. At most [`ORDERS`] wait. Must not know: openraft.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
 use super::disk::{DiskFailed, LogDisk, RawEntry};
+use crate::host;
 
 /// Orders that may wait; the next one is refused, which ends this member's vote but not its data.
 const ORDERS: usize = 4096;
@@ -36,14 +39,14 @@ pub enum Order {
     },
 }
 
-/// The way to the thread.
+/// The way to who writes.
 #[derive(Clone)]
 pub struct Writer {
-    orders: SyncSender<(Order, Done)>,
+    orders: Sender<(Order, Done)>,
     state: Arc<State>,
 }
 
-/// What the thread tells.
+/// What is told of it.
 struct State {
     durable: AtomicU64,
     failed: OnceLock<DiskFailed>,
@@ -51,26 +54,24 @@ struct State {
 }
 
 impl Writer {
-    /// Starts the thread. `durable`: last index that the disk holds already; `snapshot`: last one in its snapshot.
+    /// Starts who writes. `durable`: last index that the disk holds already; `snapshot`: last one in its snapshot.
     pub fn start(disk: impl LogDisk, durable: u64, snapshot: u64) -> std::io::Result<Self> {
-        let (orders, given) = sync_channel(ORDERS);
-        let state = State {
+        let state = Arc::new(State {
             durable: AtomicU64::new(durable.max(snapshot)),
             failed: OnceLock::new(),
             let_go: AtomicBool::new(false),
-        };
-        let writer = Self { orders, state: Arc::new(state) };
-        let state = writer.state.clone();
-        std::thread::Builder::new().name("consensus-log".into()).spawn(move || work(disk, snapshot, &given, &state))?;
-        Ok(writer)
+        });
+        let mut work = Work { disk: Some(disk), snapshot, state: state.clone() };
+        let orders = host::worker("consensus-log", ORDERS, move |(order, done)| work.take(order, done))?;
+        Ok(Self { orders, state })
     }
 
-    /// Gives an order; `done` is called on the writing thread, once it is durable or not to be had.
+    /// Gives an order; `done` is called where it is written, once it is durable or not to be had.
     pub fn order(&self, order: Order, done: impl FnOnce(Result<(), DiskFailed>) + Send + 'static) {
         if let Err(unsent) = self.orders.try_send((order, Box::new(done))) {
             let ((_, done), why) = match unsent {
-                std::sync::mpsc::TrySendError::Full(o) => (o, "the disk of the consensus log is too far behind"),
-                std::sync::mpsc::TrySendError::Disconnected(o) => (o, "the consensus log is closed"),
+                TrySendError::Full(o) => (o, "the disk of the consensus log is too far behind"),
+                TrySendError::Closed(o) => (o, "the consensus log is closed"),
             };
             let failure = DiskFailed(why.into());
             // Whoever asks why consensus ended is told that it was the disk.
@@ -104,18 +105,24 @@ impl Writer {
     }
 }
 
-fn work(disk: impl LogDisk, mut snapshot: u64, given: &Receiver<(Order, Done)>, state: &State) {
-    let mut disk = Some(disk);
-    while let Ok((order, done)) = given.recv() {
-        let result = match (state.failed.get(), disk.as_mut()) {
-            (None, Some(disk)) => carry_out(disk, order, &mut snapshot, &state.durable),
+struct Work<D> {
+    disk: Option<D>,
+    snapshot: u64,
+    state: Arc<State>,
+}
+
+impl<D: LogDisk> Work<D> {
+    fn take(&mut self, order: Order, done: Done) {
+        let state = &self.state;
+        let result = match (state.failed.get(), self.disk.as_mut()) {
+            (None, Some(disk)) => carry_out(disk, order, &mut self.snapshot, &state.durable),
             (failure, _) => Err(failure.cloned().unwrap_or_else(|| DiskFailed("the consensus log is closed".into()))),
         };
         if let Err(failure) = &result {
             if state.failed.set(failure.clone()).is_ok() {
                 tracing::error!(error = %failure, "the consensus log cannot be written; this member gives up its vote for now");
             }
-            drop(disk.take());
+            drop(self.disk.take());
             state.let_go.store(true, Ordering::Release);
         }
         done(result);

@@ -38,7 +38,7 @@ impl Node {
     }
 
     pub(super) fn judge(&self, permit: &FoundingPermit) -> Result<Judgement, Refusal> {
-        let machine = self.machine.borrow().clone();
+        let machine = self.machine.now();
         founding::judge(permit, self.ordinal, self.keeper.promise().as_ref(), self.keeper.founded().is_some(), &machine)
     }
 
@@ -52,7 +52,7 @@ impl Node {
         if *judged == Judgement::Promise {
             let promise = Founding { id: permit.founding_id, list_digest: founding::digest(permit) };
             let keeper = self.keeper.clone();
-            tokio::task::spawn_blocking(move || keeper.give_promise(&promise))
+            crate::host::blocking(move || keeper.give_promise(&promise))
                 .await
                 .map_err(|e| failed(&e))?
                 .map_err(|e| failed(&e))?;
@@ -80,7 +80,8 @@ impl Node {
             return None;
         }
         // A promise that was given before keeps its id: the same permit may be tried again, another may not.
-        let founding_id = self.keeper.promise().map_or_else(uuid::Uuid::new_v4, |promise| promise.id);
+        let founding_id =
+            self.keeper.promise().map_or_else(|| self.keeper.store().disk().fresh(), |promise| promise.id);
         Some(FoundingPermit { founding_id, ordinals: (0..members).collect(), partition_count, backup_count })
     }
 
@@ -117,7 +118,7 @@ impl Node {
 
     async fn remember_founded(&self, id: uuid::Uuid, incarnation: u32) -> bool {
         let keeper = self.keeper.clone();
-        match tokio::task::spawn_blocking(move || keeper.record_founded(id, incarnation)).await {
+        match crate::host::blocking(move || keeper.record_founded(id, incarnation)).await {
             Ok(Ok(())) => {
                 tracing::info!(founding_id = %id, "founded");
                 true

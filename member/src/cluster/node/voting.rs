@@ -35,7 +35,7 @@ pub async fn read_log(keeper: &Arc<Keeper>) -> Result<Option<Kept>, ConsensusErr
 
 async fn open_log(keeper: &Arc<Keeper>) -> Result<Kept, ConsensusError> {
     let keeper = keeper.clone();
-    let opened = tokio::task::spawn_blocking(move || keeper.consensus_log()).await;
+    let opened = crate::host::blocking(move || keeper.consensus_log()).await;
     match opened.map_err(|e| ConsensusError::Start(e.to_string()))? {
         Ok(log) => Kept::read(log).map_err(|unread| ConsensusError::Refused(unread.to_string())),
         Err(KeeperError::Store(StoreError::Refused(refused))) => Err(ConsensusError::Refused(refused.to_string())),
@@ -148,7 +148,7 @@ impl Node {
     fn applied(&self, Published { index, machine }: Published) {
         let table = machine.table.version;
         let _one_at_a_time = lock(&self.publishing);
-        if machine.applied < self.machine.borrow().applied {
+        if machine.applied < self.machine.now().applied {
             return;
         }
         if let Some(founding) = &machine.founding {
@@ -158,7 +158,7 @@ impl Node {
             maps.applied(&machine);
             jobs.applied(&machine);
         }
-        self.machine.send_replace(machine);
+        self.machine.announce(machine);
         // Last: what a lease is granted by is what this member already answers by.
         self.presence().published(index, table);
         if let Some((maps, _)) = self.ports.get() {

@@ -91,7 +91,7 @@ fn nothing_is_moved_while_a_partition_is_asked_for_that_is_behind() {
             shared.empty(&due);
             (before, store.to_move(&due))
         };
-        let (before, left) = tokio::task::spawn_blocking(tries).await.unwrap();
+        let (before, left) = crate::host::blocking(tries).await.unwrap();
         assert!(!before.is_empty() && left == before, "of {before:?} only {left:?} are left");
         // It is in step by now, so nobody is kept waiting for it.
         let shared = &world.maps.shared;
