@@ -12,6 +12,7 @@ use crate::ids::{Digest, ExecutionId, FoundingId, Generation, JobId, LogIndex, M
 use crate::job::{Job, SnapshotRef};
 use crate::operation::Operation;
 use crate::partition::PartitionTable;
+use crate::partition::assign::Candidate;
 use crate::request::StopRequest;
 use crate::roster::RosterEntry;
 
@@ -106,6 +107,11 @@ impl Machine {
     pub fn copies_wanted(&self) -> usize {
         let backups = self.founding.as_ref().map_or(0, |founding| usize::from(founding.backup_count));
         1 + backups.min(self.roster.len().saturating_sub(1))
+    }
+
+    /// Who may hold partitions.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.roster.iter().map(|(member, entry)| Candidate::plain(*member, entry.ordinal)).collect()
     }
 
     /// The operation that holds the cluster.

@@ -9,7 +9,8 @@ use crate::cluster_state::{ClusterState, Settled};
 use crate::ids::{Digest, FoundingId, Generation, MemberId, TableVersion};
 use crate::machine::{CLUSTER_VERSION, Founding, Machine};
 use crate::outcome::Refused;
-use crate::partition::{PartitionEntry, PartitionTable, Replica, assign::assign};
+use crate::partition::assign::assign;
+use crate::partition::{PartitionEntry, PartitionTable, Replica};
 use crate::roster::{Founder, RosterEntry};
 
 const MOST_MEMBERS: usize = 64;
@@ -32,7 +33,8 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
     if let Some(why) = unusable(&permit) {
         return Err(Refused::BadFounding { why });
     }
-    machine.founding = Some(Founding {
+    let mut founded = machine.clone();
+    founded.founding = Some(Founding {
         id: permit.id,
         incarnation: 1,
         cluster_version: CLUSTER_VERSION,
@@ -40,11 +42,15 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
         backup_count: permit.backup_count,
         permit_digest: permit.permit_digest,
     });
-    machine.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
-    machine.table = fresh_table(machine, TableVersion(1));
-    machine.former = Some(Settled::Active);
-    machine.state =
+    founded.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
+    let nothing = vec![Vec::new(); usize::from(permit.partition_count)];
+    let lists = assign(&nothing, &founded.candidates(), founded.copies_wanted())
+        .map_err(|why| Refused::BadFounding { why: why.to_string() })?;
+    founded.table = empty_copies(&founded, lists, TableVersion(1));
+    founded.former = Some(Settled::Active);
+    founded.state =
         ClusterState::Activating { generation: Generation(1), op: None, opened: BTreeMap::new(), wishes: Vec::new() };
+    *machine = founded;
     Ok(format!("founded by {} members", machine.roster.len()))
 }
 
@@ -64,7 +70,7 @@ fn unusable(permit: &Permit) -> Option<String> {
         .then(|| format!("{} backups; at most {MOST_BACKUPS} are possible", permit.backup_count))
 }
 
-/// Members by ordinal: the order that assignment goes by.
+/// Members by ordinal.
 pub(super) fn by_ordinal(roster: &BTreeMap<MemberId, RosterEntry>) -> Vec<MemberId> {
     let mut members: Vec<_> = roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect();
     members.sort_unstable();
@@ -72,9 +78,7 @@ pub(super) fn by_ordinal(roster: &BTreeMap<MemberId, RosterEntry>) -> Vec<Member
 }
 
 /// The table of a cluster that holds nothing yet: empty copies are equal copies.
-pub(super) fn fresh_table(machine: &Machine, version: TableVersion) -> PartitionTable {
-    let count = machine.founding.as_ref().map_or(0, |founding| founding.partition_count);
-    let lists = assign(&by_ordinal(&machine.roster), count, machine.copies_wanted());
+pub(super) fn empty_copies(machine: &Machine, lists: Vec<Vec<MemberId>>, version: TableVersion) -> PartitionTable {
     let replica =
         |member: MemberId| machine.roster.get(&member).map(|entry| Replica { member, boot: entry.boot, synced: true });
     let entry = |list: Vec<MemberId>| PartitionEntry {
