@@ -15,6 +15,7 @@ use crate::partition::PartitionTable;
 use crate::partition::assign::Candidate;
 use crate::request::StopRequest;
 use crate::roster::RosterEntry;
+use crate::voters::Voters;
 
 /// Version of the rules in `apply`; entries of a later one are not made until all members know them.
 pub const CLUSTER_VERSION: u32 = 1;
@@ -32,6 +33,9 @@ pub struct Machine {
     pub former: Option<Settled>,
     /// The original members.
     pub roster: BTreeMap<MemberId, RosterEntry>,
+    /// Who is to vote.
+    #[serde(default, skip_serializing_if = "Voters::are_untold")]
+    pub voters: Voters,
     /// Who holds which partition.
     pub table: PartitionTable,
     /// Jobs.

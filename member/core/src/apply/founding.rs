@@ -11,9 +11,9 @@ use crate::machine::{CLUSTER_VERSION, Founding, Machine};
 use crate::outcome::Refused;
 use crate::partition::assign::assign;
 use crate::partition::{PartitionEntry, PartitionTable, Replica};
-use crate::roster::{Founder, RosterEntry};
+use crate::roster::{Founder, MEMBERS_MOST, RosterEntry};
+use crate::voters::{self, Voters};
 
-const MOST_MEMBERS: usize = 64;
 const MOST_PARTITIONS: u16 = 8191;
 const MOST_BACKUPS: u8 = 6;
 
@@ -43,6 +43,7 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
         permit_digest: permit.permit_digest,
     });
     founded.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
+    founded.voters = Voters { changes: 0, members: voters::first(&founded.candidates()) };
     let nothing = vec![Vec::new(); usize::from(permit.partition_count)];
     let lists = assign(&nothing, &founded.candidates(), founded.copies_wanted())
         .map_err(|why| Refused::BadFounding { why: why.to_string() })?;
@@ -57,8 +58,8 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
 fn unusable(permit: &Permit) -> Option<String> {
     let members: BTreeSet<_> = permit.members.iter().map(|founder| founder.member).collect();
     let ordinals: BTreeSet<_> = permit.members.iter().map(|founder| founder.entry.ordinal).collect();
-    if !(1..=MOST_MEMBERS).contains(&permit.members.len()) {
-        return Some(format!("it names {} members; 1 to {MOST_MEMBERS} are possible", permit.members.len()));
+    if !(1..=MEMBERS_MOST).contains(&permit.members.len()) {
+        return Some(format!("it names {} members; 1 to {MEMBERS_MOST} are possible", permit.members.len()));
     }
     if members.len() != permit.members.len() || ordinals.len() != permit.members.len() {
         return Some("a member or an ordinal stands in it twice".into());

@@ -13,7 +13,7 @@ use jet_core::{
 
 use super::scenes::{self, MEMBERS, PARTITIONS, member};
 
-pub const COMMANDS: usize = 32;
+pub const COMMANDS: usize = 34;
 
 /// Of its kind.
 pub fn number(command: &Command) -> usize {
@@ -50,6 +50,8 @@ pub fn number(command: &Command) -> usize {
         Command::RuntimeLost { .. } => 29,
         Command::Running { .. } => 30,
         Command::Durable { .. } => 31,
+        Command::Voters { .. } => 32,
+        Command::NewLine { .. } => 33,
     }
 }
 
@@ -88,6 +90,15 @@ fn cluster() -> Vec<Row> {
         row("SetState to NO_MIGRATION", |_| set_state(Settled::NoMigration)),
         row("SetState to FROZEN", |_| set_state(Settled::Frozen)),
         row("SetState to PASSIVE", |_| set_state(Settled::Passive)),
+        row("Voters without one", |machine| Command::Voters {
+            base: machine.voters.changes,
+            add: None,
+            remove: Some(member(0)),
+        }),
+        row("NewLine", |machine| {
+            let lost = machine.roster.get(&member(0)).map_or(1, |entry| entry.log_line);
+            Command::NewLine { member: member(0), line: lost + 1, lost }
+        }),
         row("RequestStop", |_| Command::RequestStop { nonce: "n".into(), requested_by: "t".into() }),
         row("AnswerRequest", |machine| {
             let asked = machine.stop_request.as_ref().map_or(1, |request| request.asked);
