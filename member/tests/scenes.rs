@@ -9,6 +9,8 @@ mod by_hand;
 mod crash;
 #[path = "scenes/deaths.rs"]
 mod deaths;
+#[path = "scenes/one_by_one.rs"]
+mod one_by_one;
 #[path = "scenes/places.rs"]
 mod places;
 #[path = "scenes/refused.rs"]

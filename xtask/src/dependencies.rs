@@ -14,7 +14,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
     ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages", "jet-protocol"]),
-    ("member/core", &[]),
+    ("member/core", &["jet-pages"]),
     ("member/engine", &[]),
     ("member/hotstore", &[]),
     ("member/hotstore/bench", &["jet-hotstore"]),

@@ -9,11 +9,14 @@ use crate::tree;
 
 const TABLE: &str = "docs/rules.md";
 
-/// Numbers that must have a line.
-const PROMISED: [&str; 34] = [
-    "R1", "R2", "R3", "R4", "R5", "R6", "R8", "R9", "R10", "R11", "R12", "R13", "R17", "R18", "R20", "R23", "R24",
-    "R25", "R26", "R27", "S1", "S2", "S4", "S6", "S8", "S9", "S11", "S12", "S13", "S14", "S15", "S19", "S20", "R14",
-];
+/// Rules and scenarios there are; each must have a line.
+const RULES: u32 = 30;
+const SCENARIOS: u32 = 22;
+
+/// What a line says in place of a file.
+const NOT_BUILT: &str = "not built";
+/// Numbers of which nothing is built. Who builds it gives it a test.
+const MISSING: [&str; 4] = ["R7", "R15", "S3", "S16"];
 
 /// Number, file, names.
 fn lines() -> Vec<(String, String, Vec<String>)> {
@@ -21,7 +24,7 @@ fn lines() -> Vec<(String, String, Vec<String>)> {
     let line = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let number = cells.get(1).filter(|number| number.starts_with(['R', 'S']))?;
-        let file = quoted(cells.get(3)?).into_iter().next()?;
+        let file = quoted(cells.get(3)?).into_iter().next().unwrap_or_else(|| cells[3].to_owned());
         Some(((*number).to_owned(), file, quoted(cells.get(4)?)))
     };
     tree::text(TABLE).lines().filter_map(line).collect()
@@ -31,9 +34,13 @@ fn lines() -> Vec<(String, String, Vec<String>)> {
 fn every_rule_and_scenario_has_a_test_that_is_there() {
     let lines = lines();
     let told: BTreeSet<&str> = lines.iter().map(|(number, ..)| number.as_str()).collect();
-    let silent: Vec<_> = PROMISED.iter().filter(|number| !told.contains(**number)).collect();
+    let all = (1..=RULES).map(|n| format!("R{n}")).chain((1..=SCENARIOS).map(|n| format!("S{n}")));
+    let silent: Vec<_> = all.filter(|number| !told.contains(number.as_str())).collect();
     assert!(silent.is_empty(), "{TABLE} has no line for {silent:?}");
-    for (number, file, names) in &lines {
+    let missing: Vec<_> =
+        lines.iter().filter(|(_, file, _)| file == NOT_BUILT).map(|(number, ..)| number.as_str()).collect();
+    assert_eq!(missing, MISSING, "{TABLE}: of these nothing is built");
+    for (number, file, names) in lines.iter().filter(|(_, file, _)| file != NOT_BUILT) {
         let text = tree::text(file);
         assert!(!names.is_empty(), "{TABLE}: {number} names no test");
         for name in names {

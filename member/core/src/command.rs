@@ -31,6 +31,10 @@ pub enum Command {
     /// Proposed by the *primary*, which from the proposal on waits for this replica's acknowledgements.
     /// `table_version`: the entry's `changed` under which the copy was completed.
     Synced { partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion },
+    /// Who is to vote: one comes, one goes, or both. `base`: the changes that were made before.
+    Voters { base: u64, add: Option<MemberId>, remove: Option<MemberId> },
+    /// By consent of the others: the member's log of line `lost` is lost, and it goes on under another.
+    NewLine { member: MemberId, line: u64, lost: u64 },
     /// A person's change of state. `absent`: roster members that the leader does not hear under their recorded boot.
     SetState { state: Settled, absent: Vec<MemberId> },
     /// A person's wish for a stop that somebody outside carries out. `nonce`: of the call.

@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`ids`] | the words that name things |
-//! | [`machine`] | what the members agreed on; [`roster`], [`partition`], [`job`], [`operation`], [`mod@request`], [`cluster_state`], [`recovery`] are its parts |
+//! | [`machine`] | what the members agreed on; [`roster`], [`voters`], [`partition`], [`job`], [`operation`], [`mod@request`], [`cluster_state`], [`recovery`] are its parts |
 //! | [`command`], [`outcome`] | what can be asked of it, and what it answers |
 //! | [`mod@apply`] | the one function that changes it |
 //! | [`safety`] | every question whose wrong answer loses data |
@@ -32,6 +32,7 @@ pub mod roster;
 pub mod safety;
 pub mod supervisor;
 pub mod view;
+pub mod voters;
 
 pub use apply::apply;
 pub use cluster_state::{ClusterState, RecoveringFrom, Settled};
@@ -47,3 +48,4 @@ pub use outcome::{Outcome, Refused};
 pub use partition::{PartitionEntry, PartitionTable, Replica};
 pub use recovery::{Rejoin, Restored, StoreReport};
 pub use request::{RequestAnswer, StopRequest};
+pub use voters::{Voter, Voters};

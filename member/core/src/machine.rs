@@ -12,8 +12,10 @@ use crate::ids::{Digest, ExecutionId, FoundingId, Generation, JobId, LogIndex, M
 use crate::job::{Job, SnapshotRef};
 use crate::operation::Operation;
 use crate::partition::PartitionTable;
+use crate::partition::assign::Candidate;
 use crate::request::StopRequest;
 use crate::roster::RosterEntry;
+use crate::voters::Voters;
 
 /// Version of the rules in `apply`; entries of a later one are not made until all members know them.
 pub const CLUSTER_VERSION: u32 = 1;
@@ -31,6 +33,9 @@ pub struct Machine {
     pub former: Option<Settled>,
     /// The original members.
     pub roster: BTreeMap<MemberId, RosterEntry>,
+    /// Who is to vote.
+    #[serde(default, skip_serializing_if = "Voters::are_untold")]
+    pub voters: Voters,
     /// Who holds which partition.
     pub table: PartitionTable,
     /// Jobs.
@@ -106,6 +111,11 @@ impl Machine {
     pub fn copies_wanted(&self) -> usize {
         let backups = self.founding.as_ref().map_or(0, |founding| usize::from(founding.backup_count));
         1 + backups.min(self.roster.len().saturating_sub(1))
+    }
+
+    /// Who may hold partitions.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.roster.iter().map(|(member, entry)| Candidate::plain(*member, entry.ordinal)).collect()
     }
 
     /// The operation that holds the cluster.

@@ -102,6 +102,12 @@ pub enum Refused {
     SomebodyLives { member: MemberId },
     #[error("the table is at version {known}, the change was made for {given}")]
     StaleTable { given: TableVersion, known: TableVersion },
+    #[error("voters were changed {known} times, the change was made after {given}")]
+    StaleVoters { given: u64, known: u64 },
+    #[error("the log of member {member} is of line {known:x}, not {given:x}; look at the cluster again")]
+    StaleLine { member: MemberId, given: u64, known: u64 },
+    #[error("voters cannot be so: {why}")]
+    BadVoters { why: String },
     #[error("partition {partition}: {why}")]
     BadTable { partition: PartitionId, why: String },
     #[error("partitions without any replica: {count}, first {first}; they wait for the members that had them")]
@@ -127,7 +133,9 @@ impl Refused {
         match self {
             Self::NotFounded | Self::State { .. } | Self::SomebodyLives { .. } => Kind::ClusterState,
             Self::FoundingDiffers { .. } => Kind::FoundingDiffers,
-            Self::BadFounding { .. } | Self::BadTable { .. } | Self::BadSnapshot { .. } => Kind::BadRequest,
+            Self::BadVoters { .. } | Self::BadFounding { .. } | Self::BadTable { .. } | Self::BadSnapshot { .. } => {
+                Kind::BadRequest
+            }
             Self::Held { .. } => Kind::DoorsClosed,
             Self::StaleOperation { .. } => Kind::StaleOperation,
             Self::UnknownOperation { .. } | Self::UnknownMember { .. } | Self::UnknownJob { .. } => Kind::NotFound,
@@ -140,7 +148,11 @@ impl Refused {
             | Self::JobIs { .. }
             | Self::TooManyJobs { .. } => Kind::StepOrder,
             Self::NotRestarted { .. } | Self::VolumeDiffers { .. } | Self::SealDiffers { .. } => Kind::Identity,
-            Self::StaleBoot { .. } | Self::StaleTable { .. } | Self::StaleExecution { .. } => Kind::Stale,
+            Self::StaleVoters { .. }
+            | Self::StaleLine { .. }
+            | Self::StaleBoot { .. }
+            | Self::StaleTable { .. }
+            | Self::StaleExecution { .. } => Kind::Stale,
             Self::PartitionAbsent { .. } => Kind::PartitionAbsent,
             Self::JobExists { .. } => Kind::Exists,
         }

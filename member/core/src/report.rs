@@ -63,6 +63,9 @@ pub struct MemberReport {
     pub flushed: Vec<EpochReport>,
     /// The store is behind RAM; the cause.
     pub lagging: Option<String>,
+    /// Line of its log; 0: it does not say.
+    #[serde(default)]
+    pub line: u64,
     /// Dataflow workers that it can give to a runtime generation; 0: it does not say.
     #[serde(default)]
     pub workers: u16,

@@ -9,6 +9,9 @@ use crate::ids::{Boot, MemberId};
 /// How the id of a volume begins that was named by whoever attached it; the store writes it so.
 pub const NAMED_VOLUME: &str = "named:";
 
+/// Members of a cluster, at most.
+pub const MEMBERS_MOST: usize = 100;
+
 /// One of the original members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RosterEntry {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use jet_core::job::JobStatus;
 use jet_core::operation::OperationStep;
 use jet_core::roster::{Founder, RosterEntry};
+use jet_core::voters::VOTERS_MOST;
 use jet_core::{
     Boot, ClusterState, Command, Digest, Epoch, ExecutionId, FoundingId, Generation, Guarantee, JobId, Machine,
     MemberId, OperationId, Outcome, PartitionContent, PartitionId, RequestAnswer, RuntimeNumber, SealRecord, Settled,
@@ -68,7 +69,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
         .unwrap_or_default();
     let seal = machine.operation(&op).and_then(|operation| operation.seals.get(&who).cloned());
     let partition = PartitionId(u16::from(b) % PARTITIONS);
-    match if c % 4 == 0 { kind % 33 } else { next_kind(machine, kind) } {
+    match if c % 4 == 0 { kind % 35 } else { next_kind(machine, kind) } {
         0 => Command::Boot { member: who, boot, volume_id },
         1 => Command::Table {
             base_version: machine.table.version,
@@ -186,6 +187,15 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
             let asked = machine.stop_request.as_ref().map_or(1, |request| request.asked) - u64::from(c % 8 == 0);
             Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: b % 2 == 0, why: "t".into() } }
         }
+        33 => Command::Voters {
+            base: machine.voters.changes - u64::from(c % 8 == 0 && machine.voters.changes > 0),
+            add: (b % 3 > 0).then_some(who),
+            remove: (b % 3 < 2).then_some(member(c)),
+        },
+        34 => {
+            let line = machine.roster.get(&who).map_or(1, |entry| entry.log_line);
+            Command::NewLine { member: who, line: line + u64::from(b % 4 > 0), lost: line - u64::from(c % 8 == 0) }
+        }
         _ if b % 2 == 0 => Command::JobFailed { job, execution, cause: "t".into(), progressed: false },
         _ => Command::Durable { job, execution, epoch: Epoch(u64::from(b)), record },
     }
@@ -200,7 +210,7 @@ fn next_kind(machine: &Machine, kind: u8) -> u8 {
         ClusterState::InTransition { .. } => &[7, 8, 9, 10, 29],
         ClusterState::Passive { held_by: Some(_) } if committed => &[18],
         ClusterState::Passive { held_by: Some(_) } => &[11, 12, 13, 14],
-        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3, 31, 32],
+        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3, 31, 32, 33, 34],
     };
     kinds[usize::from(kind) % kinds.len()]
 }
@@ -268,6 +278,12 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
         "{command:?}: a job runs while {}",
         machine.state
     );
+    let voters = machine.voting_members();
+    assert!((1..=VOTERS_MOST).contains(&voters.len()), "{command:?}: {voters:?}");
+    assert!(voters.iter().all(|voter| machine.roster.contains_key(voter)), "{command:?}: {voters:?}");
+    let (came, went) =
+        (voters.difference(&before.voting_members()).count(), before.voting_members().difference(&voters).count());
+    assert!(came <= 1 && went <= 1, "{command:?}: {came} came and {went} went");
     one_request_once(before, machine, command);
     for (id, job) in &machine.jobs {
         let known = before.jobs.get(id).and_then(|job| job.snapshot.as_ref()).map(jet_core::SnapshotRef::position);

@@ -9,10 +9,11 @@ use crate::cluster_state::{ClusterState, Settled};
 use crate::ids::{Digest, FoundingId, Generation, MemberId, TableVersion};
 use crate::machine::{CLUSTER_VERSION, Founding, Machine};
 use crate::outcome::Refused;
-use crate::partition::{PartitionEntry, PartitionTable, Replica, assign::assign};
-use crate::roster::{Founder, RosterEntry};
+use crate::partition::assign::assign;
+use crate::partition::{PartitionEntry, PartitionTable, Replica};
+use crate::roster::{Founder, MEMBERS_MOST, RosterEntry};
+use crate::voters::{self, Voters};
 
-const MOST_MEMBERS: usize = 64;
 const MOST_PARTITIONS: u16 = 8191;
 const MOST_BACKUPS: u8 = 6;
 
@@ -32,7 +33,8 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
     if let Some(why) = unusable(&permit) {
         return Err(Refused::BadFounding { why });
     }
-    machine.founding = Some(Founding {
+    let mut founded = machine.clone();
+    founded.founding = Some(Founding {
         id: permit.id,
         incarnation: 1,
         cluster_version: CLUSTER_VERSION,
@@ -40,19 +42,24 @@ pub(super) fn found(machine: &mut Machine, permit: Permit) -> Answer {
         backup_count: permit.backup_count,
         permit_digest: permit.permit_digest,
     });
-    machine.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
-    machine.table = fresh_table(machine, TableVersion(1));
-    machine.former = Some(Settled::Active);
-    machine.state =
+    founded.roster = permit.members.into_iter().map(|founder| (founder.member, founder.entry)).collect();
+    founded.voters = Voters { changes: 0, members: voters::first(&founded.candidates()) };
+    let nothing = vec![Vec::new(); usize::from(permit.partition_count)];
+    let lists = assign(&nothing, &founded.candidates(), founded.copies_wanted())
+        .map_err(|why| Refused::BadFounding { why: why.to_string() })?;
+    founded.table = empty_copies(&founded, lists, TableVersion(1));
+    founded.former = Some(Settled::Active);
+    founded.state =
         ClusterState::Activating { generation: Generation(1), op: None, opened: BTreeMap::new(), wishes: Vec::new() };
+    *machine = founded;
     Ok(format!("founded by {} members", machine.roster.len()))
 }
 
 fn unusable(permit: &Permit) -> Option<String> {
     let members: BTreeSet<_> = permit.members.iter().map(|founder| founder.member).collect();
     let ordinals: BTreeSet<_> = permit.members.iter().map(|founder| founder.entry.ordinal).collect();
-    if !(1..=MOST_MEMBERS).contains(&permit.members.len()) {
-        return Some(format!("it names {} members; 1 to {MOST_MEMBERS} are possible", permit.members.len()));
+    if !(1..=MEMBERS_MOST).contains(&permit.members.len()) {
+        return Some(format!("it names {} members; 1 to {MEMBERS_MOST} are possible", permit.members.len()));
     }
     if members.len() != permit.members.len() || ordinals.len() != permit.members.len() {
         return Some("a member or an ordinal stands in it twice".into());
@@ -64,7 +71,7 @@ fn unusable(permit: &Permit) -> Option<String> {
         .then(|| format!("{} backups; at most {MOST_BACKUPS} are possible", permit.backup_count))
 }
 
-/// Members by ordinal: the order that assignment goes by.
+/// Members by ordinal.
 pub(super) fn by_ordinal(roster: &BTreeMap<MemberId, RosterEntry>) -> Vec<MemberId> {
     let mut members: Vec<_> = roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect();
     members.sort_unstable();
@@ -72,9 +79,7 @@ pub(super) fn by_ordinal(roster: &BTreeMap<MemberId, RosterEntry>) -> Vec<Member
 }
 
 /// The table of a cluster that holds nothing yet: empty copies are equal copies.
-pub(super) fn fresh_table(machine: &Machine, version: TableVersion) -> PartitionTable {
-    let count = machine.founding.as_ref().map_or(0, |founding| founding.partition_count);
-    let lists = assign(&by_ordinal(&machine.roster), count, machine.copies_wanted());
+pub(super) fn empty_copies(machine: &Machine, lists: Vec<Vec<MemberId>>, version: TableVersion) -> PartitionTable {
     let replica =
         |member: MemberId| machine.roster.get(&member).map(|entry| Replica { member, boot: entry.boot, synced: true });
     let entry = |list: Vec<MemberId>| PartitionEntry {

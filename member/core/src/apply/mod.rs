@@ -11,6 +11,7 @@ mod request;
 mod runtime;
 mod stop;
 mod table;
+mod voters;
 
 use crate::cluster_state::{ClusterState, Settled};
 use crate::command::Command;
@@ -55,6 +56,8 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Synced { partition, member, boot, table_version } => {
             table::synced(machine, partition, member, boot, table_version)
         }
+        Command::Voters { base, add, remove } => voters::change(machine, base, add, remove),
+        Command::NewLine { member, line, lost } => voters::new_line(machine, member, line, lost),
         Command::SetState { state, absent } => stop::set_state(machine, state, &absent),
         Command::RequestStop { nonce, requested_by } => request::ask(machine, index, nonce, requested_by),
         Command::AnswerRequest { asked, answer } => request::answer(machine, asked, answer),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::founding::{by_ordinal, fresh_table};
+use super::founding::{by_ordinal, empty_copies};
 use super::{
     Answer, already, drop_runtime, not_older, operation, request, roster_member, same_volume, take_volume, unsettle,
     wrong_state,
@@ -224,20 +224,21 @@ pub(super) fn recover_table(machine: &mut Machine) -> Answer {
 fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>, living: &BTreeSet<MemberId>) {
     let next = machine.table.version.next();
     if machine.generation == Generation(0) {
-        machine.table = fresh_table(machine, next);
+        machine.table = empty_copies(machine, machine.table.lists(), next);
         return;
     }
-    let members = by_ordinal(&machine.roster);
-    let (count, copies) = (u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
-    let wishes = assign(&members, count, copies);
+    let (members, copies) = (by_ordinal(&machine.roster), machine.copies_wanted());
+    let holders: Vec<_> = machine.table.entries().map(|(partition, _)| newest(rejoined, partition, living)).collect();
     let mut partitions = Vec::new();
-    for ((partition, entry), wish) in machine.table.entries().zip(wishes) {
+    for ((entry, wish), holders) in machine.table.partitions.iter().zip(wishes(machine, &holders)).zip(&holders) {
         // Chosen before in this recovery: every entry was installed by that choice, and no write came since.
         let chosen = if entry.installed == machine.table.version { in_step(entry, rejoined) } else { Vec::new() };
         let counted = match chosen.is_empty() {
             false => chosen,
             // Copies at the same version may still differ in what their disks were behind; only one counts.
-            true => newest(rejoined, partition, &wish, living).into_iter().collect(),
+            true => {
+                wish.iter().find(|member| holders.contains(member)).or(holders.first()).copied().into_iter().collect()
+            }
         };
         let replicas = match counted.is_empty() {
             false => filled(&counted, wish.iter().chain(&members).copied(), copies, rejoined),
@@ -247,6 +248,14 @@ fn choose_newest(machine: &mut Machine, rejoined: &BTreeMap<MemberId, Rejoin>, l
     }
     machine.table.version = next;
     machine.table.partitions = partitions;
+}
+
+/// Who held a partition goes on holding it; of one that nobody held in RAM, who has it on disk. Without a fair table the one
+/// that was is as good.
+fn wishes(machine: &Machine, holders: &[Vec<MemberId>]) -> Vec<Vec<MemberId>> {
+    let known = |(list, holders): (Vec<MemberId>, &Vec<MemberId>)| if list.is_empty() { holders.clone() } else { list };
+    let now: Vec<_> = machine.table.lists().into_iter().zip(holders).map(known).collect();
+    assign(&now, &machine.candidates(), machine.copies_wanted()).unwrap_or(now)
 }
 
 /// Members whose copy was filled from the one that this recovery chose, or is that one, in processes that still are: what
@@ -276,26 +285,21 @@ fn filled(
     list.iter().enumerate().filter_map(replica).collect()
 }
 
-/// The first version of a copy is the one that it was founded at; an empty replica that nobody filled has none, and must
+/// Who has the newest copy. The first version of a copy is the one that it was founded at; an empty replica that nobody filled has none, and must
 /// not win where everybody else has lost the partition. Of copies at the same version one in RAM that was never lost has what
 /// is not on disks too, and goes before the others.
-fn newest(
-    rejoined: &BTreeMap<MemberId, Rejoin>,
-    partition: PartitionId,
-    wish: &[MemberId],
-    living: &BTreeSet<MemberId>,
-) -> Option<MemberId> {
+fn newest(rejoined: &BTreeMap<MemberId, Rejoin>, partition: PartitionId, living: &BTreeSet<MemberId>) -> Vec<MemberId> {
     let version = |rejoin: &Rejoin| -> Option<Version> {
         let held = rejoin.store.partitions.get(usize::from(partition.0)).copied().flatten();
         held.filter(|version| *version > Version::default())
     };
-    let best = rejoined.values().filter_map(version).max()?;
+    let Some(best) = rejoined.values().filter_map(version).max() else { return Vec::new() };
     let mut holders: Vec<_> =
         rejoined.iter().filter(|(_, rejoin)| version(rejoin) == Some(best)).map(|(member, _)| *member).collect();
     if holders.iter().any(|member| living.contains(member)) {
         holders.retain(|member| living.contains(member));
     }
-    wish.iter().find(|member| holders.contains(member)).or_else(|| holders.first()).copied()
+    holders
 }
 
 /// A job goes on from the newest snapshot that is whole on every store.

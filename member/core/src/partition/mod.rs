@@ -68,6 +68,12 @@ impl PartitionTable {
         (0..=u16::MAX).map(PartitionId).zip(&self.partitions)
     }
 
+    /// By partition who holds it, first the primary.
+    pub fn lists(&self) -> Vec<Vec<MemberId>> {
+        let list = |entry: &PartitionEntry| entry.replicas.iter().map(|replica| replica.member).collect();
+        self.partitions.iter().map(list).collect()
+    }
+
     /// Partitions without any replica.
     pub fn absent(&self) -> Vec<PartitionId> {
         self.entries().filter(|(_, entry)| entry.replicas.is_empty()).map(|(partition, _)| partition).collect()

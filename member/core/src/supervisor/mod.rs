@@ -12,6 +12,7 @@
 //! | `operation` | watching a stop, comparing replicas |
 //! | `jobs` | runtime generations, durable snapshots |
 //! | `request` | stops that nobody takes up |
+//! | [`voting`] | who votes in consensus |
 //! | [`progress`] | what is waited for, in words |
 
 pub mod grants;
@@ -22,6 +23,7 @@ pub mod progress;
 mod recovery;
 mod repair;
 mod request;
+pub mod voting;
 
 use crate::cluster_state::ClusterState;
 use crate::command::Command;

@@ -3,12 +3,12 @@
 //! Law: a primary is replaced when its lease is over or its process is another one, and only by a copy that counts;
 //! a partition whose copies are all away waits for them. Must not know: what a copy costs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::presence::{Presence, REPAIR_AFTER_MS, Roll};
 use crate::cluster_state::ClusterState;
 use crate::command::{Command, TableChange};
-use crate::ids::MemberId;
+use crate::ids::{MemberId, PartitionId};
 use crate::machine::Machine;
 use crate::partition::PartitionEntry;
 use crate::partition::assign::assign;
@@ -30,23 +30,18 @@ pub(super) fn plan(machine: &Machine, roll: &Roll) -> Option<Command> {
     if !may_copy && machine.state != ClusterState::NoMigration {
         return None;
     }
-    let mut members: Vec<_> = machine.roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect();
-    members.sort_unstable();
-    let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
-    let wishes =
-        assign(&members, u16::try_from(machine.table.partitions.len()).unwrap_or(u16::MAX), machine.copies_wanted());
-    let mut load = Load::of(machine);
-    let mut changes = Vec::new();
-    for ((partition, entry), wish) in machine.table.entries().zip(&wishes) {
-        let now: Vec<_> = entry.replicas.iter().map(|replica| replica.member).collect();
-        let Some(mut replicas) = without_lost(entry, roll) else { continue };
-        if may_copy {
-            fill(machine, roll, wish, &mut replicas, &mut load);
-        }
-        if replicas != now && changes.len() < MOST_CHANGES {
-            changes.push(TableChange { partition, replicas });
-        }
+    let before = machine.table.lists();
+    let mut lists: Vec<_> = machine.table.partitions.iter().map(|entry| without_lost(entry, roll)).collect();
+    if may_copy {
+        fill(machine, roll, &mut lists);
     }
+    let changed = lists.into_iter().zip(before).map(|(list, before)| list.filter(|list| *list != before));
+    let changes: Vec<_> = (0..=u16::MAX)
+        .map(PartitionId)
+        .zip(changed)
+        .filter_map(|(partition, list)| Some(TableChange { partition, replicas: list? }))
+        .take(MOST_CHANGES)
+        .collect();
     (!changes.is_empty()).then_some(Command::Table { base_version: machine.table.version, changes })
 }
 
@@ -70,47 +65,36 @@ fn without_lost(entry: &PartitionEntry, roll: &Roll) -> Option<Vec<MemberId>> {
 }
 
 /// Places of members that are away for long go to those that are here; who comes back in time finds its own free.
-fn fill(machine: &Machine, roll: &Roll, wish: &[MemberId], replicas: &mut Vec<MemberId>, load: &mut Load) {
-    let returning = |member: &MemberId| match roll.of(*member) {
-        Some(Presence::Lost { silent_ms }) => *silent_ms < REPAIR_AFTER_MS,
-        Some(Presence::Unsure) => true,
-        _ => false,
-    };
-    let reserved = machine.roster.keys().filter(|member| returning(member) && !replicas.contains(member)).count();
-    let wanted = machine.copies_wanted().saturating_sub(reserved);
-    while replicas.len() < wanted {
-        let free = |member: &&MemberId| roll.is_here(**member) && !replicas.contains(member);
-        let by_load = machine.roster.keys().filter(free).min_by_key(|member| load.of_member(**member));
-        let Some(member) = wish.iter().find(free).or(by_load).copied() else { return };
-        load.add(member);
-        replicas.push(member);
+fn fill(machine: &Machine, roll: &Roll, lists: &mut [Option<Vec<MemberId>>]) {
+    let wanted = machine.copies_wanted();
+    if lists.iter().flatten().all(|list| list.len() >= wanted) {
+        return;
+    }
+    let now: Vec<_> = lists.iter().map(|list| list.clone().unwrap_or_default()).collect();
+    let mut candidates = machine.candidates();
+    candidates.retain(|candidate| may_hold(roll, candidate.member));
+    // Without a fair table nothing is given away; what there is stays.
+    let Ok(wishes) = assign(&now, &candidates, wanted) else { return };
+    for (list, wish) in lists.iter_mut().zip(wishes) {
+        let Some(list) = list else { continue };
+        let room = wanted.saturating_sub(list.len());
+        let given: Vec<_> = wish.into_iter().filter(|member| !list.contains(member)).take(room).collect();
+        list.extend(given.into_iter().filter(|member| roll.is_here(*member)));
     }
 }
 
-struct Load(BTreeMap<MemberId, usize>);
-
-impl Load {
-    fn of(machine: &Machine) -> Self {
-        let mut load = Self(BTreeMap::new());
-        for replica in machine.table.partitions.iter().flat_map(|entry| &entry.replicas) {
-            load.add(replica.member);
-        }
-        load
-    }
-
-    fn add(&mut self, member: MemberId) {
-        *self.0.entry(member).or_default() += 1;
-    }
-
-    fn of_member(&self, member: MemberId) -> usize {
-        self.0.get(&member).copied().unwrap_or_default()
+/// Here, or expected back.
+fn may_hold(roll: &Roll, member: MemberId) -> bool {
+    match roll.of(member) {
+        Some(Presence::Lost { silent_ms }) => *silent_ms < REPAIR_AFTER_MS,
+        other => other.is_some(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Boot, PartitionId, TableVersion};
+    use crate::ids::{Boot, TableVersion};
     use crate::partition::Replica;
 
     #[test]

@@ -334,6 +334,7 @@ impl Node {
             committed,
             flushed: flushed.collect(),
             lagging: None,
+            line: 1,
             workers: 0,
         }
     }
