@@ -40,6 +40,9 @@ class Processes:
         with open(self.log(number), "ab") as log:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.pid_file(number).write_text(str(child.pid))
+        # For a moment a process that was just begun has no words of its own.
+        while child.poll() is None and not self.running(number):
+            time.sleep(0.001)
 
     def kill(self, number):
         pid = self.running(number)

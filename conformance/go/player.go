@@ -54,6 +54,8 @@ func (p *Player) connect(by, cluster string, within time.Duration) (*hazelcast.C
 	config := hazelcast.Config{}
 	config.Logger.CustomLogger = toStderr{}
 	config.Cluster.Name = cluster
+	config.Cluster.Unisocket = by == "uni"
+	config.Serialization.Compact.SetSerializers(personSerializer{})
 	config.Cluster.Network.SetAddresses(p.addresses...)
 	config.Cluster.InvocationTimeout = types.Duration(callWithin)
 	config.Cluster.ConnectionStrategy.Timeout = types.Duration(within)
@@ -65,7 +67,8 @@ func (p *Player) connect(by, cluster string, within time.Duration) (*hazelcast.C
 	config.AddLifecycleListener(func(event hazelcast.LifecycleStateChanged) {
 		p.lock.Lock()
 		defer p.lock.Unlock()
-		p.states[by] = append(p.states[by], strings.ToLower(event.State.String()))
+		name := strings.ReplaceAll(strings.ToLower(event.State.String()), " ", "_")
+		p.states[by] = append(p.states[by], strings.TrimPrefix(name, "client_"))
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -80,6 +83,14 @@ func (p *Player) client(by string) *hazelcast.Client {
 	}
 	return p.clients[by]
 }
+
+// bounded is a call's own context with the owner of its client's locks.
+type bounded struct {
+	context.Context
+	owner context.Context
+}
+
+func (b bounded) Value(key any) any { return b.owner.Value(key) }
 
 // owner is the context under which all locks of this client are taken.
 func (p *Player) owner(by string, m *hazelcast.Map) context.Context {
@@ -102,7 +113,7 @@ func (p *Player) play(step Step) any {
 	defer cancel()
 	m, err := p.client(step.By).GetMap(ctx, step.Map)
 	must(err)
-	return call(Call{p, step.Map, m, p.owner(step.By, m), given})
+	return call(Call{p, step.Map, m, bounded{ctx, p.owner(step.By, m)}, given})
 }
 
 var clientCalls = map[string]func(p *Player, by string, given []any) any{

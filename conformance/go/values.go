@@ -139,6 +139,8 @@ func readOne(tag string, inner any) (any, bool) {
 		return types.LocalDateTime(moment(momentForm, text)), true
 	case "offset":
 		return types.OffsetDateTime(moment(offsetForm, text)), true
+	case "person":
+		return person(inner), true
 	case "big":
 		return bigText(int(integer(inner, 32))), true
 	}
@@ -209,6 +211,8 @@ func told(value any) any {
 		return tagged{"decimal": value.String()}
 	case types.UUID:
 		return tagged{"uuid": value.String()}
+	case Person:
+		return tagged{"person": tagged{"name": value.Name, "age": value.Age}}
 	case serialization.JSON:
 		return tagged{"json": value.String()}
 	case types.LocalDate:

@@ -8,6 +8,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import com.hazelcast.client.HazelcastClient;
 import com.hazelcast.client.config.ClientConfig;
+import com.hazelcast.client.config.RoutingMode;
 import com.hazelcast.client.impl.clientside.HazelcastClientProxy;
 import com.hazelcast.config.ListenerConfig;
 import com.hazelcast.config.NearCacheConfig;
@@ -61,6 +62,10 @@ public final class Player {
                 .setInitialBackoffMillis(100).setMaxBackoffMillis(500);
         config.setProperty("hazelcast.client.invocation.timeout.seconds", String.valueOf(CALL_WITHIN / 1000));
         config.setProperty("hazelcast.invalidation.min.reconciliation.interval.seconds", "30");
+        if (by.equals("uni")) {
+            config.getNetworkConfig().getClusterRoutingConfig().setRoutingMode(RoutingMode.SINGLE_MEMBER);
+        }
+        config.getSerializationConfig().getCompactSerializationConfig().addSerializer(new Person.Serializer());
         if (by.equals("near")) {
             config.addNearCacheConfig(new NearCacheConfig("near-*"));
         }

@@ -62,6 +62,8 @@ final class Values {
             Map.entry("doubles", e -> array(e, double.class, JsonElement::getAsDouble)),
             Map.entry("strings", e -> array(e, String.class, JsonElement::getAsString)),
             Map.entry("list", e -> new ArrayList<>(all(e))),
+            Map.entry("person", e -> new Person(e.getAsJsonObject().get("name").getAsString(),
+                    e.getAsJsonObject().get("age").getAsInt())),
             Map.entry("big", e -> big(e.getAsInt())));
 
     private Values() {
@@ -123,6 +125,11 @@ final class Values {
                 return new JsonPrimitive(text);
             }
             return tagged(text.equals(big(text.length())) ? "big" : "spoiled", new JsonPrimitive(text.length()));
+        }
+        if (value instanceof Person person) {
+            JsonObject fields = tagged("name", person.name());
+            fields.add("age", new JsonPrimitive(person.age()));
+            return tagged("person", fields);
         }
         if (value instanceof byte[] bytes) {
             return tagged("bytes", HexFormat.of().formatHex(bytes));

@@ -7,6 +7,7 @@
 const readline = require('readline');
 const { Client } = require('hazelcast-client');
 const { maps } = require('./maps');
+const { personSerializer } = require('./people');
 const { Lacks, numberType, read, told } = require('./values');
 
 // Longer than a full stop and return, shorter than the runner's patience.
@@ -33,9 +34,9 @@ class Player {
         return Client.newHazelcastClient({
             clusterName,
             customLogger: logger,
-            network: { clusterMembers: this.addresses },
+            network: { clusterMembers: this.addresses, smartRouting: !name.startsWith('uni') },
             connectionStrategy: { connectionRetry: { clusterConnectTimeoutMillis: within, initialBackoffMillis: 100, maxBackoffMillis: 500 } },
-            serialization: { defaultNumberType: numbers || 'double' },
+            serialization: { defaultNumberType: numbers || 'double', compact: { serializers: [personSerializer] } },
             nearCaches: name.startsWith('near') ? { 'near-*': { invalidateOnChange: true } } : {},
             lifecycleListeners: [(state) => this.states[name].push(state.toLowerCase())],
             properties: { 'hazelcast.client.invocation.timeout.millis': CALL_WITHIN },

@@ -6,6 +6,7 @@
 
 const Long = require('long');
 const hazelcast = require('hazelcast-client');
+const { Person } = require('./people');
 
 const { BigDecimal, HazelcastJsonValue, LocalDate, LocalDateTime, LocalTime, OffsetDateTime, UUID } = hazelcast;
 
@@ -67,6 +68,7 @@ const MAKERS = {
     doubles: (items) => items,
     strings: (items) => items,
     big,
+    person: ({ name, age }) => new Person(name, age),
 };
 
 function read(data) {
@@ -89,6 +91,9 @@ function toldObject(value) {
     }
     if (Array.isArray(value) || value instanceof Set) {
         return { list: [...value].map(told) };
+    }
+    if (value instanceof Person) {
+        return { person: { name: value.name, age: value.age } };
     }
     const kinds = [[UUID, 'uuid'], [BigDecimal, 'decimal'], [LocalDate, 'date'], [LocalTime, 'time'],
         [LocalDateTime, 'datetime'], [OffsetDateTime, 'offset']];

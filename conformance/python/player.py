@@ -10,14 +10,19 @@ import sys
 import traceback
 
 import hazelcast
-from hazelcast.config import InMemoryFormat
+from hazelcast.config import IndexType, InMemoryFormat
 from load import Load
+from people import PersonSerializer
 from predicates import aggregation, projected, wanted
 from values import INTEGERS, Lacks, integer_type, read, told
 
 # Longer than a full stop and return, shorter than the runner's patience.
 CALL_WITHIN = 60
 EVENT_NAMES = {1: "added", 2: "removed", 4: "updated", 8: "evicted", 16: "expired", 32: "evictAll", 64: "clearAll"}
+LISTENS_TO = {
+    "added": "added_func", "removed": "removed_func", "updated": "updated_func", "evicted": "evicted_func",
+    "expired": "expired_func", "evictAll": "evict_all_func", "clearAll": "clear_all_func",
+}  # fmt: skip
 
 
 def seconds(milliseconds):
@@ -57,13 +62,13 @@ class Player:
             cluster_members=self.addresses, cluster_name=cluster, cluster_connect_timeout=within,
             invocation_timeout=CALL_WITHIN, near_caches={} if not name.startswith("near") else near,
             default_int_type=INTEGERS[integers or "int"], lifecycle_listeners=[states.append],
-            retry_initial_backoff=0.1, retry_max_backoff=0.5,
+            retry_initial_backoff=0.1, retry_max_backoff=0.5, compact_serializers=[PersonSerializer()],
+            smart_routing=not name.startswith("uni"),
         )  # fmt: skip
 
     def play(self, step):
         op, *arguments = step["do"]
         of_client = getattr(self, f"client_{op}", None)
-        client = None
         if of_client:
             return of_client(step["by"], *arguments)
         action = getattr(self, f"map_{op}", None)
@@ -212,8 +217,6 @@ class Player:
         return [told(each) for each in entries.project(projected(*attributes), wanted(predicate[0]) if predicate else None)]
 
     def map_addIndex(self, entries, kind, attribute):
-        from hazelcast.config import IndexType
-
         entries.add_index(attributes=[attribute], index_type=getattr(IndexType, kind.upper()), name=f"{kind}-{attribute}")
 
     def map_iterate(self, entries):
@@ -263,14 +266,11 @@ class Player:
     def map_listen(self, entries, label, options):
         seen = self.seen[label] = []
         note = lambda event: seen.append(event_told(event))
-        kinds = ["added", "removed", "updated", "evicted", "expired", "evict_all", "clear_all"]
-        spelt = {kind: "".join(part if i == 0 else part.title() for i, part in enumerate(kind.split("_"))) for kind in kinds}
-        chosen = options.get("kinds") or spelt.values()
         self.registrations[label] = entries.add_entry_listener(
             include_value=options["values"],
             key=read(options.get("key")),
             predicate=wanted(options["where"]) if "where" in options else None,
-            **{f"{kind}_func": note for kind in kinds if spelt[kind] in chosen},
+            **{LISTENS_TO[kind]: note for kind in options.get("kinds") or LISTENS_TO},
         )
 
     def map_unlisten(self, entries, label):

@@ -11,6 +11,7 @@ import uuid
 
 from hazelcast.config import IntType
 from hazelcast.core import HazelcastJsonValue
+from people import Person
 
 INTEGERS = {"byte": IntType.BYTE, "short": IntType.SHORT, "int": IntType.INT, "long": IntType.LONG, "bigint": IntType.BIG_INT}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -60,6 +61,7 @@ def read(data):
         "offset": instant,
         "list": lambda items: [read(item) for item in items],
         "big": big,
+        "person": lambda fields: Person(**fields),
     }
     if tag not in makers:
         raise Lacks(f"this client writes no {tag}")
@@ -75,6 +77,8 @@ def told(value):
         return value
     if isinstance(value, HazelcastJsonValue):
         return {"json": value.to_string()}
+    if isinstance(value, Person):
+        return {"person": {"name": value.name, "age": value.age}}
     kinds = [
         (int, lambda: {"number": str(value)}),
         (float, lambda: {"number": repr(value)}),

@@ -2,7 +2,7 @@
 
 Values are JSON, typed ones have a tag: {"int": 7}. A language that cannot see a number's type tells {"number": "7"}, which is
 each type's 7. Beside values an expectation may have: {"least": n}, {"most": n}, {"between": [n, m]}, {"near now": ms},
-{"size": n} of a list, {"has": {...}} some fields, {"any": 0}, {"starts": "..."}, {"one of": [...]}, {"apart from": name}.
+{"size": n} and {"contains": ...} of a list, {"has": {...}} some fields, {"any": 0}, {"starts": "..."}, {"one of": [...]}, {"apart from": name}.
 Law: pure. Must not know: players.
 """
 import decimal
@@ -98,6 +98,8 @@ def same(want, seen, saved, names=None):
                 return isinstance(seen, str) and seen.startswith(inner)
             if kind == "one of":
                 return any(same(each, seen, saved) for each in inner)
+            if kind == "contains":
+                return isinstance(seen, list) and any(same(inner, each, saved) for each in seen)
             if kind == "apart from":
                 return isinstance(seen, list) and not any(each in saved[inner] for each in seen)
         if not isinstance(seen, dict):

@@ -169,17 +169,19 @@ def options():
     parser.add_argument("cluster")
     parser.add_argument("--languages", default=",".join(LANGUAGES))
     parser.add_argument("--only", default="*")
-    parser.add_argument("--tiers", default="A,B,restart")
+    parser.add_argument("--tiers")
     parser.add_argument("--out")
     return parser.parse_args()
 
 
 def main():
     asked = options()
-    languages, tiers = asked.languages.split(","), asked.tiers.split(",")
+    languages = asked.languages.split(",")
+    # Real members keep nothing on a disk.
+    tiers = (asked.tiers or "A,B,restart" + (",return" if asked.cluster == "members" else "")).split(",")
     checks = [check for check in all_checks() if check.tier in tiers and fnmatch.fnmatch(check.id, asked.only)]
     if not checks:
-        sys.exit(f"play: no check of tiers {asked.tiers} is called {asked.only}")
+        sys.exit(f"play: no check of tiers {tiers} is called {asked.only}")
     cluster = Cluster(str(HERE / "cluster" / asked.cluster))
     addresses = cluster.tell("addresses").split()
     players = {language: Player(language, addresses, "conformance") for language in languages}
