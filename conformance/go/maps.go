@@ -15,6 +15,7 @@ import (
 // Call is one step: the map, the context that owns its locks, and what the check gives.
 type Call struct {
 	player *Player
+	by     string
 	name   string
 	m      *hazelcast.Map
 	ctx    context.Context
@@ -243,6 +244,13 @@ var calls = map[string]func(Call) any{
 		must(err)
 		return number(int64(size))
 	},
+	"raceStart": func(c Call) any {
+		shared, err := c.player.client(c.by).GetMap(c.ctx, c.text(0))
+		must(err)
+		c.player.races[c.name] = startRace(shared, c.whole(1), 300)
+		return nil
+	},
+	"raceStop": func(c Call) any { return c.player.races[c.name].stop(c.text(0) + "/go.jsonl") },
 	"loadStart": func(c Call) any {
 		c.player.loads[c.name] = startLoad(c.m, c.whole(0))
 		return nil

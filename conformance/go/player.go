@@ -46,6 +46,7 @@ type Player struct {
 	contexts  map[string]context.Context
 	heard     map[string]*Heard
 	loads     map[string]*Load
+	races     map[string]*Race
 	lock      sync.Mutex
 	states    map[string][]any
 }
@@ -113,7 +114,7 @@ func (p *Player) play(step Step) any {
 	defer cancel()
 	m, err := p.client(step.By).GetMap(ctx, step.Map)
 	must(err)
-	return call(Call{p, step.Map, m, bounded{ctx, p.owner(step.By, m)}, given})
+	return call(Call{p, step.By, step.Map, m, bounded{ctx, p.owner(step.By, m)}, given})
 }
 
 var clientCalls = map[string]func(p *Player, by string, given []any) any{
@@ -272,7 +273,7 @@ func (toStderr) Log(weight logger.Weight, text func() string) {
 func main() {
 	player := &Player{
 		addresses: strings.Split(os.Args[1], ","), cluster: os.Args[2], clients: map[string]*hazelcast.Client{},
-		contexts: map[string]context.Context{}, heard: map[string]*Heard{}, loads: map[string]*Load{}, states: map[string][]any{},
+		contexts: map[string]context.Context{}, heard: map[string]*Heard{}, loads: map[string]*Load{}, races: map[string]*Race{}, states: map[string][]any{},
 	}
 	out := json.NewEncoder(os.Stdout)
 	lines := bufio.NewScanner(os.Stdin)

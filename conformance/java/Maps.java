@@ -8,6 +8,7 @@ import com.google.gson.JsonPrimitive;
 import com.hazelcast.config.IndexConfig;
 import com.hazelcast.config.IndexType;
 import com.hazelcast.core.EntryView;
+import com.hazelcast.core.HazelcastInstance;
 import com.hazelcast.map.IMap;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,6 +25,7 @@ final class Maps {
     private final Queries queries = new Queries();
     private final Listeners listeners = new Listeners(queries);
     private final Map<String, Load> loads = new HashMap<>();
+    private final Map<String, Race> races = new HashMap<>();
 
     /** What the check gives to one call. */
     private record Given(List<JsonElement> all) {
@@ -50,12 +52,13 @@ final class Maps {
         }
     }
 
-    JsonElement play(IMap<Object, Object> map, String op, List<JsonElement> arguments) throws InterruptedException {
+    JsonElement play(HazelcastInstance client, String name, String op, List<JsonElement> arguments) throws InterruptedException {
         Given given = new Given(arguments);
+        IMap<Object, Object> map = client.getMap(name);
         JsonElement seen = write(map, op, given);
         seen = seen == null ? read(map, op, given) : seen;
         seen = seen == null ? lock(map, op, given) : seen;
-        seen = seen == null ? other(map, op, given) : seen;
+        seen = seen == null ? other(client, map, op, given) : seen;
         if (seen == null) {
             throw new Values.Lacks("this player has no " + op);
         }
@@ -203,7 +206,7 @@ final class Maps {
         };
     }
 
-    private JsonElement other(IMap<Object, Object> map, String op, Given g) throws InterruptedException {
+    private JsonElement other(HazelcastInstance client, IMap<Object, Object> map, String op, Given g) throws InterruptedException {
         return switch (op) {
             case "listen" -> nothing(() -> listeners.listen(map, g.text(0), g.all().get(1).getAsJsonObject()));
             case "unlisten" -> bool(listeners.unlisten(map, g.text(0)));
@@ -216,6 +219,9 @@ final class Maps {
             case "loadPuts" -> Values.number(loads.get(map.getName()).puts());
             case "loadStop" -> loads.get(map.getName()).stop();
             case "loadLost" -> loads.get(map.getName()).lost();
+            case "raceStart" -> nothing(() -> races.put(map.getName(),
+                    new Race(client.getMap(g.text(0)), (int) g.whole(1), 400)));
+            case "raceStop" -> races.get(map.getName()).stop(g.text(0) + "/java.jsonl");
             default -> null;
         };
     }

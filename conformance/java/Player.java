@@ -85,7 +85,7 @@ public final class Player {
         String op = all.get(0).getAsString();
         List<JsonElement> given = all.subList(1, all.size());
         JsonElement seen = ofClient(by, op, given);
-        return seen != null ? seen : maps.play(client(by).getMap(step.get("map").getAsString()), op, given);
+        return seen != null ? seen : maps.play(client(by), step.get("map").getAsString(), op, given);
     }
 
     private JsonElement ofClient(String by, String op, List<JsonElement> given) {

@@ -3,6 +3,7 @@
 
 const { aggregation, wanted } = require('./predicates');
 const { Load } = require('./load');
+const { Race } = require('./race');
 const { Lacks, read, told } = require('./values');
 
 const LISTENS_TO = { added: 'added', removed: 'removed', updated: 'updated', evicted: 'evicted', expired: 'expired', evictAll: 'mapEvicted', clearAll: 'mapCleared' };
@@ -123,6 +124,8 @@ const maps = {
     loadPuts() { return number(this.loads[this.mapName].puts); },
     loadStop() { return this.loads[this.mapName].stop(); },
     loadLost() { return this.loads[this.mapName].lost(); },
+    async raceStart(map, shared, workers) { this.races[this.mapName] = new Race(await this.clients[this.by].getMap(shared), workers, 200); },
+    raceStop(map, directory) { return this.races[this.mapName].stop(`${directory}/node.jsonl`); },
 };
 
 module.exports = { maps };

@@ -20,7 +20,7 @@ const logger = { log: toStderr, error: toStderr, warn: toStderr, info: toStderr,
 
 class Player {
     constructor(addresses, cluster) {
-        Object.assign(this, { addresses, cluster, clients: {}, seen: {}, registrations: {}, pages: {}, loads: {}, states: {} });
+        Object.assign(this, { addresses, cluster, clients: {}, seen: {}, registrations: {}, pages: {}, loads: {}, races: {}, states: {} });
     }
 
     async client(by, numbers) {
@@ -51,7 +51,7 @@ class Player {
             throw new Lacks(`this player has no ${op}`);
         }
         const client = await this.client(by, numberType(given));
-        this.mapName = map;
+        Object.assign(this, { by, mapName: map });
         return maps[op].call(this, await client.getMap(map), ...given);
     }
 }

@@ -14,6 +14,7 @@ from hazelcast.config import IndexType, InMemoryFormat
 from load import Load
 from people import PersonSerializer
 from predicates import aggregation, projected, wanted
+from race import Race
 from values import INTEGERS, Lacks, integer_type, read, told
 
 # Longer than a full stop and return, shorter than the runner's patience.
@@ -48,6 +49,7 @@ class Player:
     def __init__(self, addresses, cluster):
         self.addresses, self.cluster = addresses, cluster
         self.clients, self.seen, self.registrations, self.pages, self.loads, self.states = {}, {}, {}, {}, {}, {}
+        self.races = {}
 
     def client(self, label, integers=None):
         name = f"{label}/{integers}" if integers else label
@@ -296,6 +298,12 @@ class Player:
 
     def map_loadLost(self, entries):
         return self.loads[self.map_name].lost()
+
+    def map_raceStart(self, entries, shared, workers):
+        self.races[self.map_name] = Race(self.client(self.by).get_map(shared).blocking(), workers, 100)
+
+    def map_raceStop(self, entries, directory):
+        return self.races[self.map_name].stop(f"{directory}/python.jsonl")
 
 
 def main():

@@ -9,15 +9,18 @@ import fnmatch
 import itertools
 import json
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
 
 from checks import Malformed, all_checks
 from judge import holds, plain
-from players import HERE, LANGUAGES, Cluster, Player, Silent
+from players import HERE, LANGUAGES, ROOM, Cluster, Player, Silent
 
 AGAIN_AFTER = 0.05
+HISTORIES = ROOM / "history"
 
 
 class Failed(Exception):
@@ -32,7 +35,7 @@ class Run:
     def __init__(self, cluster, players, out):
         self.cluster, self.players, self.out = cluster, players, out
         self.lock, self.count = threading.Lock(), {language: {"ok": 0, "bad": 0, "lacks": 0} for language in players}
-        self.name = f"{os.getpid():x}"
+        self.name, self.history = f"{os.getpid():x}", None
 
     def told(self, check, language, result, seen, took, reader=None):
         kind = {True: "ok", False: "bad"}.get(result, result)
@@ -46,22 +49,22 @@ class Run:
             if result is False:
                 print(f"{language}{' reads ' + reader if reader else ''}: {check.id} ({check.must}): {json.dumps(seen, ensure_ascii=False)[:1500]}", file=sys.stderr, flush=True)
 
-    def filled(self, value, map_name, language):
+    def filled(self, value, map_name):
         if isinstance(value, str):
-            return value.replace("{map}", map_name).replace("{lang}", language)
+            return value.replace("{map}", map_name).replace("{run}", self.name).replace("{out}", str(self.history))
         if isinstance(value, list):
-            return [self.filled(item, map_name, language) for item in value]
+            return [self.filled(item, map_name) for item in value]
         if isinstance(value, dict):
-            return {key: self.filled(item, map_name, language) for key, item in value.items()}
+            return {key: self.filled(item, map_name) for key, item in value.items()}
         return value
 
     def once(self, step, language, map_name):
-        do = self.filled(step.do, map_name, language)
+        do = self.filled(step.do, map_name)
         return self.players[language].play(by=step.by, map=map_name + ("-beside" if step.beside else ""), do=do)
 
     def step(self, step, language, map_name, saved):
         """The last answer, if the step holds."""
-        want = step if step.is_[0] != "json" else self.wanted(step, map_name, language)
+        want = step if step.is_[0] != "json" else self.wanted(step, map_name)
         begun = time.monotonic()
         while True:
             answer = self.once(step, language, map_name)
@@ -77,9 +80,9 @@ class Run:
                 saved[step.name] = plain(answer["is"], saved)
             return answer
 
-    def wanted(self, step, map_name, language):
+    def wanted(self, step, map_name):
         copy = type(step)(**vars(step))
-        copy.is_ = ("json", self.filled(step.is_[1], map_name, language))
+        copy.is_ = ("json", self.filled(step.is_[1], map_name))
         return copy
 
     def guarded(self, check, language, action, writer=None):
@@ -114,15 +117,30 @@ class Run:
 
         self.guarded(check, reader, action, writer)
 
+    def hook(self, words):
+        if words != ["histories"]:
+            self.cluster.tell(*words)
+            return
+        files = sorted(self.history.glob("*.jsonl"))
+        missing = self.players.keys() - {file.stem for file in files}
+        if missing:
+            raise Silent(f"not judged: {', '.join(sorted(missing))} gave no history, and wrote what the others read")
+        done = subprocess.run([ROOM / "histories", *files], capture_output=True, text=True)
+        if done.returncode:
+            raise Silent(f"the history is not linearizable: {done.stdout}{done.stderr}; it lies in {self.history}")
+
     def together(self, check):
         """Each step by all languages, one after the other; a language that failed plays no further."""
         names = {language: f"{check.maps}{check.id}-{language}-{self.name}" for language in self.players}
         saved, ended, seen = {language: {} for language in names}, {}, {language: [] for language in names}
         begun = time.monotonic()
+        self.history = HISTORIES / check.id
+        shutil.rmtree(self.history, ignore_errors=True)
+        self.history.mkdir(parents=True)
         for step in check.steps:
             if step.hook:
                 try:
-                    self.cluster.tell(*step.hook)
+                    self.hook(step.hook)
                 except Silent as silence:
                     ended |= {language: (False, str(silence)) for language in names if language not in ended}
                 continue
