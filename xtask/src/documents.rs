@@ -6,12 +6,13 @@
 use crate::tree;
 
 /// Heads of paths that are ours.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "admin-api/",
     "operator/",
     "member/",
     "cli/",
     "e2e/",
+    "conformance/",
     "charts/",
     "crds/",
     "docs/",
