@@ -102,7 +102,7 @@ fn rules(server: &Server) -> usize {
             (&patch(r#"{"spec":{"size":0}}"#), "jet.lossless.dev/maintenance=shutdown"),
             (&patch(r#"{"spec":{"partitionCount":7}}"#), "fixed when the cluster is founded"),
             (&patch(r#"{"spec":{"state":"Off"}}"#), "Unsupported value"),
-            (&patch(r#"{"spec":{"size":6}}"#), "every member of this version votes"),
+            (&patch(r#"{"spec":{"size":6}}"#), "larger clusters were not run under this operator yet"),
             (&patch(r#"{"spec":{"hotRestart":{"parallelism":2}}}"#), "writes one log"),
             (
                 &patch(r#"{"spec":{"hotRestart":{"encryption":{"keysSecretName":"k","currentKey":"k/1"}}}}"#),

@@ -7,12 +7,10 @@
 use jet_admin_api::founding::FoundingPermit;
 use jet_admin_api::refusal::{Code, Refusal};
 use jet_core::Machine;
+use jet_core::roster::MEMBERS_MOST;
 use jet_hotstore::Founding;
 
 use crate::config::settings::{BACKUPS_MOST, PARTITIONS_MOST};
-
-/// Founding members at most.
-pub const MEMBERS_MOST: usize = 5;
 
 /// blake3 over the permit's canonical JSON: ordinals ascending, fields in the order of the type.
 pub fn digest(permit: &FoundingPermit) -> String {

@@ -196,6 +196,7 @@ impl Node {
             durable: standing.as_ref().map_or(0, |s| s.durable),
             contents: lock(&self.contents).clone(),
             lagging: self.lagging().or_else(|| self.without_vote()),
+            line: self.keeper.log_line(),
             ..MemberReport::default()
         };
         if let Some((maps, jobs)) = self.ports.get() {
@@ -262,8 +263,9 @@ impl Node {
         }
     }
 
-    fn voters(&self) -> Vec<MemberId> {
-        self.machine.now().roster.keys().copied().collect()
+    /// Sets of voters by which a leader could be elected.
+    fn electing(&self) -> Vec<BTreeSet<jet_core::Voter>> {
+        self.consensus().map(|consensus| consensus.electing()).unwrap_or_default()
     }
 
     /// Pause between two beats, and between two looks.
@@ -287,12 +289,12 @@ impl Node {
         // Before the look at what was promised: by then no higher term was.
         let now = Moment::now();
         let Some(standing) = self.standing() else { return };
-        let voters = self.voters();
+        let (me, electing) = (self.voter().into(), self.electing());
         let report = self.report();
         {
             let mut presence = self.presence();
             presence.lead(standing.leading, now);
-            presence.grant_self(self.me, standing.term, &voters, now);
+            presence.grant_self(me, standing.term, &electing, now);
             presence.hear(self.me, self.boot, self.keeper.volume_id().to_owned(), Some(report.clone()), now);
         }
         for peer in self.net.peers(Lane::Control) {
@@ -342,7 +344,7 @@ impl Answers for Node {
     fn beat(&self, from: Peer, beat: Beat) -> BeatAnswer {
         // Before the look at what was promised: by then no higher term was.
         let now = Moment::now();
-        let (standing, voters) = (self.standing(), self.voters());
+        let (standing, electing) = (self.standing(), self.electing());
         let to_leader = standing.as_ref().is_some_and(|s| reports_to(s, MemberId(from.member)));
         let report = to_leader.then(|| self.report());
         let mut presence = self.presence();
@@ -350,12 +352,14 @@ impl Answers for Node {
         let term = standing.as_ref().map_or(0, |s| s.term);
         let to = MemberId(from.member);
         let leads = standing.is_some_and(|standing| standing.leading.is_some());
+        let voter = self.voter();
         BeatAnswer {
             boot: self.boot,
+            line: voter.line,
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,
-            lease: leads.then(|| presence.grant(self.me, to, term, &voters, now)).flatten(),
+            lease: leads.then(|| presence.grant(voter.into(), to, term, &electing, now)).flatten(),
         }
     }
 

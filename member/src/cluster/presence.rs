@@ -1,7 +1,8 @@
 //! Who is heard, and who holds a lease: beats of our own, that wait for no disk.
 //!
-//! Law: a lease is granted only by a leader that a majority of voters answered with its term, and lasts no longer than
-//! [`LEASE_MS`] from the sending of the beats that they answered; it counts from the sending of the request on the
+//! Law: a lease is granted only by a leader that a majority of voters answered with its term, of each set of voters by which
+//! another could be elected, and lasts no longer than [`LEASE_MS`] from the sending of the beats that they answered; a log that
+//! was lost answers for itself, not for the one before it; a lease counts from the sending of the request on the
 //! holder's clock. To whom, and under which table, is for [`Grants`] to say. Everything here is a function of facts and
 //! moments handed in. Must not know: sockets.
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use jet_core::report::{DRIFT_MS, LEASE_MS, MemberReport, Observed};
 use jet_core::supervisor::grants::Grants;
-use jet_core::{Boot, ClusterState, LogIndex, Machine, MemberId, TableVersion};
+use jet_core::{Boot, ClusterState, LogIndex, Machine, MemberId, TableVersion, Voter};
 use serde::{Deserialize, Serialize};
 
 use super::consensus::Leading;
@@ -38,7 +39,9 @@ pub struct Beat {
 pub struct BeatAnswer {
     /// The process that answers: who asked may have known the one before it.
     pub boot: Boot,
-    /// The highest term that the answering member has promised.
+    /// Line of its log.
+    pub line: u64,
+    /// The highest term that the answering member has promised in that.
     pub term: u64,
     /// Volume of its store.
     pub volume_id: String,
@@ -77,7 +80,7 @@ struct Heard {
 #[derive(Default)]
 pub struct Presence {
     heard: BTreeMap<MemberId, Heard>,
-    answered: BTreeMap<MemberId, (u64, Moment)>,
+    answered: BTreeMap<Voter, (u64, Moment)>,
     /// Table and end of our lease.
     lease: (TableVersion, Moment),
     /// We lead; the last term that we led, and since when.
@@ -99,7 +102,7 @@ impl Presence {
 
     /// Our beat, sent at `sent`, was answered.
     pub fn heard_back(&mut self, member: MemberId, answer: BeatAnswer, sent: Moment, now: Moment) {
-        self.answered(member, answer.term, sent);
+        self.answered(Voter { member, line: answer.line }, answer.term, sent);
         self.hear(member, answer.boot, answer.volume_id, answer.report, now);
         if let Some(grant) = answer.lease {
             self.granted(grant, sent);
@@ -107,8 +110,8 @@ impl Presence {
     }
 
     /// An answer to our beat, sent at `sent`, told this term.
-    fn answered(&mut self, member: MemberId, term: u64, sent: Moment) {
-        let known = self.answered.entry(member).or_insert((term, sent));
+    fn answered(&mut self, voter: Voter, term: u64, sent: Moment) {
+        let known = self.answered.entry(voter).or_insert((term, sent));
         if (term, sent) > *known {
             *known = (term, sent);
         }
@@ -158,35 +161,48 @@ impl Presence {
         self.led.map(|(_, since)| since)
     }
 
-    /// As leader of `term`: since when a majority of `voters` is known to follow it.
-    fn majority_since(&self, me: MemberId, term: u64, voters: &[MemberId], now: Moment) -> Option<Moment> {
-        let mut sent: Vec<Moment> = voters
-            .iter()
-            .filter_map(|voter| match self.answered.get(voter) {
+    /// As leader of `term`: since when a majority of each half is known to follow it.
+    fn majority_since(&self, me: Voter, term: u64, halves: &[BTreeSet<Voter>], now: Moment) -> Option<Moment> {
+        let since = |half: &BTreeSet<Voter>| {
+            let sent = half.iter().filter_map(|voter| match self.answered.get(voter) {
                 _ if *voter == me => Some(now),
                 Some((answered, sent)) if *answered == term => Some(*sent),
                 _ => None,
-            })
-            .collect();
-        sent.sort_unstable_by(|a, b| b.cmp(a));
-        sent.get(voters.len() / 2).copied()
+            });
+            let mut sent: Vec<Moment> = sent.collect();
+            sent.sort_unstable_by(|a, b| b.cmp(a));
+            sent.get(half.len() / 2).copied()
+        };
+        halves.iter().map(since).min().flatten()
     }
 
     /// As leader: the lease that may be granted to `to`. `promised`: the highest term that we had promised to anybody at
-    /// `now` or later.
-    pub fn grant(&self, me: MemberId, to: MemberId, promised: u64, voters: &[MemberId], now: Moment) -> Option<Grant> {
+    /// `now` or later; `halves`: the sets of voters by which another could be elected, as they were then or later.
+    pub fn grant(
+        &self,
+        me: Voter,
+        to: MemberId,
+        promised: u64,
+        halves: &[BTreeSet<Voter>],
+        now: Moment,
+    ) -> Option<Grant> {
         let (term, _) = self.led.filter(|(term, _)| self.leads && *term == promised)?;
         let table = self.grants.table_for(to)?;
-        let since = self.majority_since(me, term, voters, now)?;
+        let since = self.majority_since(me, term, halves, now)?;
         let left = LEASE.checked_sub(now.since(since)).filter(|left| !left.is_zero())?;
         Some(Grant { ms: u64::try_from(left.as_millis()).unwrap_or(0), table })
     }
 
     /// As leader: our own lease follows from the same majority.
-    pub fn grant_self(&mut self, me: MemberId, promised: u64, voters: &[MemberId], now: Moment) {
-        if let Some(grant) = self.grant(me, me, promised, voters, now) {
+    pub fn grant_self(&mut self, me: Voter, promised: u64, halves: &[BTreeSet<Voter>], now: Moment) {
+        if let Some(grant) = self.grant(me, me.member, promised, halves, now) {
             self.granted(grant, now);
         }
+    }
+
+    /// All that was there when this leadership began is published.
+    pub fn caught_up(&self) -> bool {
+        self.leads && self.grants.caught_up()
     }
 
     /// All members heard so far, as the supervisor judges them.
@@ -221,16 +237,21 @@ mod tests {
         MemberId(Uuid::from_u128(n))
     }
 
+    fn voter(n: u128) -> Voter {
+        Voter { member: member(n), line: 1 }
+    }
+
     fn at(ms: u64) -> Moment {
         Moment::default().plus(Duration::from_millis(ms))
     }
 
     /// Leads term 7, and has published all that it began with, with table 3.
-    fn leader() -> (Presence, [MemberId; 3]) {
+    fn leader() -> (Presence, [Voter; 3], [BTreeSet<Voter>; 1]) {
         let mut presence = Presence::default();
         presence.lead(Some(Leading { term: 7, last: 20 }), at(0));
         presence.published(20, TableVersion(3));
-        (presence, [member(1), member(2), member(3)])
+        let voters = [voter(1), voter(2), voter(3)];
+        (presence, voters, [BTreeSet::from(voters)])
     }
 
     fn lease(ms: u64) -> Option<Grant> {
@@ -239,36 +260,65 @@ mod tests {
 
     #[test]
     fn without_a_majority_of_its_term_nothing_is_granted() {
-        let (mut presence, voters) = leader();
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
+        let (mut presence, voters, all) = leader();
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
         presence.answered(voters[1], 6, at(900));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
         presence.answered(voters[2], 8, at(900));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
     }
 
     #[test]
     fn a_grant_counts_from_the_sending_that_the_majority_answered() {
-        let (mut presence, voters) = leader();
+        let (mut presence, voters, all) = leader();
         presence.answered(voters[1], 7, at(400));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), lease(1400));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(2400)), None);
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), lease(1400));
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(2400)), None);
     }
 
     #[test]
     fn who_promised_a_higher_term_grants_no_more() {
-        let (mut presence, voters) = leader();
+        let (mut presence, voters, all) = leader();
         presence.answered(voters[1], 7, at(990));
-        assert_eq!(presence.grant(voters[0], voters[2], 8, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2].member, 8, &all, at(1000)), None);
     }
 
     #[test]
     fn a_voter_that_moved_on_takes_its_answer_back() {
-        let (mut presence, voters) = leader();
+        let (mut presence, voters, all) = leader();
         presence.answered(voters[1], 7, at(990));
         presence.answered(voters[1], 8, at(995));
         presence.answered(voters[1], 7, at(999));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
+    }
+
+    #[test]
+    fn while_voters_are_exchanged_a_majority_of_both_sets_is_needed() {
+        let (mut presence, voters, _) = leader();
+        let (old, new) = (BTreeSet::from(voters), BTreeSet::from([voter(1), voter(4), voter(5)]));
+        let halves = [old, new];
+        presence.answered(voters[1], 7, at(400));
+        assert_eq!(
+            presence.grant(voters[0], member(2), 7, &halves, at(1000)),
+            None,
+            "by the new ones another is elected"
+        );
+        presence.answered(voter(4), 7, at(100));
+        assert_eq!(presence.grant(voters[0], member(2), 7, &halves, at(1000)), lease(1100), "the older of both counts");
+        assert_eq!(presence.grant(voters[0], member(2), 7, &[], at(1000)), None, "there are no voters");
+        let without_me = [BTreeSet::from([voter(4)])];
+        assert_eq!(
+            presence.grant(voters[0], member(2), 7, &without_me, at(1000)),
+            lease(1100),
+            "who leads need not vote"
+        );
+    }
+
+    #[test]
+    fn a_log_that_was_lost_does_not_answer_for_the_one_before_it() {
+        let (mut presence, voters, all) = leader();
+        presence.answered(Voter { line: 2, ..voters[1] }, 7, at(990));
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
     }
 
     #[test]
@@ -276,7 +326,7 @@ mod tests {
         let mut presence = Presence::default();
         presence.lead(Some(Leading { term: 1, last: 1 }), at(0));
         presence.published(1, TableVersion(3));
-        presence.grant_self(member(1), 1, &[member(1)], at(100));
+        presence.grant_self(voter(1), 1, &[BTreeSet::from([voter(1)])], at(100));
         assert!(presence.leased(TableVersion(3), at(100 + LEASE_MS - 1)));
         assert!(!presence.leased(TableVersion(3), at(100 + LEASE_MS)));
     }
@@ -293,19 +343,19 @@ mod tests {
 
     #[test]
     fn who_is_deposed_is_granted_nothing_until_its_outcome_is_published() {
-        let (mut presence, voters) = leader();
+        let (mut presence, voters, all) = leader();
         presence.answered(voters[1], 7, at(990));
-        presence.depose(BTreeSet::from([voters[2]]));
-        assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None);
-        assert!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)).is_some());
+        presence.depose(BTreeSet::from([voters[2].member]));
+        assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None);
+        assert!(presence.grant(voters[0], voters[1].member, 7, &all, at(1000)).is_some());
         presence.outcome_known(21, &BTreeSet::new());
         assert_eq!(
-            presence.grant(voters[0], voters[2], 7, &voters, at(1000)),
+            presence.grant(voters[0], voters[2].member, 7, &all, at(1000)),
             None,
             "the old table is what is served by"
         );
         presence.published(21, TableVersion(4));
-        let granted = presence.grant(voters[0], voters[2], 7, &voters, at(1000));
+        let granted = presence.grant(voters[0], voters[2].member, 7, &all, at(1000));
         assert_eq!(granted.map(|grant| grant.table), Some(TableVersion(4)));
     }
 
@@ -314,28 +364,28 @@ mod tests {
         let mut presence = Presence::default();
         presence.published(20, TableVersion(3));
         presence.lead(Some(Leading { term: 9, last: 22 }), at(0));
-        presence.grant_self(member(1), 9, &[member(1)], at(0));
+        presence.grant_self(voter(1), 9, &[BTreeSet::from([voter(1)])], at(0));
         assert!(!presence.was_leased(), "by a table that the former leader has replaced");
         // What it writes itself meanwhile is not waited for.
         presence.lead(Some(Leading { term: 9, last: 40 }), at(10));
         presence.published(22, TableVersion(4));
-        presence.grant_self(member(1), 9, &[member(1)], at(20));
+        presence.grant_self(voter(1), 9, &[BTreeSet::from([voter(1)])], at(20));
         assert!(presence.leased(TableVersion(4), at(30)) && !presence.leased(TableVersion(3), at(30)));
     }
 
     #[test]
     fn word_of_an_earlier_term_gives_nobody_back_who_is_being_deposed() {
-        let (mut presence, voters) = leader();
+        let (mut presence, voters, all) = leader();
         presence.answered(voters[1], 7, at(990));
-        presence.depose(BTreeSet::from([voters[2]]));
+        presence.depose(BTreeSet::from([voters[2].member]));
         for late in [Some(Leading { term: 5, last: 9 }), None] {
             presence.lead(late, at(995));
             presence.lead(Some(Leading { term: 7, last: 21 }), at(999));
-            assert_eq!(presence.grant(voters[0], voters[2], 7, &voters, at(1000)), None, "{late:?}");
-            assert_eq!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)), lease(1990), "{late:?}");
+            assert_eq!(presence.grant(voters[0], voters[2].member, 7, &all, at(1000)), None, "{late:?}");
+            assert_eq!(presence.grant(voters[0], voters[1].member, 7, &all, at(1000)), lease(1990), "{late:?}");
         }
         presence.lead(None, at(999));
-        assert_eq!(presence.grant(voters[0], voters[1], 7, &voters, at(1000)), None, "it does not lead");
+        assert_eq!(presence.grant(voters[0], voters[1].member, 7, &all, at(1000)), None, "it does not lead");
     }
 
     #[test]
@@ -343,6 +393,7 @@ mod tests {
         let mut presence = Presence::default();
         let answer = |boot, applied| BeatAnswer {
             boot: Boot(boot),
+            line: 1,
             term: 1,
             volume_id: "v".into(),
             report: Some(MemberReport { applied, ..MemberReport::default() }),

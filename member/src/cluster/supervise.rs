@@ -1,15 +1,18 @@
 //! The supervisor's loop: at the leader, machine and observations → commands into the log.
 //!
 //! Law: only the leader plans, by the machine that it has applied; its clock is monotonic and begins anew with each
-//! leadership. A refusal is no error: the machine knew better. Must not know: why a command is planned.
+//! leadership. A refusal is no error: the machine knew better. Of changes of who votes one is under way, and nothing waits for
+//! it. Must not know: why a command is planned.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jet_core::report::Observations;
+use jet_core::supervisor::voting::{self, Step};
 use jet_core::supervisor::{self, Watch};
 use jet_core::{Command, Machine, MemberId, Outcome};
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::consensus::Leading;
@@ -26,6 +29,7 @@ pub async fn run(node: Arc<Node>) {
     let mut machines = node.machines();
     let mut watch: Option<(u64, Watch)> = None;
     let mut said = BTreeMap::new();
+    let mut changing: Option<JoinHandle<()>> = None;
     loop {
         let pause = node.pace();
         let applied = async {
@@ -47,14 +51,18 @@ pub async fn run(node: Arc<Node>) {
             own = Watch::default();
         }
         let machine = node.machine();
-        let mut planned = look(&mut node.presence(), &machine, &mut own, leading, Moment::now());
+        let looked = look(&mut node.presence(), &machine, &mut own, leading, Moment::now());
         watch = Some((leading.term, own));
+        let Some((observations, mut planned)) = looked else { continue };
         while let Some(next) = planned.pop_front() {
             let known = write(&node, next.command, &mut said).await;
             // Without an outcome they stay without a lease until another command of ours has one, or another leads.
             if known {
                 node.outcome_known(&deposed(&planned));
             }
+        }
+        if changing.as_ref().is_none_or(JoinHandle::is_finished) {
+            changing = change_voters(&node, &machine, &observations);
         }
     }
 }
@@ -74,8 +82,8 @@ fn look(
     watch: &mut Watch,
     leading: Leading,
     now: Moment,
-) -> VecDeque<Planned> {
-    let Some(since) = presence.lead(Some(leading), now) else { return VecDeque::new() };
+) -> Option<(Observations, VecDeque<Planned>)> {
+    let since = presence.lead(Some(leading), now)?;
     let mut members = presence.observed(now);
     members.retain(|member, _| machine.roster.contains_key(member));
     let observations = Observations {
@@ -89,7 +97,29 @@ fn look(
         .map(|command| Planned { deposes: supervisor::deposed(machine, &command), command })
         .collect();
     presence.depose(deposed(&planned));
-    planned
+    Some((observations, planned))
+}
+
+/// The next step to who is to vote, if there is one.
+fn change_voters(node: &Arc<Node>, machine: &Machine, observations: &Observations) -> Option<JoinHandle<()>> {
+    let consensus = node.consensus().filter(|_| node.presence().caught_up())?;
+    let step = voting::step(machine, observations, node.me(), &consensus.voting())?;
+    let node = node.clone();
+    Some(tokio::spawn(async move {
+        let words = format!("{step:?}");
+        let done = match step {
+            Step::Propose(command) => match node.write(command, COMMAND).await {
+                Ok(Outcome::Done { what, .. }) => Ok(what),
+                Ok(Outcome::Refused(refused)) => Err(refused.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+            step => consensus.carry(step).await.map(|()| "done".to_owned()),
+        };
+        match done {
+            Ok(what) => info!(step = %words, %what, "supervisor: who votes"),
+            Err(why) => debug!(step = %words, %why, "supervisor: who votes is not changed yet"),
+        }
+    }))
 }
 
 fn deposed(planned: &VecDeque<Planned>) -> BTreeSet<MemberId> {
@@ -196,6 +226,8 @@ mod tests {
     fn who_is_heard_again_before_its_deposition_is_published_is_granted_nothing() {
         let (machine, mut presence) = (machine(), Presence::default());
         let voters: Vec<_> = (1..4).map(member).collect();
+        let voter = |n| jet_core::Voter { member: member(n), line: 1 };
+        let all = [(1..4).map(voter).collect::<BTreeSet<_>>()];
         presence.lead(Some(LED), at(0));
         presence.published(20, machine.table.version);
         let silent = LEASE_MS + DRIFT_MS + 1;
@@ -203,16 +235,18 @@ mod tests {
             presence.hear(*voter, Boot(1), "v".into(), None, at(0));
         }
         for n in [1, 2] {
-            let answer = BeatAnswer { boot: Boot(1), term: TERM, volume_id: "v".into(), report: None, lease: None };
+            let answer =
+                BeatAnswer { boot: Boot(1), line: 1, term: TERM, volume_id: "v".into(), report: None, lease: None };
             presence.heard_back(member(n), answer, at(silent), at(silent));
         }
-        let mut planned = look(&mut presence, &machine, &mut Watch::default(), LED, at(silent));
+        let looked = look(&mut presence, &machine, &mut Watch::default(), LED, at(silent));
+        let (_, mut planned) = looked.unwrap();
         let kinds: Vec<_> = planned.iter().map(|planned| kind(&planned.command)).collect();
         assert_eq!(kinds, ["RuntimeLost", "Table"]);
         // Heard again before anything is written, and while the first of the two is.
         let granted = |presence: &mut Presence, n: u128| {
             presence.hear(member(n), Boot(1), "v".into(), None, at(silent + 1));
-            presence.grant(member(1), member(n), TERM, &voters, at(silent + 1)).is_some()
+            presence.grant(voter(1), member(n), TERM, &all, at(silent + 1)).is_some()
         };
         assert!(!granted(&mut presence, 3) && granted(&mut presence, 2));
         planned.pop_front();

@@ -50,7 +50,7 @@ pub const MAX_NAME: usize = 52;
 pub struct JetClusterSpec {
     /// Number of members.
     #[x_kube(validation = Rule::new("self >= 1").message("size must be at least 1; to stop the cluster without losing state set spec.state to Stopped, or: kubectl annotate jetcluster <name> jet.lossless.dev/maintenance=shutdown"))]
-    #[x_kube(validation = Rule::new("self <= 5").message("size must be at most 5: every member of this version votes"))]
+    #[x_kube(validation = Rule::new("self <= 5").message("size must be at most 5: larger clusters were not run under this operator yet"))]
     pub size: i32,
     /// Version of the member program.
     #[schemars(length(max = 64))]

@@ -8,7 +8,7 @@ use crate::api::JetCluster;
 use crate::api::spec::MAX_NAME;
 use crate::cluster::desired;
 
-/// Largest cluster: every member of this version votes.
+/// Largest cluster that was run under this operator.
 pub const MAX_SIZE: i32 = 5;
 /// Most partitions that a founding takes.
 pub const MAX_PARTITIONS: i32 = 8191;
@@ -36,7 +36,10 @@ fn numbers(cluster: &JetCluster) -> Vec<String> {
         (spec.size < 1, "spec.size must be at least 1; to stop the cluster set spec.state to Stopped".into()),
         (
             spec.size > MAX_SIZE,
-            format!("spec.size is {}, at most {MAX_SIZE} is offered: every member of this version votes", spec.size),
+            format!(
+                "spec.size is {}, at most {MAX_SIZE} is offered: larger clusters were not run under this operator yet",
+                spec.size
+            ),
         ),
         (
             !(1..=MAX_PARTITIONS).contains(&spec.partition_count),

@@ -69,6 +69,11 @@ impl MachineStore {
         self.state().applied.index()
     }
 
+    /// Who is in the group, by what was applied here.
+    pub fn membership(&self) -> Membership {
+        self.state().applied.membership.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,12 +4,13 @@
 //! only when it is certain. Must not know: what commands mean, who should be asked to propose.
 //!
 //! - [`types`]: voters, entries · [`disk`]: what is asked of a disk (`hot`: the store's) · [`writer`]: the thread that writes
-//! - [`log`], [`machine`]: openraft's two stores · [`wire`]: its network
+//! - [`log`], [`machine`]: openraft's two stores · [`wire`]: its network · [`membership`]: who votes in it
 
 pub mod disk;
 mod hot;
 pub mod log;
 pub mod machine;
+pub mod membership;
 pub mod types;
 pub mod wire;
 pub mod writer;

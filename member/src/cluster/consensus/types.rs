@@ -20,6 +20,18 @@ pub struct Voter {
     pub line: u64,
 }
 
+impl From<Voter> for jet_core::Voter {
+    fn from(Voter { member, line }: Voter) -> Self {
+        Self { member, line }
+    }
+}
+
+impl From<jet_core::Voter> for Voter {
+    fn from(jet_core::Voter { member, line }: jet_core::Voter) -> Self {
+        Self { member, line }
+    }
+}
+
 /// A text that names no voter.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' names no voter; write <member>/<log line>")]

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jet_admin_api::founding::{FoundingPermit, FoundingPromise};
 use jet_admin_api::refusal::{Code, Refusal};
+use jet_core::partition::assign::Candidate;
 use jet_core::roster::{Founder, RosterEntry};
-use jet_core::{Command, Digest, FoundingId, Outcome};
+use jet_core::{Command, Digest, FoundingId, Outcome, voters};
 use jet_hotstore::Founding;
 
 use super::{Node, PROPOSAL, lock};
@@ -138,8 +139,12 @@ impl Node {
         }
         members.sort_by_key(|founder| founder.entry.ordinal);
         let consensus = self.consensus().ok_or("consensus has not started")?;
-        let voters = members.iter().map(|f| Voter { member: f.member, line: f.entry.log_line });
-        consensus.initialise(voters).await.map_err(|e| e.to_string())?;
+        // The others learn: the leader leads to that, whoever it is.
+        let candidates: Vec<_> = members.iter().map(|f| Candidate::plain(f.member, f.entry.ordinal)).collect();
+        let first = voters::first(&candidates);
+        let begin = members.iter().filter(|founder| first.contains(&founder.member));
+        let begin = begin.map(|f| Voter { member: f.member, line: f.entry.log_line });
+        consensus.initialise(begin).await.map_err(|e| e.to_string())?;
         let command = Command::Found {
             id: FoundingId(permit.founding_id),
             members,

@@ -44,7 +44,8 @@ async fn open_log(keeper: &Arc<Keeper>) -> Result<Kept, ConsensusError> {
 }
 
 impl Node {
-    pub(super) fn consensus(&self) -> Option<Arc<Consensus>> {
+    /// Its part in consensus, if it has begun.
+    pub fn consensus(&self) -> Option<Arc<Consensus>> {
         self.consensus.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -166,7 +167,7 @@ impl Node {
         }
     }
 
-    fn voter(&self) -> Voter {
+    pub(super) fn voter(&self) -> Voter {
         Voter { member: self.me, line: self.keeper.log_line() }
     }
 
