@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::LogRecord;
 use crate::content::{Content, Place};
+use crate::life::{KEPT_BYTES, keep};
 
 /// Entries that are looked at in one go.
 const LOOKED_AT: usize = 4096;
@@ -21,13 +22,21 @@ const FOUND_BYTES: usize = 256 << 10;
 pub struct Entry {
     /// The value.
     pub value: Bytes,
+    /// How often it was changed since the key came, or the whole cluster. It says nothing about the content.
+    pub changes: u32,
     age: u32,
 }
 
 impl Entry {
     /// Of which the log has nothing yet.
     pub fn new(value: Bytes) -> Self {
-        Entry { value, age: 0 }
+        Entry { value, changes: 0, age: 0 }
+    }
+
+    /// Another value; gives the one before.
+    pub(crate) fn change(&mut self, value: Bytes) -> Bytes {
+        self.changes = self.changes.wrapping_add(1);
+        std::mem::replace(&mut self.value, value)
     }
 }
 
@@ -63,6 +72,15 @@ impl Content {
         }
     }
 
+    /// A copy says how often an entry was changed.
+    pub(crate) fn was_changed(&mut self, map: &str, key: &Bytes, changes: u32) {
+        if changes > 0
+            && let Some(entry) = self.maps.get_mut(map).and_then(|entries| entries.get_mut(key))
+        {
+            entry.changes = changes;
+        }
+    }
+
     /// Entries whose last record may lie in a chunk before number `than`, as the log shows them, after a place.
     pub fn older(&self, than: u64, after: Option<&Place>) -> Older {
         let (mut found, mut bytes, mut looked) = (Vec::new(), 0, 0);
@@ -73,7 +91,8 @@ impl Content {
                 let start = start.map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
                 for (key, entry) in entries.range((start, Bound::Unbounded)) {
                     looked += 1;
-                    if let Some(value) = self.shown(map, key, entry).filter(|_| u64::from(entry.age) < than) {
+                    let shown = (u64::from(entry.age) < than).then(|| self.shown(map, key, entry)).flatten();
+                    if let Some(value) = shown {
                         bytes += key.len() + value.len();
                         found.push(put(map, key, value));
                     }
@@ -85,14 +104,14 @@ impl Content {
             }
         }
         // Of keys that a sink removed and that the disk must still show no age is known.
-        found.extend(self.shown_only_on_disk().map(|(map, key, value)| put(map, key, value)));
+        found.extend(self.shown_only_on_disk().map(|(map, key, value)| put(map, key, value.clone())));
         (found, None)
     }
 
-    fn shown<'a>(&'a self, map: &str, key: &Bytes, entry: &'a Entry) -> Option<&'a Bytes> {
+    fn shown(&self, map: &str, key: &Bytes, entry: &Entry) -> Option<Bytes> {
         match self.pending.on_disk(map, key) {
-            None => Some(&entry.value),
-            Some(before) => before.as_ref(),
+            None => Some(keep(&entry.value, self.limits(map, key))),
+            Some(before) => before.clone(),
         }
     }
 
@@ -104,19 +123,21 @@ impl Content {
 
     /// Bytes that a log of nothing but the entries would take, with so many for each.
     pub fn live_bytes(&self, of_an_entry: impl Fn(usize, usize) -> u64) -> u64 {
-        let entries = self.maps.values().flatten();
-        entries.map(|(key, entry)| of_an_entry(key.len(), entry.value.len())).sum()
+        let entries = self.maps.iter().flat_map(|(map, entries)| entries.iter().map(move |entry| (map, entry)));
+        let kept = |map: &str, key: &[u8]| if self.limits(map, key).is_mortal() { KEPT_BYTES } else { 0 };
+        entries.map(|(map, (key, entry))| of_an_entry(key.len(), entry.value.len() + kept(map, key))).sum()
     }
 }
 
-fn put(map: &str, key: &Bytes, value: &Bytes) -> LogRecord {
-    LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() }
+fn put(map: &str, key: &Bytes, value: Bytes) -> LogRecord {
+    LogRecord::Put { map: map.into(), key: key.clone(), value }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, ExecutionId, JobId, SinkWrite, SnapshotId};
+    use crate::replica::no_sinks;
+    use crate::{Epoch, ExecutionId, JobId, Op, SinkWrite, SnapshotId};
 
     fn keys((found, place): Older) -> (Vec<u32>, bool) {
         let key = |record: LogRecord| match record {
@@ -172,6 +193,10 @@ mod tests {
         content.pending.note(id(epoch), &write, before);
     }
 
+    fn cut_back() -> Op {
+        Op::CutBack { id: id(0), by: ExecutionId(2) }
+    }
+
     /// 5,000 entries, of which a sink has removed the first: only the disk shows it.
     fn first_is_removed() -> Content {
         let mut content = Content::default();
@@ -205,7 +230,7 @@ mod tests {
     #[test]
     fn a_key_that_comes_back_behind_the_place_is_told() {
         let comes_back: [fn(&mut Content); 2] =
-            [|content| sink(content, 2, 0, Some(9)), |content| drop(content.cut_back(id(0), ExecutionId(2)).unwrap())];
+            [|content| sink(content, 2, 0, Some(9)), |content| drop(content.apply(&cut_back(), no_sinks).unwrap())];
         for of_copies in [false, true] {
             for comes_back in comes_back {
                 let mut content = first_is_removed();
