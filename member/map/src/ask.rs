@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::entries::before;
 use crate::life::Wished;
 use crate::lock::Owner;
 use crate::op::{Change, Keyed, View};
@@ -51,17 +52,17 @@ impl Content {
                 Looked { reply: QueryReply::View(there.then(|| self.view(map, key, now)).flatten()), then }
             }
             Query::ContainsValue { map, value } => {
-                QueryReply::Was(self.living(map, None, now).any(|(_, held)| held == value)).into()
+                QueryReply::Was(self.living(map, None, now).any(|(_, _, held)| held == value)).into()
             }
             Query::GetAll { map, keys } => {
                 let there = keys.iter().filter(|key| !self.is_dead(map, key, now));
                 let entries = there.filter_map(|key| Some((key.clone(), self.value(map, key)?.clone())));
-                QueryReply::Page { entries: entries.collect(), more: false }.into()
+                QueryReply::Page { entries: entries.collect(), next: None }.into()
             }
             Query::IsLocked { map, key } => QueryReply::Was(self.locks.held(map, key, now).is_some()).into(),
             Query::Size { map } => QueryReply::Size(self.size(map, now)).into(),
-            Query::Scan { map, after, bytes } => self.scan(map, after.as_ref(), *bytes as usize, now).into(),
-            Query::Keys { map, after, bytes } => self.keys(map, after.as_ref(), *bytes as usize, now).into(),
+            Query::Scan { map, from, bytes } => self.scan(map, *from, *bytes as usize, now).into(),
+            Query::Keys { map, from, bytes } => self.keys(map, *from, *bytes as usize, now).into(),
             Query::Maps => QueryReply::Names(self.maps.keys().cloned().collect()).into(),
             Query::SnapshotParts { id, after, bytes } => self.parts(*id, *after, *bytes as usize).into(),
             Query::LastCommit { job } => QueryReply::Commit(self.last_commit(*job).cloned()).into(),
@@ -101,47 +102,48 @@ impl Content {
         (all - over.count()) as u64
     }
 
-    /// Entries of a map that live, after a key, in order of keys.
+    /// Entries of a map that live, before a place, the last first.
     pub(crate) fn living<'a>(
         &'a self,
         map: &'a str,
-        after: Option<&Bytes>,
+        place: Option<u32>,
         now: u64,
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
-        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+    ) -> impl Iterator<Item = (u32, &'a Bytes, &'a Bytes)> {
         let mortal = self.lives.of_map(map);
         let dead = move |key: &Bytes| {
             mortal.is_some_and(|mortal| mortal.get(key).is_some_and(|life| life.end() <= now))
                 && self.is_dead(map, key, now)
         };
-        let entries = self.maps.get(map).into_iter().flat_map(move |all| all.range((from.clone(), Bound::Unbounded)));
-        entries.filter(move |(key, _)| !dead(key)).map(|(key, entry)| (key, &entry.value))
+        let place = place.map(|place| place as usize);
+        let entries = self.maps.get(map).into_iter().flat_map(move |all| before(all, place));
+        let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        entries.filter(move |(_, key, _)| !dead(key)).map(move |(at, key, entry)| (number(at), key, &entry.value))
     }
 
-    fn scan(&self, map: &str, after: Option<&Bytes>, bound: usize, now: u64) -> QueryReply {
-        let (mut entries, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (key, value) in self.living(map, after, now) {
+    fn scan(&self, map: &str, from: Option<u32>, bound: usize, now: u64) -> QueryReply {
+        let (mut entries, mut bytes, mut next) = (Vec::new(), 0, None);
+        for (at, key, value) in self.living(map, from, now) {
             if !entries.is_empty() && bytes >= bound {
-                more = true;
+                next = Some(at + 1);
                 break;
             }
             bytes += key.len() + value.len();
             entries.push((key.clone(), value.clone()));
         }
-        QueryReply::Page { entries, more }
+        QueryReply::Page { entries, next }
     }
 
-    fn keys(&self, map: &str, after: Option<&Bytes>, bound: usize, now: u64) -> QueryReply {
-        let (mut keys, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (key, _) in self.living(map, after, now) {
+    fn keys(&self, map: &str, from: Option<u32>, bound: usize, now: u64) -> QueryReply {
+        let (mut keys, mut bytes, mut next) = (Vec::new(), 0, None);
+        for (at, key, _) in self.living(map, from, now) {
             if !keys.is_empty() && bytes >= bound {
-                more = true;
+                next = Some(at + 1);
                 break;
             }
             bytes += key.len();
             keys.push(key.clone());
         }
-        QueryReply::Keys { keys, more }
+        QueryReply::Keys { keys, next }
     }
 
     fn parts(&self, id: SnapshotId, after: Option<(u32, u32)>, bound: usize) -> QueryReply {

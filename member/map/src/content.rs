@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::entries::{self, Entries};
 pub use crate::entry::Entry;
 use crate::entry::Revived;
 use crate::event::{MapEvent, What};
@@ -20,11 +21,11 @@ use crate::{
     CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Mark, Op, Point, Refusal, Reply, SinkWrite, SnapshotId,
 };
 
-/// Content of a partition. Ordered throughout, so that digests, copies and pages need no sorting.
+/// Content of a partition. Entries lie by place and the rest in order, so that copies and pages need no sorting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// Entries of maps.
-    pub maps: BTreeMap<String, BTreeMap<Bytes, Entry>>,
+    pub maps: BTreeMap<String, Entries>,
     /// Parts of snapshots by vertex and part.
     pub snapshots: BTreeMap<SnapshotId, BTreeMap<(u32, u32), Bytes>>,
     /// Commit records (at a job's home).
@@ -52,14 +53,33 @@ pub struct Content {
 }
 
 /// A place in a content that is being written whole.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An entry.
+    Entry {
+        /// Map.
+        map: String,
+        /// Where it lies.
+        at: usize,
+    },
     /// Behind all entries: a key that only the disk shows.
-    pub removed: bool,
-    /// Map.
-    pub map: String,
-    /// Key.
-    pub key: Bytes,
+    Removed {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+    },
+}
+
+impl Place {
+    /// From which map on, and from which place in it, entries come after this; none: no more do.
+    pub(crate) fn goes_on(after: Option<&Place>) -> Option<(Bound<&str>, Option<usize>)> {
+        match after {
+            None => Some((Bound::Unbounded, None)),
+            Some(Place::Entry { map, at }) => Some((Bound::Included(map), Some(*at))),
+            Some(Place::Removed { .. }) => None,
+        }
+    }
 }
 
 /// What applying gave.
@@ -206,14 +226,18 @@ impl Content {
                     Some(entry) => Some(entry.change(value)),
                     None if matches!(self.pending.on_disk(map, key), Some(Some(_))) => {
                         self.revived.0 += 1;
-                        entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value)
+                        entries::insert(entries, key.clone(), Entry::new(value));
+                        None
                     }
-                    None => entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value),
+                    None => {
+                        entries::insert(entries, key.clone(), Entry::new(value));
+                        None
+                    }
                 }
             }
             None => {
                 let entries = self.maps.get_mut(map)?;
-                let previous = entries.remove(key).map(|entry| entry.value);
+                let previous = entries.swap_remove(key).map(|entry| entry.value);
                 if entries.is_empty() {
                     self.maps.remove(map);
                 }
@@ -375,26 +399,20 @@ impl Content {
     /// content may change between two calls: what changes behind the place is in the log by itself.
     pub fn on_disk_after(&self, after: Option<&Place>, bytes: usize) -> Vec<(Place, LogRecord)> {
         let (mut found, mut size) = (Vec::new(), 0);
-        let from = after.filter(|place| !place.removed);
-        let maps = match after {
-            Some(Place { removed: true, .. }) => None,
-            _ => Some(self.maps.range::<str, _>((
-                from.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str())),
-                Bound::Unbounded,
-            ))),
-        };
+        let goes_on = Place::goes_on(after);
+        let maps = goes_on.map(|(from, _)| self.maps.range::<str, _>((from, Bound::Unbounded)));
+        let mut place = goes_on.and_then(|(_, place)| place);
         for (map, entries) in maps.into_iter().flatten() {
-            let start = from
-                .filter(|place| place.map == *map)
-                .map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
-            for (key, entry) in entries.range((start, Bound::Unbounded)) {
+            // Of a map that is gone meanwhile the place says nothing.
+            let start = place.take().filter(|_| matches!(after, Some(Place::Entry { map: of, .. }) if of == map));
+            for (at, key, entry) in entries::before(entries, start) {
                 let value = match self.pending.on_disk(map, key) {
                     None => keep(&entry.value, self.limits(map, key)),
                     Some(Some(before)) => before.clone(),
                     Some(None) => continue,
                 };
                 size += key.len() + value.len() + map.len();
-                let place = Place { removed: false, map: map.clone(), key: key.clone() };
+                let place = Place::Entry { map: map.clone(), at };
                 found.push((place, LogRecord::Put { map: map.clone(), key: key.clone(), value }));
                 if size >= bytes {
                     return found;
@@ -402,10 +420,15 @@ impl Content {
             }
         }
         // Keys that a sink removed and that the disk must still show.
+        let passed = match after {
+            Some(Place::Removed { map, key }) => Some((map.as_str(), key)),
+            _ => None,
+        };
         for (map, key, held) in self.pending.held() {
-            let place = Place { removed: true, map: map.into(), key: key.clone() };
             let in_ram = self.maps.get(map).is_some_and(|entries| entries.contains_key(key));
-            if let (false, Some(value), true) = (in_ram, &held.before, after.is_none_or(|after| *after < place)) {
+            if let (false, Some(value), true) = (in_ram, &held.before, passed.is_none_or(|passed| passed < (map, key)))
+            {
+                let place = Place::Removed { map: map.into(), key: key.clone() };
                 found.push((place, LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() }));
             }
         }

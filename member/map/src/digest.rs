@@ -2,10 +2,12 @@
 //!
 //! The law: entries of maps, their limits, markers, and the parts and commits of the snapshots that the caller counts
 //! (terminal ones); where all are counted, also what no disk keeps: the tick, lives, locks. What there is none of leaves no
-//! trace, so that a content of entries alone has the digest that it always had. Every field with its length, so that no two contents have one form. Must not know: why they are compared.
+//! trace, so that a content of entries alone has the digest that it always had. Every field with its length, so that no two
+//! contents have one form. Must not know: why they are compared.
 
 use std::collections::BTreeSet;
 
+use crate::entries::in_order;
 use crate::{Content, Digest, PartitionContent, PartitionId, Point, Replica, SnapshotId, Version};
 
 /// Digest over a content; `counted` says which snapshots are in it (`None`: all).
@@ -14,7 +16,7 @@ pub fn digest_of(content: &Content, counted: Option<&BTreeSet<SnapshotId>>) -> D
     let counts = |id: &SnapshotId| counted.is_none_or(|set| set.contains(id));
     hash.section("maps", content.entries());
     for (map, entries) in &content.maps {
-        for (key, entry) in entries {
+        for (key, entry) in in_order(entries) {
             hash.bytes(map.as_bytes());
             hash.bytes(key);
             hash.bytes(&entry.value);
@@ -114,7 +116,7 @@ impl Hash {
             return;
         }
         self.section("limits", content.lives.iter().count() as u64);
-        for (map, key, life) in content.lives.iter() {
+        for (map, key, life) in content.lives.in_order() {
             self.bytes(map.as_bytes());
             self.bytes(key);
             self.number(life.limits.ttl);
@@ -124,11 +126,11 @@ impl Hash {
 
     fn lives_and_locks(&mut self, content: &Content) {
         self.section("lives", content.lives.iter().count() as u64);
-        for (_, _, life) in content.lives.iter() {
+        for (_, _, life) in content.lives.in_order() {
             [life.created, life.updated, life.used].into_iter().for_each(|tick| self.number(tick));
         }
         self.section("locks", content.locks.iter().count() as u64);
-        for (map, key, lock) in content.locks.iter() {
+        for (map, key, lock) in content.locks.in_order() {
             self.bytes(map.as_bytes());
             self.bytes(key);
             self.bytes(lock.owner.client.as_bytes());

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::LogRecord;
 use crate::content::{Content, Place};
+use crate::entries;
 use crate::life::{KEPT_BYTES, keep};
 
 /// Entries that are looked at in one go.
@@ -84,12 +85,10 @@ impl Content {
     /// Entries whose last record may lie in a chunk before number `than`, as the log shows them, after a place.
     pub fn older(&self, than: u64, after: Option<&Place>) -> Older {
         let (mut found, mut bytes, mut looked) = (Vec::new(), 0, 0);
-        if after.is_none_or(|place| !place.removed) {
-            let from = after.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str()));
+        if let Some((from, mut place)) = Place::goes_on(after) {
             for (map, entries) in self.maps.range::<str, _>((from, Bound::Unbounded)) {
-                let start = after.filter(|place| place.map == *map);
-                let start = start.map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
-                for (key, entry) in entries.range((start, Bound::Unbounded)) {
+                let start = place.take().filter(|_| matches!(after, Some(Place::Entry { map: of, .. }) if of == map));
+                for (at, key, entry) in entries::before(entries, start) {
                     looked += 1;
                     let shown = (u64::from(entry.age) < than).then(|| self.shown(map, key, entry)).flatten();
                     if let Some(value) = shown {
@@ -97,8 +96,7 @@ impl Content {
                         found.push(put(map, key, value));
                     }
                     if bytes >= FOUND_BYTES || looked >= LOOKED_AT {
-                        let place = Place { removed: false, map: map.clone(), key: key.clone() };
-                        return (found, Some(place));
+                        return (found, Some(Place::Entry { map: map.clone(), at }));
                     }
                 }
             }
@@ -165,13 +163,13 @@ mod tests {
                 break;
             }
         }
-        let mut expected: Vec<u32> = (0..10_000).filter(|n| n % 10 < 2).collect();
+        let mut expected: Vec<u32> = (0..10_000).rev().filter(|n| n % 10 < 2).collect();
         expected.push(7);
         assert_eq!((found, turns), (expected, 3));
         content.set("b", &bytes(7), Some(bytes(8)));
         content.stamp("b", &bytes(7), 5);
         content.set("b", &bytes(7), Some(bytes(9)));
-        let after = Place { removed: false, map: "a".into(), key: bytes(9_999) };
+        let after = Place::Entry { map: "a".into(), at: 0 };
         assert_eq!(keys(content.older(5, Some(&after))), (vec![], false));
         assert_eq!(keys(content.older(6, Some(&after))), (vec![7], false));
         assert_eq!(content.revived.0, 0, "nothing came back");

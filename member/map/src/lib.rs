@@ -4,7 +4,7 @@
 //! replica that does not fit is copied whole, never patched by guess; a map sink on disk is never ahead of the durable
 //! epoch. It must not know: sockets, disks, async runtimes, clocks. It gets calls and gives values.
 //!
-//! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · `entry` how old its last record is · `write` changes
+//! Contents: [`key`] which partition · [`op`] changes and questions · [`content`] what a partition holds · [`entries`] where its entries lie · `entry` how old the last record of one is · `write` changes
 //! of entries · `ask` answers · [`life`] how long an entry lives · [`lock`] locks of keys · [`timed`] what ends by itself · [`event`] what listeners are told · [`sink`] writes
 //! of epochs that are not durable · [`digest`] when two replicas are equal · [`replica`] one replica · [`tail`] its
 //! newest changes · [`lead`] what a primary knows of its followers · [`copy`] a whole partition in transfer · [`fence`]
@@ -16,6 +16,7 @@ pub mod content;
 pub mod copy;
 pub mod digest;
 pub mod door;
+pub mod entries;
 mod entry;
 pub mod epoch;
 pub mod event;

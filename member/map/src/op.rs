@@ -1,6 +1,19 @@
 //! Changes of a partition, and questions to it.
 //!
-//! The law: applying the same changes in the same order to equal replicas gives equal replicas. Must not know: who sends.
+//! The law: applying the same changes in the same order, each at its tick, to equal replicas gives equal replicas. Must not
+//! know: who sends.
+//!
+//! What a change is for the rest of the room:
+//!
+//! | change | log | digest of what disks keep | copy | beside sinks of jobs |
+//! |---|---|---|---|---|
+//! | `Put`, `PutAll`, `Remove`, `ClearMap` | the entry, or that it is gone | value | entry | later than all that is not durable, and marked so |
+//! | `Keyed`, `EvictAll`, `TakeOut`: those that change an entry | the same; a value behind its limits | value, limits | entry, life | the same |
+//! | `Keyed` that finds nothing to change, or touches | nothing | nothing | the tick of use | nothing |
+//! | `Expire` | the dead are gone | they are gone | they are gone | as `Remove` |
+//! | `Lock`, `Unlock`, `FreeLocks` | nothing | nothing | lock | sinks do not ask |
+//! | `Install` | the replica is whole | nothing | nothing | nothing |
+//! | parts, commits, sinks, and taking them back | see [`crate::journal`], [`crate::sink`] | markers; parts and commits that count | all of it | – |
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -392,12 +405,12 @@ pub enum Query {
         /// Map.
         map: String,
     },
-    /// Entries in order of keys.
+    /// Entries, each that is there all the time at least once, from the last place to the first.
     Scan {
         /// Map.
         map: String,
-        /// Entries after this key.
-        after: Option<Bytes>,
+        /// Where the answer before left off; none: from the last.
+        from: Option<u32>,
         /// Stops once this many bytes are reached.
         bytes: u32,
     },
@@ -405,8 +418,8 @@ pub enum Query {
     Keys {
         /// Map.
         map: String,
-        /// Keys after this one.
-        after: Option<Bytes>,
+        /// Where the answer before left off; none: from the last.
+        from: Option<u32>,
         /// Stops once this many bytes are reached.
         bytes: u32,
     },
@@ -461,15 +474,15 @@ pub enum QueryReply {
     Keys {
         /// Keys.
         keys: Vec<Bytes>,
-        /// There are more after the last one.
-        more: bool,
+        /// Where to go on; none: there are no more.
+        next: Option<u32>,
     },
     /// Of `Scan` and `GetAll`.
     Page {
         /// Entries.
         entries: Vec<(Bytes, Bytes)>,
-        /// There are more after the last one.
-        more: bool,
+        /// Where to go on; none: there are no more.
+        next: Option<u32>,
     },
     /// Of `Maps`.
     Names(Vec<String>),

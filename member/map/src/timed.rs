@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::entries::{Places, in_order};
+
 /// An end that never comes.
 pub const NEVER: u64 = u64::MAX;
 
@@ -19,7 +21,7 @@ pub trait Ends {
 /// Of one partition, by map and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed<T> {
-    of: BTreeMap<Arc<str>, BTreeMap<Bytes, T>>,
+    of: BTreeMap<Arc<str>, Places<T>>,
     ends: BTreeSet<(u64, Arc<str>, Bytes)>,
 }
 
@@ -40,12 +42,17 @@ impl<T: Ends> Timed<T> {
         self.of.get(map)?.get(key)
     }
 
-    /// Of the keys of a map, in order.
-    pub fn of_map(&self, map: &str) -> Option<&BTreeMap<Bytes, T>> {
+    /// Of the keys of a map.
+    pub fn of_map(&self, map: &str) -> Option<&Places<T>> {
         self.of.get(map)
     }
 
     /// All, in order of maps and keys.
+    pub fn in_order(&self) -> impl Iterator<Item = (&str, &Bytes, &T)> {
+        self.of.iter().flat_map(|(map, keys)| in_order(keys).map(|(key, thing)| (map.as_ref(), key, thing)))
+    }
+
+    /// All.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes, &T)> {
         self.of.iter().flat_map(|(map, keys)| keys.iter().map(|(key, thing)| (map.as_ref(), key, thing)))
     }
@@ -73,7 +80,7 @@ impl<T: Ends> Timed<T> {
     pub fn take(&mut self, map: &str, key: &Bytes) -> Option<T> {
         let name = self.of.get_key_value(map)?.0.clone();
         let keys = self.of.get_mut(map)?;
-        let thing = keys.remove(key)?;
+        let thing = keys.swap_remove(key)?;
         if keys.is_empty() {
             self.of.remove(map);
         }

@@ -218,10 +218,10 @@ impl Content {
         Reply::Count((dead.len() + free.len()) as u64)
     }
 
-    /// Whether there is anything that [`Self::expire`] would take. What is locked is looked over, at most `most` of it.
-    pub fn is_due(&self, now: u64, most: usize) -> bool {
+    /// Whether there is anything that [`Self::expire`] would take.
+    pub fn is_due(&self, now: u64) -> bool {
         self.locks.first_end().is_some_and(|end| end <= now)
-            || self.lives.over(now).take(most).any(|(map, key)| self.locks.held(map, key, now).is_none())
+            || self.lives.over(now).any(|(map, key)| self.locks.held(map, key, now).is_none())
     }
 
     pub(crate) fn lock(

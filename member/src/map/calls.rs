@@ -4,6 +4,7 @@
 //! still holds; a question when everything that it saw is acknowledged. What may be asked again is asked again within a bound, a change only if nothing of it
 //! can have happened. Must not know: who the callers are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,7 +137,7 @@ impl MapService {
         Ok(all)
     }
 
-    /// Entries of a map in one partition.
+    /// Entries of a map in one partition, in order of keys.
     pub async fn scan_partition(
         &self,
         partition: PartitionId,
@@ -144,20 +145,21 @@ impl MapService {
         map: String,
         most: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
-        let (mut all, mut after, mut bytes) = (Vec::new(), None, 0);
+        let (mut all, mut from, mut bytes) = (BTreeMap::new(), None, 0);
         loop {
-            let query = Query::Scan { map: map.clone(), after, bytes: PAGE_BYTES };
-            let QueryReply::Page { entries, more } = self.ask(partition, requester, query).await? else {
+            let query = Query::Scan { map: map.clone(), from, bytes: PAGE_BYTES };
+            let QueryReply::Page { entries, next } = self.ask(partition, requester, query).await? else {
                 return Err(Refusal::Unreadable { why: "an answer of another kind".into() });
             };
-            after = entries.last().map(|(key, _)| key.clone());
             bytes += entries.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+            // Between two pages an entry may have moved, and is found again.
             all.extend(entries);
             if bytes > most {
                 return Err(Refusal::TooLarge { bytes, most });
             }
-            if !more {
-                return Ok(all);
+            from = next;
+            if from.is_none() {
+                return Ok(all.into_iter().collect());
             }
         }
     }

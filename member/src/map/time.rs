@@ -90,9 +90,7 @@ impl Shared {
             let due = {
                 let state = cell.state();
                 let timeless = state.replica.content().is_timeless();
-                !timeless
-                    && state.lead.is_some()
-                    && state.replica.content().is_due(state.tick(), BURIED_AT_ONCE as usize)
+                !timeless && state.lead.is_some() && state.replica.content().is_due(state.tick())
             };
             if !due {
                 return;

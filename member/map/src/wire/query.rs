@@ -23,8 +23,8 @@ struct KeysWire {
     map: String,
     #[prost(bytes = "bytes", repeated, tag = "2")]
     keys: Vec<Bytes>,
-    #[prost(bool, tag = "3")]
-    more: bool,
+    #[prost(uint32, optional, tag = "3")]
+    next: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -49,8 +49,8 @@ struct MaybeViewWire {
 struct ScanWire {
     #[prost(string, tag = "1")]
     map: String,
-    #[prost(bytes = "bytes", optional, tag = "2")]
-    after: Option<Bytes>,
+    #[prost(uint32, optional, tag = "2")]
+    from: Option<u32>,
     #[prost(uint32, tag = "3")]
     bytes: u32,
 }
@@ -114,11 +114,11 @@ impl From<Query> for QueryWire {
             Query::ContainsKey { map, key } => Asked::ContainsKey(GetWire { map, key }),
             Query::ContainsValue { map, value } => Asked::ContainsValue(GetWire { map, key: value }),
             Query::View { map, key } => Asked::View(GetWire { map, key }),
-            Query::GetAll { map, keys } => Asked::GetAll(KeysWire { map, keys, more: false }),
+            Query::GetAll { map, keys } => Asked::GetAll(KeysWire { map, keys, next: None }),
             Query::IsLocked { map, key } => Asked::IsLocked(GetWire { map, key }),
-            Query::Keys { map, after, bytes } => Asked::Keys(ScanWire { map, after, bytes }),
+            Query::Keys { map, from, bytes } => Asked::Keys(ScanWire { map, from, bytes }),
             Query::Size { map } => Asked::Size(map),
-            Query::Scan { map, after, bytes } => Asked::Scan(ScanWire { map, after, bytes }),
+            Query::Scan { map, from, bytes } => Asked::Scan(ScanWire { map, from, bytes }),
             Query::Maps => Asked::Maps(NothingWire {}),
             Query::SnapshotParts { id, after, bytes } => Asked::Parts(PartsWire {
                 id: Some(id.into()),
@@ -143,9 +143,9 @@ impl QueryWire {
             Asked::View(w) => Query::View { map: w.map, key: w.key },
             Asked::GetAll(w) => Query::GetAll { map: w.map, keys: w.keys },
             Asked::IsLocked(w) => Query::IsLocked { map: w.map, key: w.key },
-            Asked::Keys(w) => Query::Keys { map: w.map, after: w.after, bytes: w.bytes },
+            Asked::Keys(w) => Query::Keys { map: w.map, from: w.from, bytes: w.bytes },
             Asked::Size(map) => Query::Size { map },
-            Asked::Scan(w) => Query::Scan { map: w.map, after: w.after, bytes: w.bytes },
+            Asked::Scan(w) => Query::Scan { map: w.map, from: w.from, bytes: w.bytes },
             Asked::Maps(_) => Query::Maps,
             Asked::Parts(w) => {
                 Query::SnapshotParts { id: named(w.id)?, after: w.after_vertex.zip(w.after_part), bytes: w.bytes }
@@ -166,8 +166,8 @@ struct ValueWire {
 struct PageWire {
     #[prost(message, repeated, tag = "1")]
     entries: Vec<EntryWire>,
-    #[prost(bool, tag = "2")]
-    more: bool,
+    #[prost(uint32, optional, tag = "2")]
+    next: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -248,10 +248,10 @@ impl From<QueryReply> for QueryReplyWire {
                     |View { value, changes, life, now }| ViewWire { value, changes, life: life.map(Into::into), now };
                 Answer::View(MaybeViewWire { view: view.map(wire) })
             }
-            QueryReply::Keys { keys, more } => Answer::Keys(KeysWire { map: String::new(), keys, more }),
-            QueryReply::Page { entries, more } => {
+            QueryReply::Keys { keys, next } => Answer::Keys(KeysWire { map: String::new(), keys, next }),
+            QueryReply::Page { entries, next } => {
                 let entries = entries.into_iter().map(|(key, value)| EntryWire { key, value }).collect();
-                Answer::Page(PageWire { entries, more })
+                Answer::Page(PageWire { entries, next })
             }
             QueryReply::Names(names) => Answer::Names(NamesWire { names }),
             QueryReply::Parts { parts, more } => {
@@ -277,9 +277,9 @@ impl QueryReplyWire {
                     |w: ViewWire| View { value: w.value, changes: w.changes, life: w.life.map(Into::into), now: w.now };
                 QueryReply::View(w.view.map(read))
             }
-            Answer::Keys(w) => QueryReply::Keys { keys: w.keys, more: w.more },
+            Answer::Keys(w) => QueryReply::Keys { keys: w.keys, next: w.next },
             Answer::Page(w) => {
-                QueryReply::Page { entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(), more: w.more }
+                QueryReply::Page { entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(), next: w.next }
             }
             Answer::Names(w) => QueryReply::Names(w.names),
             Answer::Parts(w) => QueryReply::Parts {

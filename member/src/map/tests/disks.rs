@@ -102,7 +102,7 @@ fn not_on_disk(changed: &Changed, words: &str) {
 impl World {
     fn in_ram(&self, map: &str) -> usize {
         let entries =
-            |cell: &Arc<Cell>| cell.state().replica.content().maps.get(map).map_or(0, BTreeMap::len);
+            |cell: &Arc<Cell>| cell.state().replica.content().maps.get(map).map_or(0, |entries| entries.len());
         self.maps.shared.cells().iter().map(entries).sum()
     }
 
