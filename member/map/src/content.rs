@@ -8,20 +8,24 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use crate::entries::{self, Entries};
 pub use crate::entry::Entry;
 use crate::entry::Revived;
+use crate::event::{MapEvent, What};
 use crate::later::{Later, behind};
+use crate::life::{Limits, Lives, keep, kept};
+use crate::lock::{Locks, Owner};
 use crate::sink::Pending;
+use crate::write::Effects;
 use crate::{
-    CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Mark, Op, Point, Query, QueryReply, Refusal, Reply,
-    SinkWrite, SnapshotId,
+    CommitRecord, DecodeSink, ExecutionId, JobId, LogRecord, Mark, Op, Point, Refusal, Reply, SinkWrite, SnapshotId,
 };
 
-/// Content of a partition. Ordered throughout, so that digests, copies and pages need no sorting.
+/// Content of a partition. Entries lie by place and the rest in order, so that copies and pages need no sorting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// Entries of maps.
-    pub maps: BTreeMap<String, BTreeMap<Bytes, Entry>>,
+    pub maps: BTreeMap<String, Entries>,
     /// Parts of snapshots by vertex and part.
     pub snapshots: BTreeMap<SnapshotId, BTreeMap<(u32, u32), Bytes>>,
     /// Commit records (at a job's home).
@@ -40,17 +44,42 @@ pub struct Content {
     pub from_files: BTreeSet<SnapshotId>,
     /// Grows when a key comes back into RAM of which the log may show something.
     pub revived: Revived,
+    /// Tick of the last change.
+    pub now: u64,
+    /// Lives of entries that do not live for ever.
+    pub lives: Lives,
+    /// Locks of keys.
+    pub locks: Locks,
 }
 
 /// A place in a content that is being written whole.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An entry.
+    Entry {
+        /// Map.
+        map: String,
+        /// Where it lies.
+        at: usize,
+    },
     /// Behind all entries: a key that only the disk shows.
-    pub removed: bool,
-    /// Map.
-    pub map: String,
-    /// Key.
-    pub key: Bytes,
+    Removed {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+    },
+}
+
+impl Place {
+    /// From which map on, and from which place in it, entries come after this; none: no more do.
+    pub(crate) fn goes_on(after: Option<&Place>) -> Option<(Bound<&str>, Option<usize>)> {
+        match after {
+            None => Some((Bound::Unbounded, None)),
+            Some(Place::Entry { map, at }) => Some((Bound::Included(map), Some(*at))),
+            Some(Place::Removed { .. }) => None,
+        }
+    }
 }
 
 /// What applying gave.
@@ -60,76 +89,114 @@ pub struct Applied {
     pub reply: Reply,
     /// For the log.
     pub log: Vec<LogRecord>,
+    /// For those who listen.
+    pub events: Vec<MapEvent>,
 }
 
 impl Applied {
     pub(crate) fn silent(reply: Reply) -> Self {
-        Applied { reply, log: Vec::new() }
+        Applied::logged(reply, Vec::new())
+    }
+
+    pub(crate) fn logged(reply: Reply, log: Vec<LogRecord>) -> Self {
+        Applied { reply, log, events: Vec::new() }
     }
 }
 
 impl Content {
-    /// Applies a change, or refuses it and stays as it is.
+    /// Applies a change at the tick of the one before, or refuses it and stays as it is.
     pub fn apply(&mut self, op: &Op, decode: DecodeSink) -> Result<Applied, Refusal> {
-        match op {
-            Op::Install => Ok(Applied { reply: Reply::Done, log: vec![LogRecord::Complete] }),
-            Op::Put { map, key, value } => {
-                let mut log = Vec::new();
-                let previous = self.put(map, key, value, &mut log);
-                Ok(Applied { reply: Reply::Previous(previous), log })
-            }
-            Op::PutAll { map, entries } => {
-                let mut log = Vec::new();
-                entries.iter().for_each(|(key, value)| drop(self.put(map, key, value, &mut log)));
-                Ok(Applied { reply: Reply::Done, log })
-            }
-            Op::Remove { map, key } => Ok(self.remove(map, key)),
+        self.apply_at(self.now, op, decode, false)
+    }
+
+    /// Applies a change at its tick, or refuses it and stays as it is. `told`: somebody listens to what it does.
+    pub fn apply_at(&mut self, tick: u64, op: &Op, decode: DecodeSink, told: bool) -> Result<Applied, Refusal> {
+        let before = std::mem::replace(&mut self.now, tick);
+        let mut fx = Effects::default();
+        fx.events.wanted = told;
+        let applied = match self.entries_change(op, &mut fx) {
+            Some(reply) => reply.map(|reply| Applied::logged(reply, fx.log)),
+            None => self.jobs_change(op, decode, &mut fx),
+        };
+        if applied.is_err() {
+            self.now = before;
+        }
+        applied.map(|applied| Applied { events: fx.events.all, ..applied })
+    }
+
+    /// A change of entries or locks; none: it is of another kind.
+    fn entries_change(&mut self, op: &Op, fx: &mut Effects) -> Option<Result<Reply, Refusal>> {
+        Some(match op {
+            Op::Put { map, key, value } => self
+                .refuse_barred(map, key, Owner::NOBODY)
+                .map(|()| Reply::Previous(self.put((map, key), value, Limits::NONE, fx))),
+            Op::PutAll { map, entries, by, limits } => self.put_all(map, entries, *by, *limits, fx),
+            Op::Remove { map, key } => self.refuse_barred(map, key, Owner::NOBODY).map(|()| {
+                self.bury(map, key, fx);
+                Reply::Previous(self.take_out(map, key, What::Removed, fx))
+            }),
+            Op::Keyed(keyed) => self.keyed(keyed, fx),
             Op::ClearMap { map } => {
-                self.maps.remove(map);
-                let mut log = vec![LogRecord::ClearMap { map: map.clone() }];
-                let jobs = self.pending.cleared(map);
-                self.note_later(jobs, map, None, &mut log);
-                Ok(Applied { reply: Reply::Done, log })
+                self.clear(map, What::Cleared, fx);
+                Ok(Reply::Done)
             }
+            Op::EvictAll { map } => {
+                self.clear(map, What::AllEvicted, fx);
+                Ok(Reply::Done)
+            }
+            Op::TakeOut { map, keys, evicted } => {
+                let what = if *evicted { What::Evicted } else { What::Removed };
+                Ok(self.take_out_all(map, keys, what, fx))
+            }
+            Op::Expire { most } => Ok(self.expire(*most, fx)),
+            Op::Lock { map, key, owner, reference, lease } => self.lock((map, key), (*owner, *reference), *lease, fx),
+            Op::Unlock { map, key, asked } => self.unlock(map, key, *asked),
+            Op::FreeLocks { client } => Ok(self.free_locks(*client)),
+            _ => return None,
+        })
+    }
+
+    fn jobs_change(&mut self, op: &Op, decode: DecodeSink, fx: &mut Effects) -> Result<Applied, Refusal> {
+        match op {
+            Op::Install { unkept } => match self.unkept() == *unkept {
+                true => Ok(Applied::logged(Reply::Done, vec![LogRecord::Complete])),
+                false => Err(Refusal::UnkeptDiffers),
+            },
             Op::SnapshotPart { id, vertex, part, bytes } => self.snapshot_part(*id, (*vertex, *part), bytes),
             Op::SnapshotCommit(record) => self.snapshot_commit(record),
             Op::SnapshotDrop { job, before } => {
-                let dropped = |id: &SnapshotId| id.job == *job && id.point() < *before;
-                self.snapshots.retain(|id, _| !dropped(id));
-                self.commits.retain(|id, _| !dropped(id));
-                self.partial.retain(|id| !dropped(id));
-                // What is not settled yet is asked of files even when nobody goes on from it.
-                let markers = &self.markers;
-                let settled = |id: &SnapshotId| markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
-                self.from_files.retain(|id| !dropped(id) || !settled(id));
+                self.snapshot_drop(*job, *before);
                 Ok(Applied::silent(Reply::Done))
             }
-            Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode),
-            Op::SinkRestore { id, by, writes, last } => self.sink_restore(*id, *by, writes, *last),
-            Op::CutBack { id, by } => self.cut_back(*id, *by),
+            Op::SinkApply { id, vertices } => self.sink_apply(*id, vertices, decode, fx),
+            Op::SinkRestore { id, by, writes, last } => self.sink_restore(*id, *by, writes, *last, fx),
+            Op::CutBack { id, by } => self.cut_back(*id, *by, fx),
             Op::RestoreBegin { id, by } => self.restore_begin(*id, *by),
             Op::RestoreEnd { id, by } => self.restore_end(*id, *by),
+            _ => Err(Refusal::Unreadable { why: "a change of no kind".into() }),
         }
     }
 
-    /// The record of the write comes before what says that it is later: a log that is cut between them has a write less.
-    fn put(&mut self, map: &str, key: &Bytes, value: &Bytes, log: &mut Vec<LogRecord>) -> Option<Bytes> {
-        log.push(LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() });
-        let jobs = self.pending.superseded(map, key);
-        self.note_later(jobs, map, Some(key), log);
-        self.set(map, key, Some(value.clone()))
-    }
-
-    fn remove(&mut self, map: &str, key: &Bytes) -> Applied {
-        let mut log = vec![LogRecord::Remove { map: map.into(), key: key.clone() }];
-        let jobs = self.pending.superseded(map, key);
-        self.note_later(jobs, map, Some(key), &mut log);
-        Applied { reply: Reply::Previous(self.set(map, key, None)), log }
+    fn snapshot_drop(&mut self, job: JobId, before: Point) {
+        let dropped = |id: &SnapshotId| id.job == job && id.point() < before;
+        self.snapshots.retain(|id, _| !dropped(id));
+        self.commits.retain(|id, _| !dropped(id));
+        self.partial.retain(|id| !dropped(id));
+        // What is not settled yet is asked of files even when nobody goes on from it.
+        let markers = &self.markers;
+        let settled = |id: &SnapshotId| markers.get(&id.job).is_some_and(|marker| *marker >= id.point());
+        self.from_files.retain(|id| !dropped(id) || !settled(id));
     }
 
     /// All that these jobs have published so far of a key is older than what was just written, and so is what files have
     /// of it that were not asked yet.
-    fn note_later(&mut self, jobs: BTreeSet<JobId>, map: &str, key: Option<&Bytes>, log: &mut Vec<LogRecord>) {
+    pub(crate) fn note_later(
+        &mut self,
+        jobs: BTreeSet<JobId>,
+        map: &str,
+        key: Option<&Bytes>,
+        log: &mut Vec<LogRecord>,
+    ) {
         let published = jobs.into_iter().filter_map(|job| Some((job, *self.markers.get(&job)?)));
         let published: Vec<_> = published.chain(self.unsettled().map(|id| (id.job, id.point()))).collect();
         for (job, published) in published {
@@ -144,8 +211,11 @@ impl Content {
         self.from_files.iter().filter(behind).copied()
     }
 
-    /// Sets or removes a key in RAM only.
+    /// Sets a key without limits or removes it, in RAM only.
     pub(crate) fn set(&mut self, map: &str, key: &Bytes, value: Option<Bytes>) -> Option<Bytes> {
+        if !self.lives.is_empty() {
+            self.lives.take(map, key);
+        }
         match value {
             Some(value) => {
                 let entries = match self.maps.get_mut(map) {
@@ -153,17 +223,21 @@ impl Content {
                     None => self.maps.entry(map.into()).or_default(),
                 };
                 match entries.get_mut(key) {
-                    Some(entry) => Some(std::mem::replace(&mut entry.value, value)),
+                    Some(entry) => Some(entry.change(value)),
                     None if matches!(self.pending.on_disk(map, key), Some(Some(_))) => {
                         self.revived.0 += 1;
-                        entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value)
+                        entries::insert(entries, key.clone(), Entry::new(value));
+                        None
                     }
-                    None => entries.insert(key.clone(), Entry::new(value)).map(|entry| entry.value),
+                    None => {
+                        entries::insert(entries, key.clone(), Entry::new(value));
+                        None
+                    }
                 }
             }
             None => {
                 let entries = self.maps.get_mut(map)?;
-                let previous = entries.remove(key).map(|entry| entry.value);
+                let previous = entries.swap_remove(key).map(|entry| entry.value);
                 if entries.is_empty() {
                     self.maps.remove(map);
                 }
@@ -230,7 +304,13 @@ impl Content {
         self.commits.iter().rev().find(|(id, _)| id.job == job).map(|(_, record)| record)
     }
 
-    fn sink_apply(&mut self, id: SnapshotId, vertices: &[u32], decode: DecodeSink) -> Result<Applied, Refusal> {
+    fn sink_apply(
+        &mut self,
+        id: SnapshotId,
+        vertices: &[u32],
+        decode: DecodeSink,
+        fx: &mut Effects,
+    ) -> Result<Applied, Refusal> {
         if self.markers.get(&id.job).is_some_and(|marker| *marker >= id.point()) {
             return Ok(Applied::silent(Reply::AlreadySo));
         }
@@ -248,8 +328,10 @@ impl Content {
         for write in &writes {
             // In RAM only: the log gets the mark behind the write.
             self.note_above_others(id.job, write);
-            let previous = self.set(&write.map, &write.key, write.value.clone());
-            self.pending.note(id, write, previous);
+            let before = self.kept_form(&write.map, &write.key);
+            let old = self.set(&write.map, &write.key, write.value.clone());
+            fx.events.note_written(&write.map, &write.key, old.as_ref(), write.value.as_ref());
+            self.pending.note(id, write, before);
         }
         self.markers.insert(id.job, id.point());
         Ok(Applied::silent(Reply::Done))
@@ -317,37 +399,36 @@ impl Content {
     /// content may change between two calls: what changes behind the place is in the log by itself.
     pub fn on_disk_after(&self, after: Option<&Place>, bytes: usize) -> Vec<(Place, LogRecord)> {
         let (mut found, mut size) = (Vec::new(), 0);
-        let from = after.filter(|place| !place.removed);
-        let maps = match after {
-            Some(Place { removed: true, .. }) => None,
-            _ => Some(self.maps.range::<str, _>((
-                from.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str())),
-                Bound::Unbounded,
-            ))),
-        };
+        let goes_on = Place::goes_on(after);
+        let maps = goes_on.map(|(from, _)| self.maps.range::<str, _>((from, Bound::Unbounded)));
+        let mut place = goes_on.and_then(|(_, place)| place);
         for (map, entries) in maps.into_iter().flatten() {
-            let start = from
-                .filter(|place| place.map == *map)
-                .map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
-            for (key, entry) in entries.range((start, Bound::Unbounded)) {
+            // Of a map that is gone meanwhile the place says nothing.
+            let start = place.take().filter(|_| matches!(after, Some(Place::Entry { map: of, .. }) if of == map));
+            for (at, key, entry) in entries::before(entries, start) {
                 let value = match self.pending.on_disk(map, key) {
-                    None => &entry.value,
-                    Some(Some(before)) => before,
+                    None => keep(&entry.value, self.limits(map, key)),
+                    Some(Some(before)) => before.clone(),
                     Some(None) => continue,
                 };
                 size += key.len() + value.len() + map.len();
-                let place = Place { removed: false, map: map.clone(), key: key.clone() };
-                found.push((place, LogRecord::Put { map: map.clone(), key: key.clone(), value: value.clone() }));
+                let place = Place::Entry { map: map.clone(), at };
+                found.push((place, LogRecord::Put { map: map.clone(), key: key.clone(), value }));
                 if size >= bytes {
                     return found;
                 }
             }
         }
         // Keys that a sink removed and that the disk must still show.
+        let passed = match after {
+            Some(Place::Removed { map, key }) => Some((map.as_str(), key)),
+            _ => None,
+        };
         for (map, key, held) in self.pending.held() {
-            let place = Place { removed: true, map: map.into(), key: key.clone() };
             let in_ram = self.maps.get(map).is_some_and(|entries| entries.contains_key(key));
-            if let (false, Some(value), true) = (in_ram, &held.before, after.is_none_or(|after| *after < place)) {
+            if let (false, Some(value), true) = (in_ram, &held.before, passed.is_none_or(|passed| passed < (map, key)))
+            {
+                let place = Place::Removed { map: map.into(), key: key.clone() };
                 found.push((place, LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() }));
             }
         }
@@ -364,13 +445,15 @@ impl Content {
     pub fn load(&mut self, record: LogRecord) {
         match record {
             LogRecord::Put { map, key, value } => {
-                self.set(&map, &key, Some(value));
+                let (value, limits) = kept(value);
+                self.set_with(&map, &key, value, limits);
             }
             LogRecord::Remove { map, key } => {
                 self.set(&map, &key, None);
             }
             LogRecord::ClearMap { map } => {
                 self.maps.remove(&map);
+                self.lives.take_map(&map);
             }
             LogRecord::Marker { job, point } => {
                 self.markers.insert(job, point);
@@ -382,48 +465,9 @@ impl Content {
         }
     }
 
-    /// Answers a question.
-    pub fn ask(&self, query: &Query) -> QueryReply {
-        match query {
-            Query::Get { map, key } => {
-                QueryReply::Value(self.maps.get(map).and_then(|entries| Some(entries.get(key)?.value.clone())))
-            }
-            Query::Size { map } => QueryReply::Size(self.maps.get(map).map_or(0, |entries| entries.len() as u64)),
-            Query::Scan { map, after, bytes } => self.scan(map, after.as_ref(), *bytes as usize),
-            Query::Maps => QueryReply::Names(self.maps.keys().cloned().collect()),
-            Query::SnapshotParts { id, after, bytes } => self.parts(*id, *after, *bytes as usize),
-            Query::LastCommit { job } => QueryReply::Commit(self.last_commit(*job).cloned()),
-            Query::Marker { job } => QueryReply::Marker(self.markers.get(job).copied()),
-        }
-    }
-
-    fn scan(&self, map: &str, after: Option<&Bytes>, bound: usize) -> QueryReply {
-        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
-        let (mut entries, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (key, entry) in self.maps.get(map).into_iter().flat_map(|all| all.range((from.clone(), Bound::Unbounded))) {
-            let value = &entry.value;
-            if !entries.is_empty() && bytes >= bound {
-                more = true;
-                break;
-            }
-            bytes += key.len() + value.len();
-            entries.push((key.clone(), value.clone()));
-        }
-        QueryReply::Page { entries, more }
-    }
-
-    fn parts(&self, id: SnapshotId, after: Option<(u32, u32)>, bound: usize) -> QueryReply {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let (mut parts, mut bytes, mut more) = (Vec::new(), 0, false);
-        for (at, part) in self.snapshots.get(&id).into_iter().flat_map(|all| all.range((from, Bound::Unbounded))) {
-            if !parts.is_empty() && bytes + part.len() > bound {
-                more = true;
-                break;
-            }
-            bytes += part.len();
-            parts.push((at.0, at.1, part.clone()));
-        }
-        QueryReply::Parts { parts, more }
+    /// No answer depends on time.
+    pub fn is_timeless(&self) -> bool {
+        self.lives.is_empty() && self.locks.is_empty()
     }
 
     /// Entries of all maps.
@@ -434,7 +478,9 @@ impl Content {
 
 pub(crate) fn record_of(write: &SinkWrite) -> LogRecord {
     match &write.value {
-        Some(value) => LogRecord::Put { map: write.map.clone(), key: write.key.clone(), value: value.clone() },
+        Some(value) => {
+            LogRecord::Put { map: write.map.clone(), key: write.key.clone(), value: keep(value, Limits::NONE) }
+        }
         None => LogRecord::Remove { map: write.map.clone(), key: write.key.clone() },
     }
 }

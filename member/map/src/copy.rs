@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::digest::digest_of;
 use crate::later::Mark;
+use crate::life::Life;
+use crate::lock::Lock;
 use crate::sink::Held;
 use crate::{CommitRecord, Content, Digest, JobId, PartitionId, Point, Refusal, Replica, SnapshotId, Version};
 
@@ -26,6 +28,28 @@ pub enum CopyItem {
         key: Bytes,
         /// Value.
         value: Bytes,
+        /// How often it was changed.
+        changes: u32,
+    },
+    /// The tick of the source.
+    Tick(u64),
+    /// Life of an entry with limits; it comes behind the entry.
+    Life {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+        /// Life.
+        life: Life,
+    },
+    /// Lock of a key.
+    Lock {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+        /// Lock.
+        lock: Lock,
     },
     /// A part of a snapshot.
     Part {
@@ -80,13 +104,15 @@ impl CopyItem {
     fn size(&self) -> usize {
         const HEAD: usize = 48;
         HEAD + match self {
-            CopyItem::Entry { map, key, value } => map.len() + key.len() + value.len(),
+            CopyItem::Entry { map, key, value, .. } => map.len() + key.len() + value.len(),
+            CopyItem::Life { map, key, .. } | CopyItem::Lock { map, key, .. } => 48 + map.len() + key.len(),
             CopyItem::Part { bytes, .. } => bytes.len(),
             CopyItem::Held { key, held, .. } => {
                 key.len() + held.writes.iter().map(|(_, v)| 32 + v.as_ref().map_or(0, Bytes::len)).sum::<usize>()
             }
             CopyItem::Later { mark, .. } => mark.map.len() + mark.key.as_ref().map_or(0, Bytes::len),
             CopyItem::Commit(_)
+            | CopyItem::Tick(_)
             | CopyItem::Marker { .. }
             | CopyItem::Partial(_)
             | CopyItem::FromFiles(_)
@@ -143,13 +169,24 @@ impl CopySource {
 
 fn items_of(content: &Content) -> VecDeque<CopyItem> {
     let mut items = VecDeque::new();
+    items.extend((content.now > 0).then_some(CopyItem::Tick(content.now)));
     for (map, entries) in &content.maps {
         items.extend(entries.iter().map(|(key, entry)| CopyItem::Entry {
             map: map.clone(),
             key: key.clone(),
             value: entry.value.clone(),
+            changes: entry.changes,
         }));
     }
+    let at = |map: &str, key: &Bytes| (map.to_owned(), key.clone());
+    items.extend(content.lives.iter().map(|(map, key, life)| {
+        let ((map, key), life) = (at(map, key), *life);
+        CopyItem::Life { map, key, life }
+    }));
+    items.extend(content.locks.iter().map(|(map, key, lock)| {
+        let ((map, key), lock) = (at(map, key), *lock);
+        CopyItem::Lock { map, key, lock }
+    }));
     for (id, parts) in &content.snapshots {
         items.extend(parts.iter().map(|(at, bytes)| CopyItem::Part { id: *id, at: *at, bytes: bytes.clone() }));
     }
@@ -202,9 +239,13 @@ impl Incoming {
     fn take(&mut self, item: CopyItem) {
         let content = &mut self.content;
         match item {
-            CopyItem::Entry { map, key, value } => {
+            CopyItem::Entry { map, key, value, changes } => {
                 content.set(&map, &key, Some(value));
+                content.was_changed(&map, &key, changes);
             }
+            CopyItem::Tick(now) => content.now = now,
+            CopyItem::Life { map, key, life } => content.lives.put(&map, &key, life),
+            CopyItem::Lock { map, key, lock } => content.locks.put(&map, &key, lock),
             CopyItem::Part { id, at, bytes } => {
                 content.snapshots.entry(id).or_default().insert(at, bytes);
             }

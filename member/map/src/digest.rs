@@ -1,10 +1,13 @@
 //! When two replicas are equal: one digest over everything that counts, in one order.
 //!
-//! The law: entries of maps, markers, and the parts and commits of the snapshots that the caller counts (terminal ones);
-//! every field with its length, so that no two contents have one form. Must not know: why they are compared.
+//! The law: entries of maps, their limits, markers, and the parts and commits of the snapshots that the caller counts
+//! (terminal ones); where all are counted, also what no disk keeps: the tick, lives, locks. What there is none of leaves no
+//! trace, so that a content of entries alone has the digest that it always had. Every field with its length, so that no two
+//! contents have one form. Must not know: why they are compared.
 
 use std::collections::BTreeSet;
 
+use crate::entries::in_order;
 use crate::{Content, Digest, PartitionContent, PartitionId, Point, Replica, SnapshotId, Version};
 
 /// Digest over a content; `counted` says which snapshots are in it (`None`: all).
@@ -13,7 +16,7 @@ pub fn digest_of(content: &Content, counted: Option<&BTreeSet<SnapshotId>>) -> D
     let counts = |id: &SnapshotId| counted.is_none_or(|set| set.contains(id));
     hash.section("maps", content.entries());
     for (map, entries) in &content.maps {
-        for (key, entry) in entries {
+        for (key, entry) in in_order(entries) {
             hash.bytes(map.as_bytes());
             hash.bytes(key);
             hash.bytes(&entry.value);
@@ -44,7 +47,26 @@ pub fn digest_of(content: &Content, counted: Option<&BTreeSet<SnapshotId>>) -> D
         hash.bytes(record.digest.as_bytes());
         hash.number(u64::from(record.terminal));
     }
+    hash.limits(content);
+    if counted.is_none() {
+        hash.unkept(content);
+    }
     Digest(hash.0.finalize().to_hex().to_string())
+}
+
+impl Content {
+    /// Digest of lives and locks, which no disk keeps; 0: there are none. Who has the version of another may have been told
+    /// it by its disk, and then has others.
+    pub fn unkept(&self) -> u64 {
+        if self.lives.is_empty() && self.locks.is_empty() {
+            return 0;
+        }
+        let mut hash = Hash(blake3::Hasher::new());
+        hash.limits(self);
+        hash.lives_and_locks(self);
+        let bytes = hash.0.finalize();
+        bytes.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
 }
 
 /// What a replica says of itself when contents are compared and sealed.
@@ -87,6 +109,45 @@ impl Hash {
     fn section(&mut self, name: &str, count: u64) {
         self.bytes(name.as_bytes());
         self.number(count);
+    }
+
+    fn limits(&mut self, content: &Content) {
+        if content.lives.is_empty() {
+            return;
+        }
+        self.section("limits", content.lives.iter().count() as u64);
+        for (map, key, life) in content.lives.in_order() {
+            self.bytes(map.as_bytes());
+            self.bytes(key);
+            self.number(life.limits.ttl);
+            self.number(life.limits.idle);
+        }
+    }
+
+    fn lives_and_locks(&mut self, content: &Content) {
+        self.section("lives", content.lives.iter().count() as u64);
+        for (_, _, life) in content.lives.in_order() {
+            [life.created, life.updated, life.used].into_iter().for_each(|tick| self.number(tick));
+        }
+        self.section("locks", content.locks.iter().count() as u64);
+        for (map, key, lock) in content.locks.in_order() {
+            self.bytes(map.as_bytes());
+            self.bytes(key);
+            self.bytes(lock.owner.client.as_bytes());
+            self.number(lock.owner.thread as u64);
+            self.number(u64::from(lock.count));
+            self.number(lock.until);
+            self.number(lock.reference as u64);
+        }
+    }
+
+    fn unkept(&mut self, content: &Content) {
+        if content.now > 0 {
+            self.section("tick", content.now);
+        }
+        if !content.lives.is_empty() || !content.locks.is_empty() {
+            self.lives_and_locks(content);
+        }
     }
 
     fn point(&mut self, point: Point) {

@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use crate::LogRecord;
 use crate::content::{Content, Place};
+use crate::entries;
+use crate::life::{KEPT_BYTES, keep};
 
 /// Entries that are looked at in one go.
 const LOOKED_AT: usize = 4096;
@@ -21,13 +23,21 @@ const FOUND_BYTES: usize = 256 << 10;
 pub struct Entry {
     /// The value.
     pub value: Bytes,
+    /// How often it was changed since the key came, or the whole cluster. It says nothing about the content.
+    pub changes: u32,
     age: u32,
 }
 
 impl Entry {
     /// Of which the log has nothing yet.
     pub fn new(value: Bytes) -> Self {
-        Entry { value, age: 0 }
+        Entry { value, changes: 0, age: 0 }
+    }
+
+    /// Another value; gives the one before.
+    pub(crate) fn change(&mut self, value: Bytes) -> Bytes {
+        self.changes = self.changes.wrapping_add(1);
+        std::mem::replace(&mut self.value, value)
     }
 }
 
@@ -63,36 +73,43 @@ impl Content {
         }
     }
 
+    /// A copy says how often an entry was changed.
+    pub(crate) fn was_changed(&mut self, map: &str, key: &Bytes, changes: u32) {
+        if changes > 0
+            && let Some(entry) = self.maps.get_mut(map).and_then(|entries| entries.get_mut(key))
+        {
+            entry.changes = changes;
+        }
+    }
+
     /// Entries whose last record may lie in a chunk before number `than`, as the log shows them, after a place.
     pub fn older(&self, than: u64, after: Option<&Place>) -> Older {
         let (mut found, mut bytes, mut looked) = (Vec::new(), 0, 0);
-        if after.is_none_or(|place| !place.removed) {
-            let from = after.map_or(Bound::Unbounded, |place| Bound::Included(place.map.as_str()));
+        if let Some((from, mut place)) = Place::goes_on(after) {
             for (map, entries) in self.maps.range::<str, _>((from, Bound::Unbounded)) {
-                let start = after.filter(|place| place.map == *map);
-                let start = start.map_or(Bound::Unbounded, |place| Bound::Excluded(place.key.clone()));
-                for (key, entry) in entries.range((start, Bound::Unbounded)) {
+                let start = place.take().filter(|_| matches!(after, Some(Place::Entry { map: of, .. }) if of == map));
+                for (at, key, entry) in entries::before(entries, start) {
                     looked += 1;
-                    if let Some(value) = self.shown(map, key, entry).filter(|_| u64::from(entry.age) < than) {
+                    let shown = (u64::from(entry.age) < than).then(|| self.shown(map, key, entry)).flatten();
+                    if let Some(value) = shown {
                         bytes += key.len() + value.len();
                         found.push(put(map, key, value));
                     }
                     if bytes >= FOUND_BYTES || looked >= LOOKED_AT {
-                        let place = Place { removed: false, map: map.clone(), key: key.clone() };
-                        return (found, Some(place));
+                        return (found, Some(Place::Entry { map: map.clone(), at }));
                     }
                 }
             }
         }
         // Of keys that a sink removed and that the disk must still show no age is known.
-        found.extend(self.shown_only_on_disk().map(|(map, key, value)| put(map, key, value)));
+        found.extend(self.shown_only_on_disk().map(|(map, key, value)| put(map, key, value.clone())));
         (found, None)
     }
 
-    fn shown<'a>(&'a self, map: &str, key: &Bytes, entry: &'a Entry) -> Option<&'a Bytes> {
+    fn shown(&self, map: &str, key: &Bytes, entry: &Entry) -> Option<Bytes> {
         match self.pending.on_disk(map, key) {
-            None => Some(&entry.value),
-            Some(before) => before.as_ref(),
+            None => Some(keep(&entry.value, self.limits(map, key))),
+            Some(before) => before.clone(),
         }
     }
 
@@ -104,19 +121,21 @@ impl Content {
 
     /// Bytes that a log of nothing but the entries would take, with so many for each.
     pub fn live_bytes(&self, of_an_entry: impl Fn(usize, usize) -> u64) -> u64 {
-        let entries = self.maps.values().flatten();
-        entries.map(|(key, entry)| of_an_entry(key.len(), entry.value.len())).sum()
+        let entries = self.maps.iter().flat_map(|(map, entries)| entries.iter().map(move |entry| (map, entry)));
+        let kept = |map: &str, key: &[u8]| if self.limits(map, key).is_mortal() { KEPT_BYTES } else { 0 };
+        entries.map(|(map, (key, entry))| of_an_entry(key.len(), entry.value.len() + kept(map, key))).sum()
     }
 }
 
-fn put(map: &str, key: &Bytes, value: &Bytes) -> LogRecord {
-    LogRecord::Put { map: map.into(), key: key.clone(), value: value.clone() }
+fn put(map: &str, key: &Bytes, value: Bytes) -> LogRecord {
+    LogRecord::Put { map: map.into(), key: key.clone(), value }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, ExecutionId, JobId, SinkWrite, SnapshotId};
+    use crate::replica::no_sinks;
+    use crate::{Epoch, ExecutionId, JobId, Op, SinkWrite, SnapshotId};
 
     fn keys((found, place): Older) -> (Vec<u32>, bool) {
         let key = |record: LogRecord| match record {
@@ -144,13 +163,13 @@ mod tests {
                 break;
             }
         }
-        let mut expected: Vec<u32> = (0..10_000).filter(|n| n % 10 < 2).collect();
+        let mut expected: Vec<u32> = (0..10_000).rev().filter(|n| n % 10 < 2).collect();
         expected.push(7);
         assert_eq!((found, turns), (expected, 3));
         content.set("b", &bytes(7), Some(bytes(8)));
         content.stamp("b", &bytes(7), 5);
         content.set("b", &bytes(7), Some(bytes(9)));
-        let after = Place { removed: false, map: "a".into(), key: bytes(9_999) };
+        let after = Place::Entry { map: "a".into(), at: 0 };
         assert_eq!(keys(content.older(5, Some(&after))), (vec![], false));
         assert_eq!(keys(content.older(6, Some(&after))), (vec![7], false));
         assert_eq!(content.revived.0, 0, "nothing came back");
@@ -170,6 +189,10 @@ mod tests {
         let write = SinkWrite { map: "a".into(), key: bytes(n), value: value.map(bytes) };
         let before = content.set("a", &write.key, write.value.clone());
         content.pending.note(id(epoch), &write, before);
+    }
+
+    fn cut_back() -> Op {
+        Op::CutBack { id: id(0), by: ExecutionId(2) }
     }
 
     /// 5,000 entries, of which a sink has removed the first: only the disk shows it.
@@ -205,7 +228,7 @@ mod tests {
     #[test]
     fn a_key_that_comes_back_behind_the_place_is_told() {
         let comes_back: [fn(&mut Content); 2] =
-            [|content| sink(content, 2, 0, Some(9)), |content| drop(content.cut_back(id(0), ExecutionId(2)).unwrap())];
+            [|content| sink(content, 2, 0, Some(9)), |content| drop(content.apply(&cut_back(), no_sinks).unwrap())];
         for of_copies in [false, true] {
             for comes_back in comes_back {
                 let mut content = first_is_removed();

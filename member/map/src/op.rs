@@ -1,10 +1,26 @@
 //! Changes of a partition, and questions to it.
 //!
-//! The law: applying the same changes in the same order to equal replicas gives equal replicas. Must not know: who sends.
+//! The law: applying the same changes in the same order, each at its tick, to equal replicas gives equal replicas. Must not
+//! know: who sends.
+//!
+//! What a change is for the rest of the room:
+//!
+//! | change | log | digest of what disks keep | copy | beside sinks of jobs |
+//! |---|---|---|---|---|
+//! | `Put`, `PutAll`, `Remove`, `ClearMap` | the entry, or that it is gone | value | entry | later than all that is not durable, and marked so |
+//! | `Keyed`, `EvictAll`, `TakeOut`: those that change an entry | the same; a value behind its limits | value, limits | entry, life | the same |
+//! | `Keyed` that finds nothing to change, or touches | nothing | nothing | the tick of use | nothing |
+//! | `Expire` | the dead are gone | they are gone | they are gone | as `Remove` |
+//! | `Lock`, `Unlock`, `FreeLocks` | nothing | nothing | lock | sinks do not ask |
+//! | `Install` | the replica is whole | nothing | nothing | nothing |
+//! | parts, commits, sinks, and taking them back | see [`crate::journal`], [`crate::sink`] | markers; parts and commits that count | all of it | – |
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use crate::life::{Life, Wished};
+use crate::lock::Owner;
 use crate::{Epoch, ExecutionId, JobId, TableVersion, Version};
 
 /// A point in the life of a job: later executions come after all epochs of earlier ones.
@@ -58,12 +74,75 @@ pub struct SinkWrite {
     pub value: Option<Bytes>,
 }
 
+/// What is done with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has this value. Answers the one before.
+    Set(Bytes),
+    /// Where it has none. Answers the one that it had.
+    IfAbsent(Bytes),
+    /// Where it has one. Answers the one before.
+    IfPresent(Bytes),
+    /// Where it has exactly this one. Answers whether.
+    IfSame {
+        /// Before.
+        expected: Bytes,
+        /// Afterwards.
+        value: Bytes,
+    },
+    /// It has none. Answers the one before.
+    Remove,
+    /// Where it has exactly this one. Answers whether.
+    RemoveIfSame(Bytes),
+    /// It has none, to make room. Answers whether it had one.
+    Evict,
+    /// It may live so long from now on; what is not wished stays. Answers whether it is there.
+    Limit,
+    /// Of the primary: it was read, or found dead.
+    Touch,
+}
+
+/// A change of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// Map.
+    pub map: String,
+    /// Key.
+    pub key: Bytes,
+    /// Who asks.
+    pub by: Owner,
+    /// What is done.
+    pub change: Change,
+    /// How long it may live then. What is left open by then is for ever.
+    pub limits: Wished,
+    /// The value before is not to be told.
+    pub quiet: bool,
+}
+
+impl Keyed {
+    fn size(&self) -> usize {
+        self.map.len()
+            + self.key.len()
+            + match &self.change {
+                Change::Set(value)
+                | Change::IfAbsent(value)
+                | Change::IfPresent(value)
+                | Change::RemoveIfSame(value) => value.len(),
+                Change::IfSame { expected, value } => expected.len() + value.len(),
+                Change::Remove | Change::Evict | Change::Limit | Change::Touch => 0,
+            }
+    }
+}
+
 /// A change of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// First change of a newly installed primary: changes nothing, makes followers show where they are.
-    Install,
-    /// Sets a key.
+    Install {
+        /// Digest of what no disk keeps. Who was told by its disk where it is may have the version and not this.
+        unkept: u64,
+    },
+    /// Sets a key, to live for ever; by nobody who owns a lock.
     Put {
         /// Map.
         map: String,
@@ -78,18 +157,70 @@ pub enum Op {
         map: String,
         /// Keys and values.
         entries: Vec<(Bytes, Bytes)>,
+        /// Who asks.
+        by: Owner,
+        /// How long they may live.
+        limits: Wished,
     },
-    /// Removes a key.
+    /// A change of one key, with everything that a client can ask.
+    Keyed(Keyed),
+    /// Removes a key; by nobody who owns a lock.
     Remove {
         /// Map.
         map: String,
         /// Key.
         key: Bytes,
     },
-    /// Removes all keys of a map that lie in this partition.
+    /// Removes all keys of a map that lie in this partition and are not locked.
     ClearMap {
         /// Map.
         map: String,
+    },
+    /// The same, to make room.
+    EvictAll {
+        /// Map.
+        map: String,
+    },
+    /// Removes those of these keys that are not locked.
+    TakeOut {
+        /// Map.
+        map: String,
+        /// Keys.
+        keys: Vec<Bytes>,
+        /// To make room.
+        evicted: bool,
+    },
+    /// Of the primary: buries what is dead, and frees what is locked no more.
+    Expire {
+        /// At most so many of each.
+        most: u32,
+    },
+    /// Locks a key, or refuses because somebody else has.
+    Lock {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+        /// For whom.
+        owner: Owner,
+        /// Who asks again under the same has asked once.
+        reference: i64,
+        /// For so many milliseconds; 0: until it is unlocked.
+        lease: u64,
+    },
+    /// Unlocks a key once.
+    Unlock {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+        /// Owner and reference; none: whoever has locked it, and however often.
+        asked: Option<(Owner, i64)>,
+    },
+    /// A client is gone: what it has locked is free.
+    FreeLocks {
+        /// Client.
+        client: Uuid,
     },
     /// A part of a snapshot.
     SnapshotPart {
@@ -153,11 +284,17 @@ pub enum Op {
 }
 
 impl Op {
-    /// The map whose entries it changes at once. Without entries it changes none, and no log gets a record of it.
+    /// The map whose entries it may change at once.
     pub fn map(&self) -> Option<&str> {
         match self {
             Op::PutAll { entries, .. } if entries.is_empty() => None,
-            Op::Put { map, .. } | Op::PutAll { map, .. } | Op::Remove { map, .. } | Op::ClearMap { map } => Some(map),
+            Op::Put { map, .. }
+            | Op::PutAll { map, .. }
+            | Op::Remove { map, .. }
+            | Op::ClearMap { map }
+            | Op::EvictAll { map }
+            | Op::TakeOut { map, .. } => Some(map),
+            Op::Keyed(keyed) if keyed.change != Change::Touch => Some(&keyed.map),
             _ => None,
         }
     }
@@ -167,16 +304,21 @@ impl Op {
         const HEAD: usize = 64;
         HEAD + match self {
             Op::Put { map, key, value } => map.len() + key.len() + value.len(),
-            Op::PutAll { map, entries } => {
+            Op::PutAll { map, entries, .. } => {
                 map.len() + entries.iter().map(|(k, v)| k.len() + v.len() + 16).sum::<usize>()
             }
             Op::Remove { map, key } => map.len() + key.len(),
-            Op::ClearMap { map } => map.len(),
+            Op::Keyed(keyed) => keyed.size(),
+            Op::Lock { map, key, .. } | Op::Unlock { map, key, .. } => map.len() + key.len(),
+            Op::TakeOut { map, keys, .. } => map.len() + keys.iter().map(|key| key.len() + 16).sum::<usize>(),
+            Op::ClearMap { map } | Op::EvictAll { map } => map.len(),
             Op::SnapshotPart { bytes, .. } => bytes.len(),
             Op::SinkRestore { writes, .. } => {
                 writes.iter().map(|w| w.map.len() + w.key.len() + w.value.as_ref().map_or(0, Bytes::len) + 16).sum()
             }
-            Op::Install
+            Op::Install { .. }
+            | Op::Expire { .. }
+            | Op::FreeLocks { .. }
             | Op::SnapshotCommit(_)
             | Op::SnapshotDrop { .. }
             | Op::SinkApply { .. }
@@ -196,6 +338,10 @@ pub enum Reply {
     Previous(Option<Bytes>),
     /// It was done before; nothing changed.
     AlreadySo,
+    /// Whether it was so.
+    Was(bool),
+    /// How many.
+    Count(u64),
 }
 
 /// A change that every replica that counts has.
@@ -219,17 +365,61 @@ pub enum Query {
         /// Key.
         key: Bytes,
     },
+    /// Whether a key has a value.
+    ContainsKey {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+    },
+    /// Whether any key has this value.
+    ContainsValue {
+        /// Map.
+        map: String,
+        /// Value.
+        value: Bytes,
+    },
+    /// All that is known of an entry.
+    View {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+    },
+    /// Those of these keys that have a value.
+    GetAll {
+        /// Map.
+        map: String,
+        /// Keys.
+        keys: Vec<Bytes>,
+    },
+    /// Whether anybody has locked a key.
+    IsLocked {
+        /// Map.
+        map: String,
+        /// Key.
+        key: Bytes,
+    },
     /// Number of entries.
     Size {
         /// Map.
         map: String,
     },
-    /// Entries in order of keys.
+    /// Entries, each that is there all the time at least once, from the last place to the first.
     Scan {
         /// Map.
         map: String,
-        /// Entries after this key.
-        after: Option<Bytes>,
+        /// Where the answer before left off; none: from the last.
+        from: Option<u32>,
+        /// Stops once this many bytes are reached.
+        bytes: u32,
+    },
+    /// Keys alone, as `Scan` gives entries.
+    Keys {
+        /// Map.
+        map: String,
+        /// Where the answer before left off; none: from the last.
+        from: Option<u32>,
         /// Stops once this many bytes are reached.
         bytes: u32,
     },
@@ -256,6 +446,19 @@ pub enum Query {
     },
 }
 
+/// An entry with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Value.
+    pub value: Bytes,
+    /// How often it was changed since it came.
+    pub changes: u32,
+    /// Its life; none: for ever, and nothing is known of it.
+    pub life: Option<Life>,
+    /// The tick of the answer.
+    pub now: u64,
+}
+
 /// Answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryReply {
@@ -263,12 +466,23 @@ pub enum QueryReply {
     Value(Option<Bytes>),
     /// Of `Size`.
     Size(u64),
-    /// Of `Scan`.
+    /// Of `ContainsKey`, `ContainsValue` and `IsLocked`.
+    Was(bool),
+    /// Of `View`.
+    View(Option<View>),
+    /// Of `Keys`.
+    Keys {
+        /// Keys.
+        keys: Vec<Bytes>,
+        /// Where to go on; none: there are no more.
+        next: Option<u32>,
+    },
+    /// Of `Scan` and `GetAll`.
     Page {
         /// Entries.
         entries: Vec<(Bytes, Bytes)>,
-        /// There are more after the last one.
-        more: bool,
+        /// Where to go on; none: there are no more.
+        next: Option<u32>,
     },
     /// Of `Maps`.
     Names(Vec<String>),

@@ -247,6 +247,21 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// Somebody else has locked the key. Nothing has happened.
+    #[error("a key of map {map} is locked by somebody else; ask again when it is unlocked")]
+    Locked {
+        /// Map.
+        map: String,
+    },
+    /// Unlocked by somebody who has not locked it.
+    #[error("Current thread is not owner of the lock! a key of map {map} is not locked by who unlocks it")]
+    NotOwner {
+        /// Map.
+        map: String,
+    },
+    /// A replica at the version of its primary has other locks or lives than it: it needs a copy.
+    #[error("this replica has other locks or times to live than its primary at the same version; it is to be copied")]
+    UnkeptDiffers,
     /// Not asked in a state that permits it.
     #[error("{what}")]
     NotNow {
@@ -267,6 +282,7 @@ impl Refusal {
                 | Refusal::NotLoaded { .. }
                 | Refusal::Busy { .. }
                 | Refusal::BehindOnDisk { .. }
+                | Refusal::Locked { .. }
         )
     }
 }

@@ -5,11 +5,12 @@
 //! once. Must not know: who is primary.
 
 use crate::copy::{CopyItem, Incoming};
+use crate::event::MapEvent;
 use crate::journal::Logged;
 use crate::tail::Tail;
 use crate::{
-    Content, DecodeSink, Digest, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Reply, SnapshotId, TableVersion,
-    Version,
+    Applied, Content, DecodeSink, Digest, LogRecord, Op, PartitionEpoch, PartitionId, Refusal, Reply, SnapshotId,
+    TableVersion, Version,
 };
 
 /// A change with its place in the order.
@@ -19,8 +20,23 @@ pub struct Sequenced {
     pub prev: Version,
     /// Version with it.
     pub version: Version,
+    /// When, as its primary counts.
+    pub tick: u64,
     /// The change.
     pub op: Op,
+}
+
+/// What putting a change in order gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// Version with it.
+    pub version: Version,
+    /// What it answers.
+    pub reply: Reply,
+    /// For the log.
+    pub log: Vec<Logged>,
+    /// For those who listen, once it is acknowledged.
+    pub events: Vec<MapEvent>,
 }
 
 /// What following gave.
@@ -81,16 +97,29 @@ impl Replica {
         self.tail.confirmed(upto);
     }
 
-    /// As primary: puts a change in order and applies it.
+    /// As primary: puts a change in order and applies it, at the tick of the one before.
     pub fn sequence(&mut self, installed: TableVersion, op: Op) -> Result<(Version, Reply, Vec<Logged>), Refusal> {
+        let ordered = self.order(installed, self.content.now, op, false)?;
+        Ok((ordered.version, ordered.reply, ordered.log))
+    }
+
+    /// As primary: puts a change in order and applies it. A tick before that of the last change is taken for that. `told`:
+    /// somebody listens.
+    pub fn order(&mut self, installed: TableVersion, tick: u64, op: Op, told: bool) -> Result<Ordered, Refusal> {
         if installed < self.version.installed {
             return Err(Refusal::StaleInstallation { partition: self.partition, installed, held: self.version });
         }
         let version = Version { installed, seq: self.version.seq + 1 };
-        let applied = self.content.apply(&op, self.decode)?;
-        let log = logged_change(self.version, version, applied.log);
-        self.advance(Sequenced { prev: self.version, version, op });
-        Ok((version, applied.reply, log))
+        let tick = tick.max(self.content.now);
+        let Applied { reply, log, events } = self.content.apply_at(tick, &op, self.decode, told)?;
+        let log = logged_change(self.version, version, log);
+        self.advance(Sequenced { prev: self.version, version, tick, op });
+        Ok(Ordered { version, reply, log, events })
+    }
+
+    /// As primary: the first change under a new installation.
+    pub fn installs(&self) -> Op {
+        Op::Install { unkept: self.content.unkept() }
     }
 
     fn advance(&mut self, change: Sequenced) {
@@ -112,10 +141,11 @@ impl Replica {
             return (Followed::Elsewhere(self.version), log);
         }
         for change in batch.iter().filter(|change| change.version > self.version).cloned().collect::<Vec<_>>() {
-            match self.content.apply(&change.op, self.decode) {
+            match self.content.apply_at(change.tick, &change.op, self.decode, false) {
                 Ok(applied) => log.extend(logged_change(change.prev, change.version, applied.log)),
-                // The primary could apply it and this replica cannot: they are not equal, and only a copy helps.
-                Err(_) => return (Followed::Elsewhere(self.version), log),
+                // The primary could apply it and this replica cannot: they are not equal, and only a copy helps. So it is
+                // at no version from which the primary could go on sending.
+                Err(_) => return (Followed::Elsewhere(Version::default()), log),
             }
             self.advance(change);
         }

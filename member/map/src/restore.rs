@@ -6,6 +6,7 @@
 //! Must not know: files.
 
 use crate::content::{Applied, record_of};
+use crate::write::Effects;
 use crate::{Content, ExecutionId, JobId, LogRecord, Refusal, Reply, SinkWrite, SnapshotId};
 
 impl Content {
@@ -17,11 +18,13 @@ impl Content {
         }
     }
 
-    pub(crate) fn cut_back(&mut self, id: SnapshotId, by: ExecutionId) -> Result<Applied, Refusal> {
+    pub(crate) fn cut_back(&mut self, id: SnapshotId, by: ExecutionId, fx: &mut Effects) -> Result<Applied, Refusal> {
         self.refuse_begun_execution(id.job, by)?;
         for write in self.pending.cut_back(id) {
             self.revived.0 += 1;
-            self.set(&write.map, &write.key, write.value);
+            let old = self.set_kept(&write.map, &write.key, write.value);
+            let new = self.value(&write.map, &write.key);
+            fx.events.note_written(&write.map, &write.key, old.as_ref(), new);
         }
         if let Some(marker) = self.markers.get_mut(&id.job) {
             *marker = (*marker).min(id.point());
@@ -54,6 +57,7 @@ impl Content {
         by: ExecutionId,
         writes: &[SinkWrite],
         last: bool,
+        fx: &mut Effects,
     ) -> Result<Applied, Refusal> {
         self.refuse_begun_execution(id.job, by)?;
         // Whoever wrote the same keys since then is later than the file.
@@ -66,17 +70,18 @@ impl Content {
                 continue;
             }
             self.pending.superseded(&write.map, &write.key);
-            self.set(&write.map, &write.key, write.value.clone());
+            let old = self.set(&write.map, &write.key, write.value.clone());
+            fx.events.note_written(&write.map, &write.key, old.as_ref(), write.value.as_ref());
             log.push(record_of(write));
             log.extend(self.note_above_others(id.job, write));
         }
         if !last {
-            return Ok(Applied { reply: Reply::Done, log });
+            return Ok(Applied::logged(Reply::Done, log));
         }
         self.markers.insert(id.job, id.point());
         self.markers_on_disk.insert(id.job, id.point());
         log.push(LogRecord::Marker { job: id.job, point: id.point() });
         log.extend(self.later.settled(id.job, id.point()));
-        Ok(Applied { reply: Reply::Done, log })
+        Ok(Applied::logged(Reply::Done, log))
     }
 }

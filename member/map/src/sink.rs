@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::later::Mark;
+use crate::life::{Limits, keep};
 use crate::{JobId, Point, SinkWrite, SnapshotId};
 
 /// Epochs that are kept apart for one key; older ones beyond the one that is being written are merged.
@@ -29,7 +30,7 @@ pub type DecodeSink = fn(&[u8]) -> Result<SinkDelta, String>;
 /// Writes of one key that the disk does not show yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// What the disk may show.
+    /// What the disk may show, as it keeps it.
     pub before: Option<Bytes>,
     /// In the order in which they were applied.
     pub writes: Vec<(SnapshotId, Option<Bytes>)>,
@@ -61,7 +62,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// A sink write was applied; `before` is the value that the key had.
+    /// A sink write was applied; `before` is the value that the key had, as the log keeps it.
     pub fn note(&mut self, id: SnapshotId, write: &SinkWrite, before: Option<Bytes>) {
         let held = self
             .keys
@@ -125,7 +126,7 @@ impl Pending {
             for (key, held) in keys.iter_mut() {
                 let Some(last) = held.writes.iter().rposition(|(of, _)| covered(*of, id)) else { continue };
                 let value = held.writes[last].1.clone();
-                held.before = value.clone();
+                held.before = value.as_ref().map(|value| keep(value, Limits::NONE));
                 // What another job wrote before is overwritten by it, also on disk.
                 let others: BTreeSet<_> = held.writes.drain(..=last).map(|(of, _)| of.job).collect();
                 for job in others.into_iter().filter(|job| *job != id.job) {
@@ -143,7 +144,7 @@ impl Pending {
         found
     }
 
-    /// Takes back the writes of a job after a snapshot: gives the values that its keys have now.
+    /// Takes back the writes of a job after a snapshot: gives the values that its keys have now, as the log keeps them.
     pub fn cut_back(&mut self, id: SnapshotId) -> Vec<SinkWrite> {
         let mut found = Vec::new();
         for (map, keys) in &mut self.keys {
@@ -151,7 +152,10 @@ impl Pending {
                 let count = held.writes.len();
                 held.writes.retain(|(of, _)| of.job != id.job || covered(*of, id));
                 if held.writes.len() < count {
-                    let value = held.writes.last().map_or(held.before.clone(), |(_, value)| value.clone());
+                    let value = match held.writes.last() {
+                        Some((_, value)) => value.as_ref().map(|value| keep(value, Limits::NONE)),
+                        None => held.before.clone(),
+                    };
                     found.push(SinkWrite { map: map.clone(), key: key.clone(), value });
                 }
             }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use jet_map::digest::content_of;
 use jet_map::journal::Logged;
 use jet_map::{
-    Content, CopySource, Epoch, ExecutionId, JobId, Op, PartitionEpoch, PartitionId, Refusal, Replica, Reply,
-    SinkDelta, SnapshotId, TableVersion,
+    Change, Content, CopySource, Epoch, ExecutionId, JobId, Keyed, Limits, LogRecord, Op, Owner, PartitionEpoch,
+    PartitionId, Refusal, Replica, Reply, SinkDelta, SnapshotId, TableVersion, Wished,
 };
 
 const P: PartitionId = PartitionId(7);
@@ -252,4 +252,51 @@ fn copy(from: &Replica, to: &mut Replica) {
         to.copy_piece(1, piece, items).unwrap();
     }
     to.copy_end(1, source.pieces(), source.version, &source.digest()).unwrap();
+}
+
+/// A disk shows an entry with its limits until what a sink wrote over it is durable, and so does RAM when that is taken back.
+#[test]
+fn an_entry_with_limits_has_them_again_when_what_a_sink_wrote_over_it_is_taken_back() {
+    let limits = Limits { ttl: 5_000, idle: 70 };
+    let key = || Bytes::from_static(b"k");
+    let set = Keyed {
+        map: "out".into(),
+        key: key(),
+        by: Owner::NOBODY,
+        change: Change::Set("v".into()),
+        limits: Wished::exactly(limits),
+        quiet: true,
+    };
+    let has = |replica: &Replica| {
+        let limits = replica.content().lives.get("out", b"k").map(|life| life.limits);
+        (k(replica).map(<[u8]>::to_vec), limits)
+    };
+    let before = (Some(b"v".to_vec()), Some(limits));
+    let mut written = Written::new();
+    written.does(Op::Keyed(set));
+    written.publishes(of(1, 3), b"k3");
+    assert_eq!(has(&written.replica), (Some(b"3".to_vec()), None));
+    assert_eq!(has(&written.back(&[])), before);
+    let rewritten = Written { replica: Replica::empty(P, decode), log: written.replica.rewrite() };
+    assert_eq!(has(&rewritten.back(&[])), before);
+    let older: Vec<_> = written.replica.content().older(u64::MAX, None).0;
+    let kept = jet_map::life::keep(&"v".into(), limits);
+    assert_eq!(older, [LogRecord::Put { map: "out".into(), key: key(), value: kept }]);
+
+    let mut durable = Written { replica: copy_of(&written.replica), log: written.log.clone() };
+    assert_eq!(durable.replica.content(), written.replica.content());
+    durable.is_durable(of(1, 3));
+    assert_eq!(has(&durable.back(&[])), (Some(b"3".to_vec()), None));
+
+    written.does(Op::CutBack { id: of(1, 0), by: ExecutionId(2) });
+    assert_eq!((has(&written.replica), has(&written.back(&[]))), (before.clone(), before));
+}
+
+fn copy_of(from: &Replica) -> Replica {
+    let (mut source, mut to) = (CopySource::of(from), Replica::empty(P, decode));
+    while let Some((piece, items)) = source.next_piece() {
+        to.copy_piece(1, piece, items).unwrap();
+    }
+    to.copy_end(1, source.pieces(), source.version, &source.digest()).unwrap();
+    to
 }

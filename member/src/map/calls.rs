@@ -4,20 +4,21 @@
 //! still holds; a question when everything that it saw is acknowledged. What may be asked again is asked again within a bound, a change only if nothing of it
 //! can have happened. Must not know: who the callers are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use jet_core::{ClusterState, Machine, TableVersion, Version};
+use jet_core::{Machine, TableVersion, Version};
 use jet_map::fence::judge_primary;
 use jet_map::op::Acknowledged;
 use jet_map::wire::{Request, Response};
-use jet_map::{MemberId, Op, PartitionId, Query, QueryReply, Refusal, Requester, partition_of};
+use jet_map::{Lead, Looked, MemberId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, partition_of};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use super::cell::Cell;
-use super::{MapService, Shared};
+use super::cell::{Cell, Ordered, State};
+use super::{MapService, Shared, time};
 use crate::net::{CallError, Lane};
 
 /// A change waits for its followers this long, and within it for disks where it does.
@@ -36,21 +37,45 @@ pub const PAGE_BYTES: u32 = 1 << 20;
 const SCAN_AT_A_TIME: usize = 8;
 
 impl MapService {
-    /// A change of a partition.
+    /// A change of a partition. Where somebody else has locked a key of it, it is asked again as long as for the primary.
     pub async fn invoke(&self, partition: PartitionId, requester: Requester, op: Op) -> Result<Acknowledged, Refusal> {
+        self.invoke_within(partition, requester, op, FIND_WITHIN).await
+    }
+
+    /// The same, where a lock is waited for so long.
+    pub async fn invoke_within(
+        &self,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+        locked: Duration,
+    ) -> Result<Acknowledged, Refusal> {
         if op.size() > MOST_CHANGE_BYTES {
             return Err(Refusal::TooLarge { bytes: op.size(), most: MOST_CHANGE_BYTES });
         }
         let _in_flight = self.shared.doors.write();
         self.shared.doors.door().admit(requester, &op)?;
-        let deadline = Instant::now() + FIND_WITHIN;
+        let (deadline, unlocked_by) = (Instant::now() + FIND_WITHIN, Instant::now() + locked);
         let to_disk = self.shared.waits_for_disks(requester, &op);
         loop {
             match self.shared.invoke_once(partition, requester, op.clone(), to_disk.then_some(deadline)).await {
+                Err(Refusal::Locked { .. }) if Instant::now() < unlocked_by => self.shared.pause().await,
+                Err(locked @ Refusal::Locked { .. }) => return Err(locked),
                 Err(refusal) if refusal.may_ask_again() && Instant::now() < deadline => self.shared.pause().await,
                 result => return result,
             }
         }
+    }
+
+    /// Frees what a client has locked that is gone. To be asked again where it fails.
+    pub async fn free_locks(&self, client: uuid::Uuid) -> Result<(), Refusal> {
+        let partitions = (0..self.partitions()).map(PartitionId);
+        let free = |partition| self.invoke(partition, Requester::Client, Op::FreeLocks { client });
+        let mut freed = futures::stream::iter(partitions.map(free)).buffer_unordered(SCAN_AT_A_TIME);
+        while let Some(freed) = freed.next().await {
+            freed?;
+        }
+        Ok(())
     }
 
     /// A question to a partition.
@@ -112,7 +137,7 @@ impl MapService {
         Ok(all)
     }
 
-    /// Entries of a map in one partition.
+    /// Entries of a map in one partition, in order of keys.
     pub async fn scan_partition(
         &self,
         partition: PartitionId,
@@ -120,20 +145,21 @@ impl MapService {
         map: String,
         most: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
-        let (mut all, mut after, mut bytes) = (Vec::new(), None, 0);
+        let (mut all, mut from, mut bytes) = (BTreeMap::new(), None, 0);
         loop {
-            let query = Query::Scan { map: map.clone(), after, bytes: PAGE_BYTES };
-            let QueryReply::Page { entries, more } = self.ask(partition, requester, query).await? else {
+            let query = Query::Scan { map: map.clone(), from, bytes: PAGE_BYTES };
+            let QueryReply::Page { entries, next } = self.ask(partition, requester, query).await? else {
                 return Err(Refusal::Unreadable { why: "an answer of another kind".into() });
             };
-            after = entries.last().map(|(key, _)| key.clone());
             bytes += entries.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+            // Between two pages an entry may have moved, and is found again.
             all.extend(entries);
             if bytes > most {
                 return Err(Refusal::TooLarge { bytes, most });
             }
-            if !more {
-                return Ok(all);
+            from = next;
+            if from.is_none() {
+                return Ok(all.into_iter().collect());
             }
         }
     }
@@ -217,10 +243,13 @@ impl Shared {
         }
         let cell = self.cell(partition)?;
         let deadline = Instant::now() + CONFIRM_WITHIN;
-        let ordered = cell.order(self, requester, op)?;
+        let ordered = match Self::nothing_to_free(&cell, &op) {
+            Some(nothing) => nothing,
+            None => cell.order(self, requester, op)?,
+        };
         self.kick(&cell);
         self.confirmed(&cell, ordered.installed, ordered.version, deadline).await?;
-        if to_disk {
+        if to_disk && ordered.logs {
             self.on_every_disk(&cell, &ordered, deadline).await?;
         }
         Ok(Acknowledged {
@@ -230,22 +259,14 @@ impl Shared {
         })
     }
 
-    /// What of the machine forbids a change. To be asked under the lock of the partition: who has applied a recovery and looks
-    /// at the partition afterwards has seen its last change.
-    pub fn judge_change(machine: &Machine, requester: Requester) -> Result<(), Refusal> {
-        let stopped = match &machine.state {
-            ClusterState::Active | ClusterState::NoMigration | ClusterState::Frozen => false,
-            // What jobs have committed must reach sinks and disks also behind closed doors, or neither a seal nor a return
-            // would have it; contents are compared only when nobody of them has anything left to write.
-            ClusterState::InTransition { .. } | ClusterState::Passive { held_by: None } => {
-                requester == Requester::Client
-            }
-            _ => true,
-        };
-        if stopped {
-            return Err(Refusal::NotNow { what: format!("no change in cluster state {}", machine.state.name()) });
-        }
-        Ok(())
+    /// A client that is gone has locked nothing here: there is nothing to put in order.
+    fn nothing_to_free(cell: &Cell, op: &Op) -> Option<Ordered> {
+        let Op::FreeLocks { client } = op else { return None };
+        let state = cell.state();
+        let (installed, content) = (state.lead.as_ref()?.installed, state.replica.content());
+        let locked = content.locks.iter().any(|(.., lock)| lock.owner.client == *client);
+        let version = state.replica.version();
+        (!locked).then_some(Ordered { version, reply: Reply::AlreadySo, installed, logs: false })
     }
 
     /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's
@@ -287,16 +308,38 @@ impl Shared {
         self.doors.door().admit_query(requester, &query)?;
         let cell = self.cell(partition)?;
         let (reply, installed, version) = {
-            let state = cell.state();
+            let mut state = cell.state();
             let Some(lead) = &state.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
+            let installed = lead.installed;
             if let Query::SnapshotParts { id, .. } = &query
                 && state.replica.content().partial.contains(id)
             {
                 return Err(Refusal::NotLoaded { partition });
             }
-            (state.replica.content().ask(&query), lead.installed, state.replica.version())
+            let seen = state.replica.version();
+            let reply = self.look(partition, &mut state, &query)?;
+            let version = state.replica.version();
+            drop(state);
+            if version != seen {
+                self.kick(&cell);
+            }
+            (reply, installed, version)
         };
         self.confirmed(&cell, installed, version, Instant::now() + CONFIRM_WITHIN).await?;
+        Ok(reply)
+    }
+
+    /// An answer as of now. Where it is one because of the time, that comes to all copies with it.
+    fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
+        let content = state.replica.content();
+        if content.is_timeless() || !time::goes(&self.cluster.machine()) {
+            return Ok(content.ask(query));
+        }
+        let Looked { reply, then } = content.look(query, state.tick());
+        if let Some(op) = then {
+            state.lead.as_ref().map_or(Ok(()), Lead::admit)?;
+            state.order(self, partition, op)?;
+        }
         Ok(reply)
     }
 

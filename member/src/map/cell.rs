@@ -8,12 +8,14 @@ use std::sync::{Mutex, MutexGuard};
 
 use jet_core::{MemberId, PartitionEntry, PartitionId, TableVersion, Version};
 use jet_hotstore::Ticket;
+use jet_map::door::judge;
 use jet_map::fence::role;
 use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Requester, Role};
 use tokio::sync::Notify;
 
 use super::disks::Waits;
 use super::marks::Marks;
+use super::time::Ticks;
 use super::{Shared, lock};
 
 /// One partition.
@@ -51,6 +53,8 @@ pub struct State {
     pub marks: Marks,
     /// Changes that wait for the disks.
     pub waits: Waits,
+    /// Time of the partition.
+    pub ticks: Ticks,
     /// Copies begun here.
     pub copies: u64,
     /// The content was read from the store, where sink writes that are not durable are not.
@@ -62,6 +66,8 @@ pub struct Ordered {
     pub version: Version,
     pub reply: Reply,
     pub installed: jet_core::TableVersion,
+    /// The log got something of it.
+    pub logs: bool,
 }
 
 impl Cell {
@@ -76,6 +82,7 @@ impl Cell {
             ticket: Ticket(0),
             marks: Marks::default(),
             waits: Waits::default(),
+            ticks: Ticks::begin(),
             copies: 0,
             from_store: false,
         };
@@ -108,7 +115,8 @@ impl Cell {
             let installed = state.replica.version().installed;
             if installs && installed < entry.installed {
                 // Refused only by a replica of a later installation; calls then say so.
-                let _ = state.order(shared, self.partition, Op::Install);
+                let op = state.replica.installs();
+                let _ = state.order(shared, self.partition, op);
             }
             state.settle();
         }
@@ -120,7 +128,7 @@ impl Cell {
     pub fn order(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, Refusal> {
         let mut state = self.state();
         let machine = shared.cluster.machine();
-        Shared::judge_change(&machine, requester)?;
+        judge(&machine.state, requester, &op)?;
         Shared::judge_record(&machine, &op)?;
         if let Some(lead) = &state.lead {
             lead.admit()?;
@@ -142,13 +150,15 @@ impl State {
         }
     }
 
-    fn order(&mut self, shared: &Shared, partition: PartitionId, op: Op) -> Result<Ordered, Refusal> {
+    pub fn order(&mut self, shared: &Shared, partition: PartitionId, op: Op) -> Result<Ordered, Refusal> {
+        let tick = self.tick();
         let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
         let (installed, bytes) = (lead.installed, op.size());
-        let (version, reply, log) = self.replica.sequence(installed, op)?;
+        let jet_map::Ordered { version, reply, log, .. } = self.replica.order(installed, tick, op, false)?;
         lead.sequenced(version, bytes);
+        let logs = !log.is_empty();
         self.log(shared, partition, log);
-        Ok(Ordered { version, reply, installed })
+        Ok(Ordered { version, reply, installed, logs })
     }
 
     /// Nothing is handed over before it is written whole.

@@ -124,6 +124,7 @@ impl Shared {
                 continue;
             }
             state.replica.loaded(content, version);
+            state.time_came();
             state.from_store = true;
             state.logged = version;
             state.on_disk = if partition.interrupted { OnDisk::Behind } else { OnDisk::InStep };

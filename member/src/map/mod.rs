@@ -34,6 +34,7 @@ mod serve;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
+mod time;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ use jet_map::fence::Process;
 use jet_map::{DecodeSink, PartitionId, Point, Refusal, SnapshotId};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::clock::Moment;
 use crate::config::Fsync;
 use crate::net::{Lane, Net};
 use crate::ports::Cluster;
@@ -107,6 +109,8 @@ struct Known {
     carried: jet_core::LogIndex,
     /// The store takes what changes in RAM, or did.
     written: bool,
+    /// Time goes on.
+    time_goes: bool,
     /// Epochs whose parts, and epochs whose sink writes, were taken from their files.
     parts_taken: BTreeSet<SnapshotId>,
     sinks_taken: BTreeSet<SnapshotId>,
@@ -141,6 +145,7 @@ impl MapService {
         }
         journal::keep_in_step(&shared);
         restore::keep_whole(&shared);
+        time::keep_burying(&shared);
         Self { shared }
     }
 }
@@ -161,10 +166,13 @@ impl Shared {
 
     /// One cell for each partition of the table, empty at first.
     fn make_cells(&self, count: usize) {
+        let time_goes = lock(&self.known).time_goes;
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
         while cells.len() < count {
             let partition = PartitionId(u16::try_from(cells.len()).unwrap_or(u16::MAX));
-            cells.push(Arc::new(Cell::new(partition, self.decode)));
+            let cell = Cell::new(partition, self.decode);
+            cell.state().ticks.goes(time_goes, Moment::now());
+            cells.push(Arc::new(cell));
         }
     }
 
@@ -172,6 +180,7 @@ impl Shared {
     /// the log.
     fn carry_out(self: &Arc<Self>, machine: &Machine) {
         self.make_cells(machine.table.partitions.len());
+        self.carry_out_time(machine);
         let installs = installs(&machine.state);
         let (table_changed, durable) = {
             let mut known = lock(&self.known);

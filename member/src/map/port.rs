@@ -159,7 +159,7 @@ impl Maps for MapService {
             };
             match maps.invoke(partition, Requester::Client, op).await.map_err(|why| maps.told(why))?.reply {
                 Reply::Previous(previous) => Ok(previous),
-                Reply::Done | Reply::AlreadySo => Ok(None),
+                _ => Ok(None),
             }
         })
     }
@@ -189,7 +189,9 @@ fn told(refusal: Refusal) -> AdminRefusal {
         Refusal::NotNow { .. } | Refusal::NoSuchPartition { .. } => Code::ClusterState,
         Refusal::TooLarge { .. } => Code::BadRequest,
         Refusal::NotOnDisk { .. } => Code::NotOnDisk,
-        Refusal::Busy { .. } | Refusal::ManyWait { .. } | Refusal::BehindOnDisk { .. } => Code::Busy,
+        Refusal::Locked { .. } | Refusal::Busy { .. } | Refusal::ManyWait { .. } | Refusal::BehindOnDisk { .. } => {
+            Code::Busy
+        }
         _ => Code::Internal,
     };
     AdminRefusal::new(code, refusal.to_string())

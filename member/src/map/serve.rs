@@ -61,6 +61,7 @@ impl Shared {
                 // Judged again under the lock: from here on a newer table cannot come in between.
                 self.judge_now(from, partition, changed)?;
                 let (followed, log) = state.replica.follow(prev, &changes);
+                state.time_came();
                 state.log(self, partition, log);
                 Ok(match followed {
                     Followed::At(version) => Response::At(version),
@@ -79,6 +80,7 @@ impl Shared {
                 let mut state = cell.state();
                 self.judge_now(from, partition, changed)?;
                 state.replica.copy_end(copy, pieces, version, &digest)?;
+                state.time_came();
                 // What the log has leads to the content that was replaced; it is written whole behind the call.
                 state.on_disk = OnDisk::Behind;
                 state.from_store = false;

@@ -19,7 +19,7 @@ use jet_core::{
     StoreReport, apply,
 };
 use jet_hotstore::{Disk, OsDisk};
-use jet_map::{CommitRecord, Op, Requester, SinkDelta, SnapshotId, home_of_job};
+use jet_map::{CommitRecord, Op, Reply, Requester, SinkDelta, SnapshotId, home_of_job};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -34,6 +34,7 @@ mod collect;
 mod disks;
 mod files;
 mod recovery;
+mod time;
 
 const PARTITIONS: u16 = 3;
 const JOB: JobId = JobId(1);

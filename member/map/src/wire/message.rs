@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
+use super::keyed::{LifeItemWire, LockItemWire};
 use super::on_disk::{OnDisk, OnDiskWire, WantedOnDisk, WantedWire};
 use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
@@ -202,6 +203,8 @@ struct EntryItemWire {
     key: Bytes,
     #[prost(bytes = "bytes", tag = "3")]
     value: Bytes,
+    #[prost(uint32, tag = "4")]
+    changes: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -262,6 +265,12 @@ enum Item {
     Partial(SnapshotIdWire),
     #[prost(message, tag = "9")]
     FromFiles(SnapshotIdWire),
+    #[prost(uint64, tag = "10")]
+    Tick(u64),
+    #[prost(message, tag = "11")]
+    Life(LifeItemWire),
+    #[prost(message, tag = "12")]
+    Lock(LockItemWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -278,7 +287,7 @@ struct LaterItemWire {
 
 #[derive(Clone, PartialEq, Message)]
 struct ItemWire {
-    #[prost(oneof = "Item", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Item", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     item: Option<Item>,
 }
 
@@ -286,7 +295,10 @@ impl From<CopyItem> for ItemWire {
     fn from(item: CopyItem) -> Self {
         use crate::SinkWrite;
         let item = match item {
-            CopyItem::Entry { map, key, value } => Item::Entry(EntryItemWire { map, key, value }),
+            CopyItem::Entry { map, key, value, changes } => Item::Entry(EntryItemWire { map, key, value, changes }),
+            CopyItem::Tick(now) => Item::Tick(now),
+            CopyItem::Life { map, key, life } => Item::Life(LifeItemWire::new(map, key, life)),
+            CopyItem::Lock { map, key, lock } => Item::Lock(LockItemWire::new(map, key, lock)),
             CopyItem::Part { id, at, bytes } => {
                 Item::Part(PartItemWire { id: Some(id.into()), vertex: at.0, part: at.1, bytes })
             }
@@ -323,7 +335,10 @@ impl ItemWire {
     fn read(self) -> Result<CopyItem, Refusal> {
         use crate::SinkWrite;
         Ok(match self.item.ok_or_else(|| missing("item"))? {
-            Item::Entry(w) => CopyItem::Entry { map: w.map, key: w.key, value: w.value },
+            Item::Entry(w) => CopyItem::Entry { map: w.map, key: w.key, value: w.value, changes: w.changes },
+            Item::Tick(now) => CopyItem::Tick(now),
+            Item::Life(w) => w.read()?,
+            Item::Lock(w) => w.read()?,
             Item::Part(w) => CopyItem::Part { id: named(w.id)?, at: (w.vertex, w.part), bytes: w.bytes },
             Item::Commit(w) => CopyItem::Commit(w.read()?),
             Item::Marker(w) => CopyItem::Marker {
@@ -432,7 +447,7 @@ impl Request {
 
 #[derive(Clone, PartialEq, Message)]
 struct AcknowledgedWire {
-    /// 0 done, 1 done with a value before, 2 done with none before, 3 already so.
+    /// 0 done, 1 done with a value before, 2 done with none before, 3 already so, 4 it was so, 5 it was not, 6 how many.
     #[prost(uint32, tag = "1")]
     kind: u32,
     #[prost(bytes = "bytes", tag = "2")]
@@ -441,6 +456,8 @@ struct AcknowledgedWire {
     version: Option<VersionWire>,
     #[prost(uint64, tag = "4")]
     table_version: u64,
+    #[prost(uint64, tag = "5")]
+    count: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -493,13 +510,18 @@ struct ResponseWire {
 
 impl From<Acknowledged> for AcknowledgedWire {
     fn from(a: Acknowledged) -> Self {
-        let (kind, previous) = match a.reply {
+        let (kind, previous) = match a.reply.clone() {
             Reply::Done => (0, Bytes::new()),
             Reply::Previous(Some(value)) => (1, value),
             Reply::Previous(None) => (2, Bytes::new()),
             Reply::AlreadySo => (3, Bytes::new()),
+            Reply::Was(true) => (4, Bytes::new()),
+            Reply::Was(false) => (5, Bytes::new()),
+            Reply::Count(_) => (6, Bytes::new()),
         };
-        AcknowledgedWire { kind, previous, version: Some(a.version.into()), table_version: a.table_version.0 }
+        let count = if let Reply::Count(count) = a.reply { count } else { 0 };
+        let (version, table_version) = (Some(a.version.into()), a.table_version.0);
+        AcknowledgedWire { kind, previous, version, table_version, count }
     }
 }
 
@@ -510,6 +532,9 @@ impl AcknowledgedWire {
             1 => Reply::Previous(Some(self.previous)),
             2 => Reply::Previous(None),
             3 => Reply::AlreadySo,
+            4 => Reply::Was(true),
+            5 => Reply::Was(false),
+            6 => Reply::Count(self.count),
             _ => return Err(missing("known reply")),
         };
         let version = self.version.ok_or_else(|| missing("version"))?.into();

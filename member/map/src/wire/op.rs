@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
+use super::keyed::{ChangeWire, LockWire, OwnerWire, TakeOutWire, WishedWire, uuid_of};
 use crate::{
     CommitRecord, Epoch, ExecutionId, JobId, Op, Point, Refusal, Sequenced, SinkWrite, SnapshotId, TableVersion,
     Version,
@@ -169,6 +170,10 @@ struct PutAllWire {
     map: String,
     #[prost(message, repeated, tag = "2")]
     entries: Vec<EntryWire>,
+    #[prost(message, optional, tag = "3")]
+    by: Option<OwnerWire>,
+    #[prost(message, optional, tag = "4")]
+    limits: Option<WishedWire>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -223,13 +228,10 @@ struct CutWire {
     by: u64,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct NothingWire {}
-
 #[derive(Clone, PartialEq, Oneof)]
 enum Kind {
-    #[prost(message, tag = "1")]
-    Install(NothingWire),
+    #[prost(uint64, tag = "1")]
+    Install(u64),
     #[prost(message, tag = "2")]
     Put(KeyedWire),
     #[prost(message, tag = "3")]
@@ -254,24 +256,51 @@ enum Kind {
     RestoreBegin(CutWire),
     #[prost(message, tag = "13")]
     RestoreEnd(CutWire),
+    #[prost(message, tag = "14")]
+    Keyed(ChangeWire),
+    #[prost(string, tag = "15")]
+    EvictAll(String),
+    #[prost(message, tag = "16")]
+    TakeOut(TakeOutWire),
+    #[prost(uint32, tag = "17")]
+    Expire(u32),
+    #[prost(message, tag = "18")]
+    Lock(LockWire),
+    #[prost(message, tag = "19")]
+    Unlock(LockWire),
+    #[prost(bytes = "bytes", tag = "20")]
+    FreeLocks(Bytes),
 }
 
 /// See [`Op`].
 #[derive(Clone, PartialEq, Message)]
 pub struct OpWire {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20")]
     kind: Option<Kind>,
 }
 
 impl From<Op> for OpWire {
     fn from(op: Op) -> Self {
         let kind = match op {
-            Op::Install => Kind::Install(NothingWire {}),
+            Op::Install { unkept } => Kind::Install(unkept),
             Op::Put { map, key, value } => Kind::Put(KeyedWire { map, key, value }),
-            Op::PutAll { map, entries } => {
+            Op::PutAll { map, entries, by, limits } => {
                 let entries = entries.into_iter().map(|(key, value)| EntryWire { key, value }).collect();
-                Kind::PutAll(PutAllWire { map, entries })
+                Kind::PutAll(PutAllWire { map, entries, by: Some(by.into()), limits: Some(limits.into()) })
             }
+            Op::Keyed(keyed) => Kind::Keyed(keyed.into()),
+            Op::EvictAll { map } => Kind::EvictAll(map),
+            Op::TakeOut { map, keys, evicted } => Kind::TakeOut(TakeOutWire { map, keys, evicted }),
+            Op::Expire { most } => Kind::Expire(most),
+            Op::Lock { map, key, owner, reference, lease } => {
+                Kind::Lock(LockWire { map, key, owner: Some(owner.into()), reference, lease })
+            }
+            Op::Unlock { map, key, asked } => {
+                let (owner, reference) = asked.unzip();
+                let (owner, reference) = (owner.map(Into::into), reference.unwrap_or_default());
+                Kind::Unlock(LockWire { map, key, owner, reference, lease: 0 })
+            }
+            Op::FreeLocks { client } => Kind::FreeLocks(Bytes::copy_from_slice(client.as_bytes())),
             Op::Remove { map, key } => Kind::Remove(KeyedWire { map, key, value: Bytes::new() }),
             Op::ClearMap { map } => Kind::ClearMap(map),
             Op::SnapshotPart { id, vertex, part, bytes } => {
@@ -298,11 +327,27 @@ impl OpWire {
     /// The change.
     pub fn read(self) -> Result<Op, Refusal> {
         Ok(match self.kind.ok_or_else(|| missing("kind of change"))? {
-            Kind::Install(_) => Op::Install,
+            Kind::Install(unkept) => Op::Install { unkept },
             Kind::Put(w) => Op::Put { map: w.map, key: w.key, value: w.value },
-            Kind::PutAll(w) => {
-                Op::PutAll { map: w.map, entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect() }
+            Kind::PutAll(w) => Op::PutAll {
+                map: w.map,
+                entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(),
+                by: w.by.ok_or_else(|| missing("owner"))?.read()?,
+                limits: w.limits.ok_or_else(|| missing("limits"))?.into(),
+            },
+            Kind::Keyed(w) => Op::Keyed(w.read()?),
+            Kind::EvictAll(map) => Op::EvictAll { map },
+            Kind::TakeOut(w) => Op::TakeOut { map: w.map, keys: w.keys, evicted: w.evicted },
+            Kind::Expire(most) => Op::Expire { most },
+            Kind::Lock(w) => {
+                let owner = w.owner.ok_or_else(|| missing("owner"))?.read()?;
+                Op::Lock { map: w.map, key: w.key, owner, reference: w.reference, lease: w.lease }
             }
+            Kind::Unlock(w) => {
+                let owner = w.owner.map(OwnerWire::read).transpose()?;
+                Op::Unlock { map: w.map, key: w.key, asked: owner.map(|owner| (owner, w.reference)) }
+            }
+            Kind::FreeLocks(client) => Op::FreeLocks { client: uuid_of(&client)? },
             Kind::Remove(w) => Op::Remove { map: w.map, key: w.key },
             Kind::ClearMap(map) => Op::ClearMap { map },
             Kind::Part(w) => Op::SnapshotPart { id: named(w.id)?, vertex: w.vertex, part: w.part, bytes: w.bytes },
@@ -331,11 +376,14 @@ pub struct SequencedWire {
     version: Option<VersionWire>,
     #[prost(message, optional, tag = "3")]
     op: Option<OpWire>,
+    #[prost(uint64, tag = "4")]
+    tick: u64,
 }
 
 impl From<Sequenced> for SequencedWire {
     fn from(s: Sequenced) -> Self {
-        SequencedWire { prev: Some(s.prev.into()), version: Some(s.version.into()), op: Some(s.op.into()) }
+        let (prev, version) = (Some(s.prev.into()), Some(s.version.into()));
+        SequencedWire { prev, version, op: Some(s.op.into()), tick: s.tick }
     }
 }
 
@@ -345,6 +393,7 @@ impl SequencedWire {
         Ok(Sequenced {
             prev: self.prev.ok_or_else(|| missing("version before"))?.into(),
             version: self.version.ok_or_else(|| missing("version"))?.into(),
+            tick: self.tick,
             op: self.op.ok_or_else(|| missing("change"))?.read()?,
         })
     }

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
+use super::keyed::LifeWire;
 use super::op::{CommitWire, EntryWire, PointWire, SnapshotIdWire, missing, named};
-use crate::{JobId, Query, QueryReply, Refusal};
+use crate::{JobId, Query, QueryReply, Refusal, View};
 
 #[derive(Clone, PartialEq, Message)]
 struct GetWire {
@@ -17,11 +18,39 @@ struct GetWire {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct KeysWire {
+    #[prost(string, tag = "1")]
+    map: String,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    keys: Vec<Bytes>,
+    #[prost(uint32, optional, tag = "3")]
+    next: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ViewWire {
+    #[prost(bytes = "bytes", tag = "1")]
+    value: Bytes,
+    #[prost(uint32, tag = "2")]
+    changes: u32,
+    #[prost(message, optional, tag = "3")]
+    life: Option<LifeWire>,
+    #[prost(uint64, tag = "4")]
+    now: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MaybeViewWire {
+    #[prost(message, optional, tag = "1")]
+    view: Option<ViewWire>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct ScanWire {
     #[prost(string, tag = "1")]
     map: String,
-    #[prost(bytes = "bytes", optional, tag = "2")]
-    after: Option<Bytes>,
+    #[prost(uint32, optional, tag = "2")]
+    from: Option<u32>,
     #[prost(uint32, tag = "3")]
     bytes: u32,
 }
@@ -57,12 +86,24 @@ enum Asked {
     LastCommit(u64),
     #[prost(uint64, tag = "7")]
     Marker(u64),
+    #[prost(message, tag = "8")]
+    ContainsKey(GetWire),
+    #[prost(message, tag = "9")]
+    ContainsValue(GetWire),
+    #[prost(message, tag = "10")]
+    View(GetWire),
+    #[prost(message, tag = "11")]
+    GetAll(KeysWire),
+    #[prost(message, tag = "12")]
+    IsLocked(GetWire),
+    #[prost(message, tag = "13")]
+    Keys(ScanWire),
 }
 
 /// See [`Query`].
 #[derive(Clone, PartialEq, Message)]
 pub struct QueryWire {
-    #[prost(oneof = "Asked", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Asked", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     asked: Option<Asked>,
 }
 
@@ -70,8 +111,14 @@ impl From<Query> for QueryWire {
     fn from(query: Query) -> Self {
         let asked = match query {
             Query::Get { map, key } => Asked::Get(GetWire { map, key }),
+            Query::ContainsKey { map, key } => Asked::ContainsKey(GetWire { map, key }),
+            Query::ContainsValue { map, value } => Asked::ContainsValue(GetWire { map, key: value }),
+            Query::View { map, key } => Asked::View(GetWire { map, key }),
+            Query::GetAll { map, keys } => Asked::GetAll(KeysWire { map, keys, next: None }),
+            Query::IsLocked { map, key } => Asked::IsLocked(GetWire { map, key }),
+            Query::Keys { map, from, bytes } => Asked::Keys(ScanWire { map, from, bytes }),
             Query::Size { map } => Asked::Size(map),
-            Query::Scan { map, after, bytes } => Asked::Scan(ScanWire { map, after, bytes }),
+            Query::Scan { map, from, bytes } => Asked::Scan(ScanWire { map, from, bytes }),
             Query::Maps => Asked::Maps(NothingWire {}),
             Query::SnapshotParts { id, after, bytes } => Asked::Parts(PartsWire {
                 id: Some(id.into()),
@@ -91,8 +138,14 @@ impl QueryWire {
     pub fn read(self) -> Result<Query, Refusal> {
         Ok(match self.asked.ok_or_else(|| missing("question"))? {
             Asked::Get(w) => Query::Get { map: w.map, key: w.key },
+            Asked::ContainsKey(w) => Query::ContainsKey { map: w.map, key: w.key },
+            Asked::ContainsValue(w) => Query::ContainsValue { map: w.map, value: w.key },
+            Asked::View(w) => Query::View { map: w.map, key: w.key },
+            Asked::GetAll(w) => Query::GetAll { map: w.map, keys: w.keys },
+            Asked::IsLocked(w) => Query::IsLocked { map: w.map, key: w.key },
+            Asked::Keys(w) => Query::Keys { map: w.map, from: w.from, bytes: w.bytes },
             Asked::Size(map) => Query::Size { map },
-            Asked::Scan(w) => Query::Scan { map: w.map, after: w.after, bytes: w.bytes },
+            Asked::Scan(w) => Query::Scan { map: w.map, from: w.from, bytes: w.bytes },
             Asked::Maps(_) => Query::Maps,
             Asked::Parts(w) => {
                 Query::SnapshotParts { id: named(w.id)?, after: w.after_vertex.zip(w.after_part), bytes: w.bytes }
@@ -113,8 +166,8 @@ struct ValueWire {
 struct PageWire {
     #[prost(message, repeated, tag = "1")]
     entries: Vec<EntryWire>,
-    #[prost(bool, tag = "2")]
-    more: bool,
+    #[prost(uint32, optional, tag = "2")]
+    next: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -169,12 +222,18 @@ enum Answer {
     Commit(MaybeCommitWire),
     #[prost(message, tag = "7")]
     Marker(MaybePointWire),
+    #[prost(bool, tag = "8")]
+    Was(bool),
+    #[prost(message, tag = "9")]
+    View(MaybeViewWire),
+    #[prost(message, tag = "10")]
+    Keys(KeysWire),
 }
 
 /// See [`QueryReply`].
 #[derive(Clone, PartialEq, Message)]
 pub struct QueryReplyWire {
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     answer: Option<Answer>,
 }
 
@@ -183,9 +242,16 @@ impl From<QueryReply> for QueryReplyWire {
         let answer = match reply {
             QueryReply::Value(value) => Answer::Value(ValueWire { value }),
             QueryReply::Size(size) => Answer::Size(size),
-            QueryReply::Page { entries, more } => {
+            QueryReply::Was(was) => Answer::Was(was),
+            QueryReply::View(view) => {
+                let wire =
+                    |View { value, changes, life, now }| ViewWire { value, changes, life: life.map(Into::into), now };
+                Answer::View(MaybeViewWire { view: view.map(wire) })
+            }
+            QueryReply::Keys { keys, next } => Answer::Keys(KeysWire { map: String::new(), keys, next }),
+            QueryReply::Page { entries, next } => {
                 let entries = entries.into_iter().map(|(key, value)| EntryWire { key, value }).collect();
-                Answer::Page(PageWire { entries, more })
+                Answer::Page(PageWire { entries, next })
             }
             QueryReply::Names(names) => Answer::Names(NamesWire { names }),
             QueryReply::Parts { parts, more } => {
@@ -205,8 +271,15 @@ impl QueryReplyWire {
         Ok(match self.answer.ok_or_else(|| missing("answer"))? {
             Answer::Value(w) => QueryReply::Value(w.value),
             Answer::Size(size) => QueryReply::Size(size),
+            Answer::Was(was) => QueryReply::Was(was),
+            Answer::View(w) => {
+                let read =
+                    |w: ViewWire| View { value: w.value, changes: w.changes, life: w.life.map(Into::into), now: w.now };
+                QueryReply::View(w.view.map(read))
+            }
+            Answer::Keys(w) => QueryReply::Keys { keys: w.keys, next: w.next },
             Answer::Page(w) => {
-                QueryReply::Page { entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(), more: w.more }
+                QueryReply::Page { entries: w.entries.into_iter().map(|e| (e.key, e.value)).collect(), next: w.next }
             }
             Answer::Names(w) => QueryReply::Names(w.names),
             Answer::Parts(w) => QueryReply::Parts {

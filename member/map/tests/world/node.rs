@@ -146,11 +146,13 @@ impl Node {
     pub fn install(&mut self, bare: bool) {
         let Some(lead) = &mut self.lead else { return };
         if self.replica.version().installed < lead.installed && !bare {
-            let (version, ..) = match self.replica.sequence(lead.installed, Op::Install) {
+            let op = self.replica.installs();
+            let size = op.size();
+            let (version, ..) = match self.replica.sequence(lead.installed, op) {
                 Ok(sequenced) => sequenced,
                 Err(refusal) => return self.violation = Some(refusal.to_string()),
             };
-            lead.sequenced(version, Op::Install.size());
+            lead.sequenced(version, size);
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jet_hotstore::{Aftermath, Base, Loaded, Options, Record, SimulatedDisk, Store};
-use jet_map::{Refusal, Reply};
+use jet_map::{Owner, Refusal, Reply, Wished};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -58,6 +58,10 @@ fn put(map: &str, key: &str, value: &str) -> Op {
 }
 
 /// Of partition 0.
+fn put_all(entries: Vec<(Bytes, Bytes)>) -> Op {
+    Op::PutAll { map: KEPT.into(), entries, by: Owner::NOBODY, limits: Wished::default() }
+}
+
 async fn change(maps: &MapService, requester: Requester, op: Op) -> Changed {
     maps.invoke(PartitionId(0), requester, op).await.map(|acknowledged| acknowledged.reply)
 }
@@ -97,7 +101,8 @@ fn not_on_disk(changed: &Changed, words: &str) {
 
 impl World {
     fn in_ram(&self, map: &str) -> usize {
-        let entries = |cell: &Arc<Cell>| cell.state().replica.content().maps.get(map).map_or(0, BTreeMap::len);
+        let entries =
+            |cell: &Arc<Cell>| cell.state().replica.content().maps.get(map).map_or(0, |entries| entries.len());
         self.maps.shared.cells().iter().map(entries).sum()
     }
 
@@ -144,10 +149,7 @@ async fn every_change_of_a_map_with_fsync_survives_a_power_cut_at_its_answer() {
         (put(KEPT, "b", "1"), &[("a", "1"), ("b", "1")]),
         (put(KEPT, "a", "2"), &[("a", "2"), ("b", "1")]),
         (Op::Remove { map: KEPT.into(), key: "a".into() }, &[("b", "1")]),
-        (
-            Op::PutAll { map: KEPT.into(), entries: vec![("c".into(), "3".into()), ("d".into(), "4".into())] },
-            &[("b", "1"), ("c", "3"), ("d", "4")],
-        ),
+        (put_all(vec![("c".into(), "3".into()), ("d".into(), "4".into())]), &[("b", "1"), ("c", "3"), ("d", "4")]),
         (Op::ClearMap { map: KEPT.into() }, &[]),
     ];
     for (op, left) in changes {
@@ -170,7 +172,7 @@ async fn while_the_disk_hangs_only_clients_of_a_map_with_fsync_wait_and_are_told
     let begun = std::time::Instant::now();
     change(&world.maps, Requester::Client, put(PLAIN, "tail", "1")).await.unwrap();
     change(&world.maps, Requester::Job, put(KEPT, "of a job", "1")).await.unwrap();
-    change(&world.maps, Requester::Client, Op::PutAll { map: KEPT.into(), entries: Vec::new() }).await.unwrap();
+    change(&world.maps, Requester::Client, put_all(Vec::new())).await.unwrap();
     assert!(begun.elapsed() < calls::CONFIRM_WITHIN, "they waited for the disk");
     assert!(!waits.is_finished(), "it is on a disk that hangs: {:?}", waits.await);
     not_on_disk(&waits.await.unwrap(), "not within 5s on that of");
