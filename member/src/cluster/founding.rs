@@ -109,7 +109,10 @@ mod tests {
         assert_eq!(code(judge(&good, 0, None, true, &blank)), Code::FoundingDiffers);
         assert_eq!(code(judge(&good, 3, None, false, &blank)), Code::BadRequest);
         assert_eq!(code(judge(&permit(&[0, 0]), 0, None, false, &blank)), Code::BadRequest);
-        assert_eq!(code(judge(&permit(&[0, 1, 2, 3, 4, 5]), 0, None, false, &blank)), Code::BadRequest);
+        let most = u32::try_from(MEMBERS_MOST).unwrap();
+        let so_many = |count: u32| judge(&permit(&(0..count).collect::<Vec<_>>()), 0, None, false, &blank);
+        assert_eq!(so_many(most), Ok(Judgement::Promise));
+        assert_eq!(code(so_many(most + 1)), Code::BadRequest);
         for (partition_count, backup_count) in [(0, 1), (8192, 1), (271, 7)] {
             let never = FoundingPermit { partition_count, backup_count, ..good.clone() };
             assert_eq!(code(judge(&never, 0, None, false, &blank)), Code::BadRequest, "{never:?}");
