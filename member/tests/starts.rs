@@ -76,28 +76,44 @@ fn blank(size: u32) -> World {
     world
 }
 
-/// Three blank members, the last of them started when the others are up.
-async fn three_form() -> (World, f64) {
-    let mut world = blank(3);
-    world.start(0);
-    world.start(1);
-    for ordinal in [0, 1] {
-        world.until("the first two are up", || async { world.view(ordinal).await.map(drop) }).await;
+/// Blank members, the last of them started when the others are up.
+async fn form(mut world: World) -> (World, f64) {
+    world.permit_from = "configuration";
+    let (size, last) = (world.size, world.size - 1);
+    (0..last).for_each(|ordinal| world.start(ordinal));
+    for ordinal in 0..last {
+        world.until("all but the last are up", || async { world.view(ordinal).await.map(drop) }).await;
     }
     let since = Instant::now();
-    world.start(2);
-    let members: Vec<MemberClient> = (0..3).map(|ordinal| world.operator(ordinal)).collect();
-    let took = seconds("three are a cluster", since, || async {
+    world.start(last);
+    let members: Vec<MemberClient> = (0..size).map(|ordinal| world.operator(ordinal)).collect();
+    let took = seconds("they are a cluster", since, || async {
         for member in &members {
             let view = member.member().await.map_err(|e| e.to_string())?;
             if !formed(&view) {
                 return Err(world::brief(&view));
             }
         }
-        (0..3).try_for_each(|ordinal| ready(&world, ordinal))
+        (0..size).try_for_each(|ordinal| ready(&world, ordinal))
     });
     let took = took.await;
     (world, took)
+}
+
+/// From the request for a state, by the REST of the first, until each member says that the cluster is in it.
+async fn changed(world: &World, members: &[MemberClient], asked: &str, state: ClusterStateView) -> f64 {
+    let since = Instant::now();
+    ask_state(world, asked);
+    seconds("all are in the state", since, || async {
+        for member in members {
+            let view = member.member().await.map_err(|e| e.to_string())?;
+            if view.cluster.as_ref().map(|cluster| cluster.state) != Some(state) {
+                return Err(world::brief(&view));
+            }
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn lone_start() -> f64 {
@@ -160,13 +176,24 @@ async fn starts_are_measured() {
     let (mut alone, mut forms, mut again, mut active) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
         alone.push(lone_start().await);
-        let (mut world, took) = three_form().await;
+        let (mut world, took) = form(World::new(3)).await;
         forms.push(took);
         again.push(start_again(&mut world, 1).await);
     }
     keep("start.ready", alone, "one blank member, founding by itself: process start → readyz");
     keep("start.again", again, "one of three without data, ended in order: process start → readyz");
     keep("start.formed", forms, "three blank members, last process start → ACTIVE, all copies, all Ready");
+
+    let (nine, took) = form(World::with_rest(9, &["CLUSTER_WRITE"])).await;
+    keep("start.formed.nine", vec![took], "nine blank members, last process start → ACTIVE, all copies, all Ready");
+    let members: Vec<MemberClient> = (0..9).map(|ordinal| nine.operator(ordinal)).collect();
+    let mut changes = Vec::new();
+    for _ in 0..TIMES {
+        changes.push(changed(&nine, &members, "passive", ClusterStateView::Passive).await);
+        changes.push(changed(&nine, &members, "active", ClusterStateView::Active).await);
+    }
+    keep("state.change.nine", changes, "nine members without data: state asked for → each of them says so");
+    drop((nine, members));
 
     let mut world = World::with_rest(3, &["CLUSTER_WRITE"]);
     world.start_all();
