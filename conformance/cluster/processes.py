@@ -44,11 +44,17 @@ class Processes:
         while child.poll() is None and not self.running(number):
             time.sleep(0.001)
 
-    def kill(self, number):
+    def signal(self, number, which):
         pid = self.running(number)
-        if pid:
+        if not pid:
+            sys.exit(f"member {number} does not run: its log is {self.log(number)}")
+        os.kill(pid, which)
+
+    def kill(self, *numbers):
+        for pid in filter(None, map(self.running, numbers)):
             os.kill(pid, signal.SIGKILL)
-        self.wait_gone(number, 10)
+        for number in numbers:
+            self.wait_gone(number, 10)
 
     def wait_gone(self, number, within):
         until = time.monotonic() + within

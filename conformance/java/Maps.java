@@ -52,13 +52,15 @@ final class Maps {
         }
     }
 
-    JsonElement play(HazelcastInstance client, String name, String op, List<JsonElement> arguments) throws InterruptedException {
+    JsonElement play(HazelcastInstance client, String by, String name, String op, List<JsonElement> arguments)
+            throws InterruptedException {
         Given given = new Given(arguments);
         IMap<Object, Object> map = client.getMap(name);
         JsonElement seen = write(map, op, given);
         seen = seen == null ? read(map, op, given) : seen;
         seen = seen == null ? lock(map, op, given) : seen;
-        seen = seen == null ? other(client, map, op, given) : seen;
+        seen = seen == null ? other(map, op, given) : seen;
+        seen = seen == null ? race(client, by, map, op, given) : seen;
         if (seen == null) {
             throw new Values.Lacks("this player has no " + op);
         }
@@ -206,7 +208,7 @@ final class Maps {
         };
     }
 
-    private JsonElement other(HazelcastInstance client, IMap<Object, Object> map, String op, Given g) throws InterruptedException {
+    private JsonElement other(IMap<Object, Object> map, String op, Given g) throws InterruptedException {
         return switch (op) {
             case "listen" -> nothing(() -> listeners.listen(map, g.text(0), g.all().get(1).getAsJsonObject()));
             case "unlisten" -> bool(listeners.unlisten(map, g.text(0)));
@@ -218,10 +220,20 @@ final class Maps {
             case "loadStart" -> nothing(() -> loads.put(map.getName(), new Load(map, (int) g.whole(0))));
             case "loadPuts" -> Values.number(loads.get(map.getName()).puts());
             case "loadStop" -> loads.get(map.getName()).stop();
+            case "loadPutsSinceMark" -> Values.number(loads.get(map.getName()).putsSinceMark());
+            case "loadMark" -> nothing(() -> loads.get(map.getName()).mark());
             case "loadLost" -> loads.get(map.getName()).lost();
-            case "raceStart" -> nothing(() -> races.put(map.getName(),
-                    new Race(client.getMap(g.text(0)), (int) g.whole(1), 400)));
-            case "raceStop" -> races.get(map.getName()).stop(g.text(0) + "/java.jsonl");
+            case "loadLostSinceMark" -> loads.get(map.getName()).lostSinceMark();
+            default -> null;
+        };
+    }
+
+    private JsonElement race(HazelcastInstance client, String by, IMap<Object, Object> map, String op, Given g)
+            throws InterruptedException {
+        return switch (op) {
+            case "raceStart" -> nothing(() -> races.put(map.getName() + " " + by,
+                    new Race(client.getMap(g.text(0)), (int) g.whole(1), 4000 + 10 * races.size())));
+            case "raceStop" -> races.get(map.getName() + " " + by).stop(g.text(0) + "/java-" + by + ".jsonl");
             default -> null;
         };
     }

@@ -15,8 +15,8 @@ import java.util.concurrent.ThreadLocalRandom;
 /**
  * Writers and readers of keys that all languages share, and what each was told: a history for `histories`.
  *
- * Law: times are of the machine's one monotonic clock, as in each other language; what failed has no return. Must not know:
- * whether it was right.
+ * Law: times are of the machine's one monotonic clock, as in each other language; what failed has no return, and what is not
+ * offered has no line. Must not know: whether it was right.
  */
 final class Race {
     private static final int KEYS = 24;
@@ -55,6 +55,8 @@ final class Race {
                 call(line);
                 line.put("return", System.nanoTime());
                 seen.put(key, Boolean.FALSE.equals(line.get("done")) ? null : line.get("value"));
+            } catch (UnsupportedOperationException error) {
+                continue;
             } catch (RuntimeException error) {
                 line.put("return", null);
             }

@@ -123,9 +123,17 @@ const maps = {
     loadStart(map, writers) { this.loads[this.mapName] = new Load(map, writers); },
     loadPuts() { return number(this.loads[this.mapName].puts); },
     loadStop() { return this.loads[this.mapName].stop(); },
+    loadPutsSinceMark() { return number(this.loads[this.mapName].puts - this.loads[this.mapName].putsAtMark); },
+    loadMark() { this.loads[this.mapName].mark(); },
     loadLost() { return this.loads[this.mapName].lost(); },
-    async raceStart(map, shared, workers) { this.races[this.mapName] = new Race(await this.clients[this.by].getMap(shared), workers, 200); },
-    raceStop(map, directory) { return this.races[this.mapName].stop(`${directory}/node.jsonl`); },
+    loadLostSinceMark() { return this.loads[this.mapName].lostSinceMark(); },
+
+    async raceStart(map, shared, workers) {
+        const first = 2000 + 10 * Object.keys(this.races).length;
+        this.races[`${this.mapName} ${this.by}`] = new Race(await this.clients[this.by].getMap(shared), workers, first);
+    },
+
+    raceStop(map, directory) { return this.races[`${this.mapName} ${this.by}`].stop(`${directory}/node-${this.by}.jsonl`); },
 };
 
 module.exports = { maps };

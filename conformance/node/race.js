@@ -1,7 +1,7 @@
 // Writers and readers of keys that all languages share, and what each was told: a history for `histories`.
 //
-// Law: times are of the machine's one monotonic clock, as in each other language; what failed has no return. Must not know:
-// whether it was right.
+// Law: times are of the machine's one monotonic clock, as in each other language; what failed has no return, and what is not
+// offered has no line. Must not know: whether it was right.
 'use strict';
 
 const fs = require('fs');
@@ -37,7 +37,10 @@ class Race {
                 Object.assign(line, told, { return: now() });
                 seen.set(key, line.op !== 'cas' || line.done ? line.value : null);
             } catch (error) {
-                // It may have been done: it stays without a return.
+                // It may have been done, and stays without a return, but for what is not offered.
+                if (error.constructor.name === 'UnsupportedOperationError') {
+                    this.lines.splice(this.lines.indexOf(line), 1);
+                }
             }
         }
     }

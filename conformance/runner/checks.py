@@ -8,10 +8,12 @@ A check is a head (`check ID: what must hold`), what a language lacks for it (`l
     within 5000: get "k"        => null          again and again until it is so
     for 2000: get "k"           => "v1"          again and again, and always so
     ! kill 2                                     the cluster's script is told this
+    ! wait 2000                                  so many milliseconds pass
 
 After `=>`: JSON with what judge.py knows, `any`, `same NAME`, `other NAME`, `error NAME|NAME "part of its message"`. A step
 without `=>` must not fail. `beside: put ...` is played on a second map. `together` after the id: all languages play it at the same time, and a hook acts once.
 `pairs`: each language writes (`writer:`) and each reads (`reader:`). `maps PREFIX-` sets how its map's name begins.
+`on CLUSTER: why`: it is played on that cluster alone.
 Law: the list alone says what must hold. Must not know: languages, clients.
 """
 import dataclasses
@@ -48,6 +50,7 @@ class Check:
     tier: str
     how: str = "each"
     maps: str = ""
+    on: str = None
     lacks: dict = dataclasses.field(default_factory=dict)
     steps: list = dataclasses.field(default_factory=list)
 
@@ -119,6 +122,8 @@ def of_file(path):
                 checks.append(Check(match[1], match[3], tier, match[2] or "each"))
             elif match := re.fullmatch(r"lacks ([\w ]+): (.+)", text):
                 checks[-1].lacks |= {language: match[2] for language in match[1].split()}
+            elif match := re.fullmatch(r"on (\w+): (.+)", text):
+                checks[-1].on = match[1]
             elif match := re.fullmatch(r"maps (\S+)", text):
                 checks[-1].maps = match[1]
             else:

@@ -21,6 +21,10 @@ from players import HERE, LANGUAGES, ROOM, Cluster, Player, Silent
 
 AGAIN_AFTER = 0.05
 HISTORIES = ROOM / "history"
+# What began must end, and a history must be whole, whatever else does not hold.
+ENDS = {"raceStop", "loadStop"}
+# Real members keep nothing on a disk, and have no networks of their own here.
+PLAYED = {"oracle": "A,B,restart", "members": "A,B,restart,return", "lan": "lan"}
 
 
 class Failed(Exception):
@@ -118,19 +122,29 @@ class Run:
         self.guarded(check, reader, action, writer)
 
     def hook(self, words):
+        if words[0] == "wait":
+            time.sleep(int(words[1]) / 1000)
+            return
         if words != ["histories"]:
             self.cluster.tell(*words)
             return
         files = sorted(self.history.glob("*.jsonl"))
-        missing = self.players.keys() - {file.stem for file in files}
+        missing = self.players.keys() - {file.stem.split("-")[0] for file in files}
         if missing:
             raise Silent(f"not judged: {', '.join(sorted(missing))} gave no history, and wrote what the others read")
         done = subprocess.run([ROOM / "histories", *files], capture_output=True, text=True)
         if done.returncode:
             raise Silent(f"the history is not linearizable: {done.stdout}{done.stderr}; it lies in {self.history}")
 
+    def end(self, step, language, map_name):
+        if step.do[0] in ENDS:
+            try:
+                self.once(step, language, map_name)
+            except Silent as silence:
+                print(f"{language}: {step.where}: {silence}", file=sys.stderr)
+
     def together(self, check):
-        """Each step by all languages, one after the other; a language that failed plays no further."""
+        """Each step by all languages, one after the other; a language that failed only ends what it began."""
         names = {language: f"{check.maps}{check.id}-{language}-{self.name}" for language in self.players}
         saved, ended, seen = {language: {} for language in names}, {}, {language: [] for language in names}
         begun = time.monotonic()
@@ -142,9 +156,13 @@ class Run:
                 try:
                     self.hook(step.hook)
                 except Silent as silence:
-                    ended |= {language: (False, str(silence)) for language in names if language not in ended}
+                    # Told also of whom something else was told before.
+                    ended |= {language: (False, [str(silence), *ended.get(language, ())[1:]]) for language in names}
                 continue
-            for language in [each for each in names if each not in ended]:
+            for language in names:
+                if language in ended:
+                    self.end(step, language, names[language])
+                    continue
                 try:
                     answer = self.step(step, language, names[language], saved[language])
                     seen[language].append(answer.get("is", "error"))
@@ -195,9 +213,9 @@ def options():
 def main():
     asked = options()
     languages = asked.languages.split(",")
-    # Real members keep nothing on a disk.
-    tiers = (asked.tiers or "A,B,restart" + (",return" if asked.cluster == "members" else "")).split(",")
+    tiers = (asked.tiers or PLAYED[asked.cluster]).split(",")
     checks = [check for check in all_checks() if check.tier in tiers and fnmatch.fnmatch(check.id, asked.only)]
+    checks = [check for check in checks if check.on in (None, asked.cluster)]
     if not checks:
         sys.exit(f"play: no check of tiers {tiers} is called {asked.only}")
     cluster = Cluster(str(HERE / "cluster" / asked.cluster))
