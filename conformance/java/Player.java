@@ -64,6 +64,8 @@ public final class Player {
         config.getConnectionStrategyConfig().getConnectionRetryConfig().setClusterConnectTimeoutMillis(within)
                 .setInitialBackoffMillis(100).setMaxBackoffMillis(500);
         config.setProperty("hazelcast.client.invocation.timeout.seconds", String.valueOf((ofOne ? OF_ONE_WITHIN : CALL_WITHIN) / 1000));
+        // Else the clients acknowledge what a backup has not confirmed in time.
+        config.setProperty("hazelcast.client.operation.fail.on.indeterminate.state", "true");
         config.setProperty("hazelcast.invalidation.min.reconciliation.interval.seconds", "30");
         if (ofOne || by.equals("uni")) {
             config.getNetworkConfig().getClusterRoutingConfig().setRoutingMode(RoutingMode.SINGLE_MEMBER);

@@ -42,7 +42,11 @@ class Player {
             serialization: { defaultNumberType: numbers || 'double', compact: { serializers: [personSerializer] } },
             nearCaches: name.startsWith('near') ? { 'near-*': { invalidateOnChange: true } } : {},
             lifecycleListeners: [(state) => this.states[name].push(state.toLowerCase())],
-            properties: { 'hazelcast.client.invocation.timeout.millis': ofOne ? OF_ONE_WITHIN : CALL_WITHIN },
+            properties: {
+                'hazelcast.client.invocation.timeout.millis': ofOne ? OF_ONE_WITHIN : CALL_WITHIN,
+                // Else the clients acknowledge what a backup has not confirmed in time.
+                'hazelcast.client.operation.fail.on.indeterminate.state': true,
+            },
         });
     }
 

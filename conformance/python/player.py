@@ -69,6 +69,8 @@ class Player:
             default_int_type=INTEGERS[integers or "int"], lifecycle_listeners=[states.append],
             retry_initial_backoff=0.1, retry_max_backoff=0.5, compact_serializers=[PersonSerializer()],
             smart_routing=not name.startswith(("uni", "one")),
+            # Else the clients acknowledge what a backup has not confirmed in time.
+            fail_on_indeterminate_operation_state=True,
         )  # fmt: skip
 
     def play(self, step):
