@@ -53,7 +53,7 @@ fuzz-protocol: ## Fuzz targets of the client protocol (TARGET=... for one of the
 store-mutants: ## Bugs put back on purpose into the hot-restart store, each caught by the test that its patch names (ONLY="03 11" for some)
 	@dev/store-mutants $(ONLY)
 
-conformance: ## Official Python, Node, Go and Java clients against members of the last build (CLUSTER=oracle: real Hazelcast; ARGS="--only 'lock.*'")
+conformance: ## Official Python, Node, Go and Java clients against members of the last build (CLUSTER=oracle: real Hazelcast; lan: networks that are cut; ARGS="--only 'lock.*'")
 	@dev/conformance $(ARGS)
 
 build: ## Programs, one profile
