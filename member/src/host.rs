@@ -20,6 +20,8 @@ pub trait Host {
     fn disk(&self) -> BoxFuture<'static, ()>;
     /// One of these numbers.
     fn one_of(&self, numbers: Range<u64>) -> u64;
+    /// After how many of something it is tidied up, where a real one waits for so many.
+    fn after(&self, usual: u64) -> u64;
 }
 
 thread_local! {
@@ -44,6 +46,11 @@ pub fn now() -> Duration {
 pub fn chance(numbers: Range<u64>) -> Range<u64> {
     let chosen = STAND_IN.with(|here| here.borrow().as_ref().map(|host| host.one_of(numbers.clone())));
     chosen.map_or(numbers, |chosen| chosen..chosen + 1)
+}
+
+/// After how many of something it is tidied up: a simulated machine does not live long enough to see so many.
+pub fn after(usual: u64) -> u64 {
+    STAND_IN.with(|here| here.borrow().as_ref().map_or(usual, |host| host.after(usual)))
 }
 
 fn turn() -> Option<BoxFuture<'static, ()>> {

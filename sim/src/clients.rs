@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::dice::Dice;
-use crate::history::{Asked, Call, Told};
-use crate::process::Process;
+use crate::history::{self, Asked, Call, Told};
+use crate::process::{ON_DISK, Process};
 use crate::trace::Trace;
 
-/// The map that is asked.
-const MAP: &str = "m";
+/// A map that is in RAM only until it is flushed.
+const IN_RAM: &str = "m";
 /// A client waits so long for an answer, in milliseconds.
 const PATIENCE: u64 = 8_000;
 /// Between two calls of a client, in milliseconds.
@@ -122,7 +122,8 @@ fn number(value: Option<Bytes>) -> Option<u64> {
 }
 
 async fn carry(maps: &MapService, key: u64, asked: Asked) -> Told {
-    let (map, key) = (MAP.to_owned(), Bytes::from(format!("key-{key}")));
+    let map = if history::waits_for_disks(key) { ON_DISK } else { IN_RAM };
+    let (map, key) = (map.to_owned(), Bytes::from(format!("key-{key}")));
     let partition = maps.partition_of(&key);
     let change = match asked {
         Asked::Read => None,
@@ -142,7 +143,8 @@ async fn carry(maps: &MapService, key: u64, asked: Asked) -> Told {
         }),
     };
     result.unwrap_or_else(|refusal| match refusal {
-        Refusal::Unconfirmed { .. } | Refusal::Unreachable { .. } | Refusal::Unreadable { .. } => Told::Unknown,
+        Refusal::Unconfirmed { .. } | Refusal::NotOnDisk { .. } => Told::Unknown,
+        Refusal::Unreachable { .. } | Refusal::Unreadable { .. } => Told::Unknown,
         _ => Told::Refused,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Law: a plan can be printed, and shortened by leaving events out. Must not know: how it is done.
 
+use jet_core::Settled;
 use jet_hotstore::{Aftermath, Fault as DiskFault};
 
 use crate::dice::Dice;
@@ -77,6 +78,8 @@ pub enum Fault {
     },
     /// A person wants the cluster stopped and returned.
     Maintenance,
+    /// A person wants the cluster in this state.
+    State(Settled),
 }
 
 /// At which millisecond something goes wrong.
@@ -102,10 +105,34 @@ pub fn plan(seed: u64, members: usize, from: u64, to: u64) -> Vec<Event> {
     }
 }
 
+/// What goes wrong while the members come together for the first time.
+pub fn early(seed: u64, members: usize, to: u64) -> Vec<Event> {
+    let mut dice = Dice::of(seed, "early faults");
+    let (mut events, mut at) = (Vec::new(), 0);
+    loop {
+        at += dice.within(10..700);
+        if at >= to {
+            return events;
+        }
+        let ordinal = dice.within(0..members as u64) as usize;
+        let power = dice.once_in(2).then(|| *dice.one_of(&Aftermath::ALL));
+        let fault = match dice.within(0..4) {
+            0 => Fault::Cut { pairs: pairs(&mut dice, members, ordinal), lasts: dice.within(20..1_500) },
+            1 => Fault::PowerAtCall { ordinal, calls: dice.within(1..40), aftermath: *dice.one_of(&Aftermath::ALL) },
+            _ => Fault::Kill { ordinal, power, reckless: true, back_after: dice.within(10..600) },
+        };
+        events.push(Event { at, fault });
+    }
+}
+
+/// States that a person may want.
+const STATES: [Settled; 5] =
+    [Settled::Active, Settled::Active, Settled::NoMigration, Settled::Frozen, Settled::Passive];
+
 fn one(dice: &mut Dice, members: usize) -> Fault {
     let ordinal = dice.within(0..members as u64) as usize;
     let mut power = || dice.once_in(2).then(|| *dice.one_of(&Aftermath::ALL));
-    match (power(), dice.within(0..24)) {
+    match (power(), dice.within(0..26)) {
         (power, 0..6) => Fault::Kill { ordinal, power, reckless: dice.once_in(6), back_after: dice.within(10..4_000) },
         (_, 6..8) => {
             Fault::PowerAtCall { ordinal, calls: dice.within(1..40), aftermath: *dice.one_of(&Aftermath::ALL) }
@@ -121,7 +148,8 @@ fn one(dice: &mut Dice, members: usize) -> Fault {
             calls: dice.within(1..40),
             lasts: dice.within(100..3_000),
         },
-        _ => Fault::Maintenance,
+        (_, 21..24) => Fault::Maintenance,
+        _ => Fault::State(*dice.one_of(&STATES)),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What clients asked and what they were told.
 //!
 //! Law: it holds nothing but that: times are those at which the client asked and was told. Where RAM of all copies was lost a
-//! key may begin anew with any value that somebody had asked for. Must not know: what really happened.
+//! key may begin anew with any value that somebody had asked for; one of which changes wait for the disks only with one that
+//! no acknowledged change came behind. Must not know: what really happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,11 @@ pub struct Call {
     pub told: Told,
 }
 
+/// Of every third key changes wait for the disks.
+pub fn waits_for_disks(key: u64) -> bool {
+    key % 3 == 2
+}
+
 /// Whether the calls on every key could have happened one after the other, between any two losses.
 pub fn explain(calls: &[Call], losses: &[u64]) -> Result<(), NotLinear> {
     let mut keys: BTreeMap<u64, Vec<Call>> = BTreeMap::new();
@@ -60,6 +66,7 @@ fn between_losses(calls: &[Call], losses: &[u64]) -> Result<(), NotLinear> {
         let part: Vec<Call> = calls.iter().filter_map(|call| within(call, from, until)).collect();
         let firsts: Vec<Option<u64>> = match from {
             0 => vec![None],
+            _ if calls.iter().any(|call| waits_for_disks(call.key)) => on_disks(calls, from),
             _ => asked_for.iter().copied().collect(),
         };
         let mut judged = firsts.into_iter().map(|first| linear::judge(&part, first));
@@ -80,6 +87,23 @@ fn between_losses(calls: &[Call], losses: &[u64]) -> Result<(), NotLinear> {
     Ok(())
 }
 
+/// What may be there after everybody lost RAM at this moment, of a key of which changes wait for the disks.
+fn on_disks(calls: &[Call], at: u64) -> Vec<Option<u64>> {
+    let done = |call: &Call| matches!(call.told, Told::Value(_)) && call.to < at;
+    let write = |call: &Call| match call.asked {
+        Asked::Write(value) if call.told != Told::Refused && call.from < at => {
+            Some((value, call.from, if done(call) { call.to } else { at }))
+        }
+        _ => None,
+    };
+    let mut writes: Vec<_> = calls.iter().filter_map(write).collect();
+    writes.push((None, 0, 0));
+    // The last that certainly came behind others.
+    let last =
+        calls.iter().filter(|call| done(call) && call.asked != Asked::Read).map(|call| call.from).max().unwrap_or(0);
+    writes.into_iter().filter(|(_, _, to)| *to >= last).map(|(value, ..)| value).collect()
+}
+
 /// What a call says of the time between two losses: one that spans a loss may have happened on either side of it.
 fn within(call: &Call, from: u64, until: u64) -> Option<Call> {
     let spans = call.from < from || call.to >= until;
@@ -89,5 +113,38 @@ fn within(call: &Call, from: u64, until: u64) -> Option<Call> {
         Asked::Read => None,
         Asked::Write(_) if call.told == Told::Refused => None,
         Asked::Write(_) => Some(Call { from: call.from.max(from), told: Told::Unknown, ..*call }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(key: u64, asked: Asked, from: u64, told: Told) -> Call {
+        Call { client: 0, key, asked, from, to: from + 10, told }
+    }
+
+    #[test]
+    fn what_was_acknowledged_on_disks_survives_a_loss_and_what_was_not_may() {
+        let done = |value| Told::Value(value);
+        for (key, holds) in [(0, [true, true, true]), (2, [false, false, true])] {
+            for (read, holds) in [None, Some(1), Some(2)].into_iter().zip(holds) {
+                let calls = [
+                    call(key, Asked::Write(Some(1)), 100, done(None)),
+                    call(key, Asked::Write(Some(2)), 200, done(Some(1))),
+                    call(key, Asked::Read, 900, done(read)),
+                ];
+                assert_eq!(explain(&calls, &[500]).is_ok(), holds, "key {key}, {read:?}");
+            }
+        }
+        let unknown = [
+            call(2, Asked::Write(Some(1)), 100, done(None)),
+            call(2, Asked::Write(Some(2)), 200, Told::Unknown),
+            call(2, Asked::Write(Some(3)), 300, Told::Refused),
+        ];
+        for (read, holds) in [(None, false), (Some(1), true), (Some(2), true), (Some(3), false)] {
+            let calls = [&unknown[..], &[call(2, Asked::Read, 900, done(read))]].concat();
+            assert_eq!(explain(&calls, &[500]).is_ok(), holds, "{read:?}");
+        }
     }
 }

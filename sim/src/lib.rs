@@ -5,7 +5,7 @@
 //!
 //! - [`dice`]: chance · [`trace`]: what happened, as one number
 //! - [`process`]: one member's process: runtime, clock, disk · [`network`]: sessions and letters
-//! - [`faults`]: what goes wrong when · `mishaps`: how · [`operator`]: who stops it and returns it
+//! - [`faults`]: what goes wrong when · `mishaps`: how · [`operator`]: who stops it and returns it · [`person`]: who changes its state
 //! - [`world`]: time and turns · [`invariants`]: what holds at every moment
 //! - [`clients`]: who asks · [`history`]: what was asked and told · [`linear`]: whether that can be
 
@@ -18,6 +18,7 @@ pub mod linear;
 mod mishaps;
 pub mod network;
 pub mod operator;
+pub mod person;
 pub mod process;
 pub mod trace;
 pub mod world;

@@ -70,6 +70,7 @@ impl World {
                 let known = self.highest_operation();
                 self.operator.stop(known);
             }
+            Fault::State(state) => self.person.wants(state, self.now),
         }
         self.faults += 1;
     }
@@ -198,6 +199,7 @@ impl World {
             backups: self.script.backups,
             at: now,
             drift: slot.drift,
+            lags: self.script.lags,
             seed: self.seed ^ (ordinal as u64) << 48,
         };
         self.trace.note("begins", &[ordinal as u64, now]);
@@ -213,6 +215,7 @@ impl World {
         self.network.slowness(PROMPT);
         self.healing.clear();
         self.fast_at = None;
+        self.person.wants_it_back();
         let down = self.operator.is_down();
         for slot in &mut self.slots {
             if let Some(process) = slot.process.as_ref().filter(|process| !process.disk.is_off()) {

@@ -12,6 +12,10 @@ use crate::dice::Dice;
 
 /// Longest time up to Commit that it asks for, in milliseconds.
 const COMMIT_WITHIN: u64 = 20_000;
+/// A stop that does not begin to freeze is given up after so many milliseconds.
+const FROZEN_WITHIN: u64 = 15_000;
+/// Once in so many looks a person takes back what was asked for, whatever became of it.
+const TAKEN_BACK: u64 = 60;
 
 /// What it does next.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub struct Operator {
     members: usize,
     next: u64,
     operation: Option<OperationId>,
+    /// Since when it asks for that.
+    asks_since: Option<u64>,
     /// Pods are down since.
     down: Option<u64>,
     /// The operation whose pods are back.
@@ -44,7 +50,17 @@ impl Operator {
     /// Of a cluster with so many members.
     pub fn new(seed: u64, members: usize) -> Self {
         let dice = Dice::of(seed, "operator");
-        Operator { dice, members, next: 0, operation: None, down: None, returned: None, done: 0, aborted: 0 }
+        Operator {
+            dice,
+            members,
+            next: 0,
+            operation: None,
+            asks_since: None,
+            down: None,
+            returned: None,
+            done: 0,
+            aborted: 0,
+        }
     }
 
     /// It has nothing to do.
@@ -61,6 +77,7 @@ impl Operator {
     pub fn stop(&mut self, known: u64) {
         if self.operation.is_none() {
             self.operation = Some(OperationId { seq: known + 1, random: format!("{:x}", self.dice.throw() >> 40) });
+            self.asks_since = None;
         }
     }
 
@@ -81,10 +98,17 @@ impl Operator {
             return None;
         }
         let (at, read) = self.dice.one_of(up).clone();
+        let asks_since = *self.asks_since.get_or_insert(now);
+        let taken_back = self.dice.once_in(TAKEN_BACK);
         let command = match read.operation(&operation).map(|known| known.step) {
             None if read.highest_operation >= operation.seq => {
                 self.operation = None;
                 return None;
+            }
+            // Also what is decided: it must not be heard then.
+            Some(_) if taken_back => Command::Abort { op: operation, reason: "a person took it back".into() },
+            Some(OperationStep::Begun) if now > asks_since + FROZEN_WITHIN => {
+                Command::Abort { op: operation, reason: "it does not freeze".into() }
             }
             None => Command::Begin {
                 op: operation,

@@ -30,7 +30,13 @@ use crate::network::{Arrived, Network, QUANTUM};
 
 /// Between two looks of who writes the store's log, in milliseconds.
 const FLUSHES: Range<u64> = 1..40;
+/// The same where the disks lag far behind RAM.
+const RARE_FLUSHES: Range<u64> = 50..900;
+/// Maps of which a change waits for the disks.
+pub const ON_DISK: &str = "d";
 
+/// What a real machine tidies up after many is tidied up after so many times fewer: a log of consensus is purged in a history.
+const SOONER: u64 = 40;
 /// What waits for a disk in good order waits so many milliseconds at most.
 pub const DISK: u64 = 8;
 
@@ -61,6 +67,10 @@ impl Host for Machine {
     fn one_of(&self, numbers: Range<u64>) -> u64 {
         self.dice.borrow_mut().within(numbers)
     }
+
+    fn after(&self, usual: u64) -> u64 {
+        usual / SOONER
+    }
 }
 
 /// What runs, or why it does not.
@@ -81,6 +91,8 @@ pub struct Begin {
     pub at: u64,
     /// Its clock runs so many thousandths faster.
     pub drift: i64,
+    /// Its log is flushed rarely.
+    pub lags: bool,
     /// Of its dice.
     pub seed: u64,
 }
@@ -224,19 +236,20 @@ async fn start(begin: Begin, disk: SimulatedDisk, network: Network) -> Started {
     let decode: DecodeSink = no_sinks;
     let store = keeper.store();
     let running = take_part(own, log, |cluster| {
-        let service = MapService::new(net, store, cluster, decode, Fsync::default());
+        let service = MapService::new(net, store, cluster, decode, Fsync::of(&[ON_DISK]));
         maps = Some(service.clone());
         (Arc::new(service), Arc::new(NoJobs::default()))
     });
     let running = running.await.map_err(|e| e.to_string())?;
-    tokio::spawn(write(keeper, Dice::of(begin.seed ^ begin.at, "writer")));
+    let pauses = if begin.lags { RARE_FLUSHES } else { FLUSHES };
+    tokio::spawn(write(keeper, pauses, Dice::of(begin.seed ^ begin.at, "writer")));
     Ok((Arc::new(running), maps.ok_or("it has no maps")?))
 }
 
 /// Who writes the store's log.
-async fn write(keeper: Arc<Keeper>, mut dice: Dice) {
+async fn write(keeper: Arc<Keeper>, pauses: Range<u64>, mut dice: Dice) {
     loop {
-        tokio::time::sleep(Duration::from_millis(dice.within(FLUSHES))).await;
+        tokio::time::sleep(Duration::from_millis(dice.within(pauses.clone()))).await;
         let store = keeper.store();
         let _ = jet_member::host::blocking(move || store.flush()).await;
     }

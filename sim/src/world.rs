@@ -7,19 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jet_core::agent::Doors;
-use jet_core::{ClusterState, Machine, PartitionEntry, Replica};
+use jet_core::{ClusterState, Command, Machine, PartitionEntry, Replica};
 use jet_hotstore::{Aftermath, SimulatedDisk};
 use jet_member::ports::Cluster;
 use jet_member::running::Running;
 
 use crate::clients::Clients;
 use crate::dice::Dice;
-use crate::faults::{Event, plan};
+use crate::faults::{Event, early, plan};
 use crate::history;
 use crate::invariants::{Invariants, Shown, Violated};
 use crate::linear;
 use crate::network::{Network, QUANTUM};
 use crate::operator::{Act, Operator};
+use crate::person::Person;
 use crate::process::Process;
 use crate::trace::Trace;
 
@@ -49,11 +50,15 @@ pub struct Script {
     pub keys: u64,
     /// Milliseconds in which things go wrong.
     pub lasts: u64,
+    /// Milliseconds in which things go wrong before the cluster is founded.
+    pub rough: u64,
+    /// The disks lag far behind RAM.
+    pub lags: bool,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Script { members: 3, partitions: 5, backups: 1, clients: 4, keys: 6, lasts: 8_000 }
+        Script { members: 3, partitions: 5, backups: 1, clients: 4, keys: 6, lasts: 8_000, rough: 0, lags: false }
     }
 }
 
@@ -69,7 +74,8 @@ impl Script {
             4 => (7, 1),
             _ => (3, if seed.is_multiple_of(7) { 2 } else { 1 }),
         };
-        Script { members, backups, ..Script::default() }
+        let rough = if seed % 4 == 1 { 2_500 } else { 0 };
+        Script { members, backups, rough, lags: seed % 5 == 4, ..Script::default() }
     }
 }
 
@@ -150,6 +156,7 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) slots: Vec<Slot>,
     pub(crate) operator: Operator,
+    pub(crate) person: Person,
     pub(crate) trace: Trace,
     pub(crate) healing: BTreeMap<u64, Vec<(usize, usize)>>,
     pub(crate) fast_at: Option<u64>,
@@ -165,9 +172,13 @@ pub struct World {
 /// One history.
 pub fn run(seed: u64, script: &Script, trace: Trace) -> Result<Told, Broken> {
     let mut world = World::new(seed, script.clone(), trace);
+    if script.rough > 0 {
+        world.suffer(early(seed, script.members, script.rough), script.rough, false)?;
+        world.heal();
+    }
     world.until("founded", FOUNDED_WITHIN, false, World::whole)?;
     let events = plan(seed, script.members, world.now, world.now + script.lasts);
-    world.suffer(events)?;
+    world.suffer(events, script.lasts, true)?;
     world.heal();
     world.until("whole again", HEALED_WITHIN, true, |world| world.operator.idle() && world.whole())?;
     world.stop_once_more()?;
@@ -206,6 +217,7 @@ impl World {
             network,
             slots,
             operator,
+            person: Person::new(seed),
             trace,
             healing: BTreeMap::new(),
             fast_at: None,
@@ -217,14 +229,14 @@ impl World {
         }
     }
 
-    fn suffer(&mut self, events: Vec<Event>) -> Result<(), Broken> {
-        let end = self.now + self.script.lasts;
+    fn suffer(&mut self, events: Vec<Event>, lasts: u64, asks: bool) -> Result<(), Broken> {
+        let end = self.now + lasts;
         let mut events = events.into_iter().peekable();
         while self.now < end {
             while let Some(event) = events.next_if(|event| event.at <= self.now) {
                 self.go_wrong(event.fault);
             }
-            self.step(true)?;
+            self.step(asks)?;
         }
         Ok(())
     }
@@ -318,7 +330,7 @@ impl World {
     }
 
     fn operate(&mut self) {
-        if self.operator.idle() {
+        if self.operator.idle() && self.person.idle(self.now) {
             return;
         }
         let machine = |slot: (usize, &Slot)| {
@@ -326,16 +338,21 @@ impl World {
             Some((slot.0, process.look(|running| running.node.machine())?))
         };
         let up: Vec<_> = self.slots.iter().enumerate().filter_map(machine).collect();
+        if let Some((at, command)) = self.person.look(self.now, &up) {
+            self.propose(at, command);
+        }
         match self.operator.look(self.now, &up) {
             None => {}
-            Some(Act::Propose(at, command)) => {
-                let Some(process) = &self.slots[at].process else { return };
-                let Some((running, _)) = process.running() else { return };
-                process.spawn(async move { drop(running.node.clone().propose(*command).await) });
-            }
+            Some(Act::Propose(at, command)) => self.propose(at, *command),
             Some(Act::TakeDown) => self.take_down(),
             Some(Act::Return) => self.bring_back(),
         }
+    }
+
+    fn propose(&self, at: usize, command: Command) {
+        let Some(process) = &self.slots[at].process else { return };
+        let Some((running, _)) = process.running() else { return };
+        process.spawn(async move { drop(running.node.clone().propose(command).await) });
     }
 
     pub(crate) fn highest_operation(&self) -> u64 {

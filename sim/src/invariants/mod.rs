@@ -4,12 +4,15 @@
 //! know: what goes wrong.
 //!
 //! - [`leaders`]: one leader of a term · [`machines`]: equal machines at an equal entry · [`roster`]: the whole roster leaves a
-//!   recovery · [`closed`]: while the cluster is stopped nobody is answered · [`decisions`]: what is decided stays decided
+//!   recovery · [`closed`]: while the cluster is stopped nobody is answered · [`decisions`]: what is decided stays decided ·
+//!   [`places`]: nobody is given a copy where none is to be made · [`forward`]: what counts up does not count down
 
 pub mod closed;
 pub mod decisions;
+pub mod forward;
 pub mod leaders;
 pub mod machines;
+pub mod places;
 pub mod roster;
 
 use std::sync::Arc;
@@ -52,6 +55,10 @@ pub enum Violated {
     AnsweredWhileStopped { from: u64, to: u64, since: u64 },
     #[error("operation {operation} was {first} and then {second}")]
     DecidedTwice { operation: String, first: &'static str, second: &'static str },
+    #[error("somebody was given a place in partition {partition} while the cluster is {state}")]
+    NewPlace { partition: u16, state: String },
+    #[error("{what} went back at member {ordinal}")]
+    WentBack { what: &'static str, ordinal: usize },
 }
 
 /// All of them.
@@ -61,6 +68,8 @@ pub struct Invariants {
     machines: machines::Machines,
     roster: roster::Roster,
     decisions: decisions::Decisions,
+    places: places::Places,
+    forward: forward::Forward,
     /// When the cluster was stopped.
     pub closed: closed::Closed,
 }
@@ -72,6 +81,8 @@ impl Invariants {
         self.machines.look(shown)?;
         self.roster.look(shown)?;
         self.decisions.look(shown)?;
+        self.places.look(shown)?;
+        self.forward.look(shown)?;
         self.closed.look(now, shown);
         Ok(())
     }

@@ -175,8 +175,8 @@ impl Consensus {
             election_timeout_min: election.start,
             election_timeout_max: election.end,
             install_snapshot_timeout: 2000,
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_AFTER),
-            max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(crate::host::after(SNAPSHOT_AFTER)),
+            max_in_snapshot_log_to_keep: crate::host::after(KEPT_ENTRIES),
             snapshot_max_chunk_size: 1 << 20,
             ..openraft::Config::default()
         };
