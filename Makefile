@@ -56,6 +56,12 @@ store-mutants: ## Bugs put back on purpose into the hot-restart store, each caug
 conformance: ## Official Python, Node, Go and Java clients against members of the last build (CLUSTER=oracle: real Hazelcast; lan: networks that are cut; ARGS="--only 'lock.*'")
 	@dev/conformance $(ARGS)
 
+soak: build ## Histories of a simulated cluster by seed, for SECONDS (600), from seed FROM on; ends with 1 at the first that breaks
+	$(CARGO_TARGET_DIR)/debug/soak $(or $(SECONDS),600) $(FROM)
+
+sim-mutants: ## Bugs put back on purpose into the member, each caught by a history of the simulated cluster (ONLY="03 11" for some)
+	@dev/sim-mutants $(ONLY)
+
 build: ## Programs, one profile
 	cargo build --workspace --bins --lib --locked
 
@@ -72,11 +78,11 @@ lint: ## Formatting, clippy, shellcheck, helm lint, licences
 	@for tool in cargo-deny shellcheck helm; do command -v $$tool > /dev/null || { echo "lint: $$tool is missing: cargo install cargo-deny --locked; apt install shellcheck; helm is in the directory that e2e/kube/kube path prints"; exit 1; }; done
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/e2e-full dev/images dev/kube-up dev/bench-store dev/store-faults dev/fuzz-store dev/fuzz-protocol dev/store-mutants dev/conformance demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
+	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/e2e-full dev/images dev/kube-up dev/bench-store dev/store-faults dev/fuzz-store dev/fuzz-protocol dev/store-mutants dev/sim-mutants dev/conformance demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
 	helm lint charts/jet --set image.repository=example
 	cargo deny check licenses bans sources
 
 advisories: ## Known weaknesses of dependencies (asks the advisory database)
 	cargo deny check advisories
 
-.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store store-faults fuzz-store fuzz-protocol store-mutants conformance build images dist kube lint advisories
+.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store store-faults fuzz-store fuzz-protocol store-mutants soak sim-mutants conformance build images dist kube lint advisories

@@ -37,6 +37,7 @@ struct Client {
 pub struct Clients {
     dice: Dice,
     keys: u64,
+    writes: u64,
     clients: Vec<Client>,
     values: u64,
     trace: Trace,
@@ -45,10 +46,10 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// So many, who ask about so many keys.
-    pub fn new(seed: u64, clients: usize, keys: u64, trace: Trace) -> Self {
+    /// So many, who ask about so many keys; of a hundred questions so many are changes.
+    pub fn new(seed: u64, clients: usize, keys: u64, writes: u64, trace: Trace) -> Self {
         let clients = (0..clients).map(|_| Client { next: 0, open: None }).collect();
-        Clients { dice: Dice::of(seed, "clients"), keys, clients, values: 0, trace, calls: Vec::new() }
+        Clients { dice: Dice::of(seed, "clients"), keys, writes, clients, values: 0, trace, calls: Vec::new() }
     }
 
     /// Takes what was told, and asks anew where nothing is open: one of these processes.
@@ -75,14 +76,14 @@ impl Clients {
     }
 
     fn choose(&mut self) -> Asked {
-        match self.dice.within(0..10) {
-            0..4 => Asked::Read,
-            4..9 => {
-                self.values += 1;
-                Asked::Write(Some(self.values))
-            }
-            _ => Asked::Write(None),
+        if self.dice.within(0..100) >= self.writes {
+            return Asked::Read;
         }
+        if self.dice.once_in(6) {
+            return Asked::Write(None);
+        }
+        self.values += 1;
+        Asked::Write(Some(self.values))
     }
 
     fn ask(&mut self, client: usize, now: u64, process: &Process, key: u64, asked: Asked) {

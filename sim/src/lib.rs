@@ -7,6 +7,7 @@
 //! - [`process`]: one member's process: runtime, clock, disk · [`network`]: sessions and letters
 //! - [`faults`]: what goes wrong when · `mishaps`: how · [`operator`]: who stops it and returns it · [`person`]: who changes its state
 //! - [`world`]: time and turns · [`invariants`]: what holds at every moment
+//! - [`seeds`]: one history after the other
 //! - [`clients`]: who asks · [`history`]: what was asked and told · [`linear`]: whether that can be
 
 pub mod clients;
@@ -20,5 +21,6 @@ pub mod network;
 pub mod operator;
 pub mod person;
 pub mod process;
+pub mod seeds;
 pub mod trace;
 pub mod world;

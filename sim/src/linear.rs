@@ -8,9 +8,6 @@ use std::collections::HashSet;
 
 use crate::history::{Asked, Call, Told};
 
-/// Calls that are looked at in one history of a key.
-pub const MOST_CALLS: usize = 512;
-
 /// A history that cannot be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("calls on key {key} cannot have happened one after the other: {explained} can, then none of {stuck:?}")]
@@ -30,6 +27,9 @@ struct Seen {
 }
 
 /// Looks for an order of the calls of one key, of which `first` was there before.
+///
+/// A change of unknown outcome is put only right before a call that was told its value: elsewhere nobody would have seen it. So
+/// what is searched grows with the calls that were under way beside one another, and not with the unknown ones.
 pub fn judge(calls: &[Call], first: Option<u64>) -> Result<(), NotLinear> {
     let mut calls: Vec<Call> = calls.iter().filter(|call| call.told != Told::Refused).copied().collect();
     // A read that was told nothing says nothing.
@@ -43,32 +43,50 @@ pub fn judge(calls: &[Call], first: Option<u64>) -> Result<(), NotLinear> {
         if !visited.insert(at.clone()) {
             continue;
         }
-        let open: Vec<usize> = (0..calls.len()).filter(|n| at.done[n / 64] & (1 << (n % 64)) == 0).collect();
-        let told = |n: &&usize| calls[**n].told != Told::Unknown;
-        let Some(first_end) = open.iter().filter(told).map(|n| calls[*n].to).min() else { return Ok(()) };
+        let open: Vec<usize> = (0..calls.len()).filter(|n| !at.has(*n)).collect();
+        let (told, unknown): (Vec<usize>, Vec<usize>) = open.iter().partition(|n| calls[**n].told != Told::Unknown);
+        let Some(first_end) = told.iter().map(|n| calls[*n].to).min() else { return Ok(()) };
+        let may_be_next = |n: &usize| calls[*n].from <= first_end;
         let before = stack.len();
-        for n in open.iter().copied().filter(|n| calls[*n].from <= first_end) {
+        for n in told.iter().copied().filter(may_be_next) {
             if let Some(value) = step(&calls[n], at.value) {
-                let mut done = at.done.clone();
-                done[n / 64] |= 1 << (n % 64);
-                stack.push((Seen { done, value }, explained + 1));
+                stack.push((at.with(&[n], value), explained + 1));
+            }
+            // Of several that would do any is as good: who has begun may come at every later moment too.
+            let before = unknown.iter().copied().filter(may_be_next).find_map(|u| {
+                let Asked::Write(written) = calls[u].asked else { return None };
+                Some((u, step(&calls[n], written)?))
+            });
+            if let Some((u, value)) = before {
+                stack.push((at.with(&[u, n], value), explained + 2));
             }
         }
         if stack.len() == before && explained >= best {
             best = explained;
-            stuck = open.iter().filter(|n| calls[**n].from <= first_end).map(|n| calls[*n]).collect();
+            stuck = told.iter().filter(|n| may_be_next(n)).map(|n| calls[*n]).collect();
         }
     }
     Err(NotLinear { key: calls.first().map_or(0, |call| call.key), explained: best, stuck })
 }
 
-/// What is there after a call, if it can come next.
+impl Seen {
+    fn has(&self, n: usize) -> bool {
+        self.done[n / 64] & (1 << (n % 64)) != 0
+    }
+
+    fn with(&self, calls: &[usize], value: Option<u64>) -> Self {
+        let mut done = self.done.clone();
+        calls.iter().for_each(|n| done[n / 64] |= 1 << (n % 64));
+        Seen { done, value }
+    }
+}
+
+/// What is there after a call that was told a value, if it can come next.
 fn step(call: &Call, value: Option<u64>) -> Option<Option<u64>> {
     match (call.asked, call.told) {
-        (Asked::Read, Told::Value(told)) => (told == value).then_some(value),
-        (Asked::Write(new), Told::Value(before)) => (before == value).then_some(new),
-        (Asked::Write(new), _) => Some(new),
+        (_, Told::Value(told)) if told != value => None,
         (Asked::Read, _) => Some(value),
+        (Asked::Write(new), _) => Some(new),
     }
 }
 

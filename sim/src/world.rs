@@ -48,6 +48,9 @@ pub struct Script {
     pub clients: usize,
     /// Keys.
     pub keys: u64,
+    /// Of a hundred calls so many are changes. Where there are many, who leads a partition without the others soon holds one
+    /// that nobody confirms, and answers nothing more about it: what is read from it then is seen where there are few.
+    pub writes: u64,
     /// Milliseconds in which things go wrong.
     pub lasts: u64,
     /// Milliseconds in which things go wrong before the cluster is founded.
@@ -58,7 +61,17 @@ pub struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Script { members: 3, partitions: 5, backups: 1, clients: 4, keys: 6, lasts: 8_000, rough: 0, lags: false }
+        Script {
+            members: 3,
+            partitions: 5,
+            backups: 1,
+            clients: 4,
+            keys: 6,
+            writes: 60,
+            lasts: 8_000,
+            rough: 0,
+            lags: false,
+        }
     }
 }
 
@@ -75,7 +88,8 @@ impl Script {
             _ => (3, if seed.is_multiple_of(7) { 2 } else { 1 }),
         };
         let rough = if seed % 4 == 1 { 2_500 } else { 0 };
-        Script { members, backups, rough, lags: seed % 5 == 4, ..Script::default() }
+        let writes = if seed % 3 == 1 { 4 } else { 60 };
+        Script { members, backups, writes, rough, lags: seed % 5 == 4, ..Script::default() }
     }
 }
 
@@ -207,7 +221,7 @@ impl World {
         };
         let slots = (0..script.members).map(slot).collect();
         let network = Network::new(seed, trace.clone());
-        let clients = Clients::new(seed, script.clients, script.keys, trace.clone());
+        let clients = Clients::new(seed, script.clients, script.keys, script.writes, trace.clone());
         let operator = Operator::new(seed, script.members);
         World {
             seed,

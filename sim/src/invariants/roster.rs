@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jet_core::{ClusterState, MemberId};
+use jet_core::{ClusterState, LogIndex, MemberId};
 
 use super::{Shown, Violated};
 
@@ -15,6 +15,8 @@ pub struct Roster {
     /// Who was there since.
     seen: BTreeSet<MemberId>,
     recovers: bool,
+    /// What was seen last: where whoever had applied most is gone, the others show what was before.
+    upto: LogIndex,
 }
 
 impl Roster {
@@ -22,6 +24,10 @@ impl Roster {
     pub fn look(&mut self, shown: &[Shown]) -> Result<(), Violated> {
         let Some(newest) = shown.iter().max_by_key(|one| one.machine.applied) else { return Ok(()) };
         let machine = &newest.machine;
+        if machine.applied < self.upto {
+            return Ok(());
+        }
+        self.upto = machine.applied;
         match &machine.state {
             ClusterState::Recovering { .. } => {
                 if !self.recovers {
