@@ -56,6 +56,14 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// Appends what came, and takes no more memory than that.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        match self.buffer.is_empty() {
+            true => self.buffer = BytesMut::from(bytes),
+            false => self.buffer.extend_from_slice(bytes),
+        }
+    }
+
     /// The next message that is whole; none as long as bytes are missing.
     pub fn next_message(&mut self) -> Result<Option<Message>, FrameError> {
         if let Some(error) = &self.failed {
