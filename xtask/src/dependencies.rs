@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
     ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages", "jet-protocol"]),
+    ("member/bench", &["jet-protocol"]),
     ("member/core", &["jet-pages"]),
     ("member/engine", &[]),
     ("member/hotstore", &[]),
