@@ -252,11 +252,13 @@ impl Shared {
         if to_disk && ordered.logs {
             self.on_every_disk(&cell, &ordered, deadline).await?;
         }
-        Ok(Acknowledged {
-            reply: ordered.reply,
-            version: ordered.version,
-            table_version: self.cluster.machine().table.version,
-        })
+        Ok(self.acknowledged(ordered))
+    }
+
+    /// What is told of a change that every replica that counts has.
+    pub(super) fn acknowledged(&self, ordered: Ordered) -> Acknowledged {
+        let table_version = self.cluster.machine().table.version;
+        Acknowledged { reply: ordered.reply, version: ordered.version, table_version }
     }
 
     /// A client that is gone has locked nothing here: there is nothing to put in order.
@@ -266,7 +268,8 @@ impl Shared {
         let (installed, content) = (state.lead.as_ref()?.installed, state.replica.content());
         let locked = content.locks.iter().any(|(.., lock)| lock.owner.client == *client);
         let version = state.replica.version();
-        (!locked).then_some(Ordered { version, reply: Reply::AlreadySo, installed, logs: false })
+        let (reply, is_acknowledged) = (Reply::AlreadySo, false);
+        (!locked).then_some(Ordered { version, reply, installed, logs: false, is_acknowledged })
     }
 
     /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's
@@ -330,7 +333,7 @@ impl Shared {
     }
 
     /// An answer as of now. Where it is one because of the time, that comes to all copies with it.
-    fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
+    pub(super) fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
         let content = state.replica.content();
         if content.is_timeless() || !time::goes(&self.cluster.machine()) {
             return Ok(content.ask(query));
@@ -344,7 +347,7 @@ impl Shared {
     }
 
     /// Waits until a version is acknowledged under the same installation, then looks at the lease.
-    async fn confirmed(
+    pub(super) async fn confirmed(
         &self,
         cell: &Cell,
         installed: TableVersion,

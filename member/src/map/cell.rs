@@ -68,6 +68,16 @@ pub struct Ordered {
     pub installed: jet_core::TableVersion,
     /// The log got something of it.
     pub logs: bool,
+    /// Every replica that counts has it already.
+    pub is_acknowledged: bool,
+}
+
+/// Why a change was not put in order.
+pub enum NotOrdered {
+    /// It is not to be done.
+    Refused(Refusal),
+    /// Not here, or not now; nothing was done.
+    Back(Op),
 }
 
 impl Cell {
@@ -127,14 +137,33 @@ impl Cell {
     /// As primary: puts a change in order, or says why not.
     pub fn order(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, Refusal> {
         let mut state = self.state();
+        self.order_in(&mut state, shared, requester, op)
+    }
+
+    /// The same, and the change is given back where the caller may look for another way, or wait.
+    pub fn order_now(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, NotOrdered> {
+        let mut state = self.state();
+        if state.lead.as_ref().is_none_or(|lead| lead.admit().is_err()) {
+            return Err(NotOrdered::Back(op));
+        }
+        // Somebody may have locked its key.
+        let spare = (!state.replica.content().locks.is_empty()).then(|| op.clone());
+        match (self.order_in(&mut state, shared, requester, op), spare) {
+            (Ok(ordered), _) => Ok(ordered),
+            (Err(Refusal::Locked { .. }), Some(op)) => Err(NotOrdered::Back(op)),
+            (Err(refusal), _) => Err(NotOrdered::Refused(refusal)),
+        }
+    }
+
+    fn order_in(&self, state: &mut State, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, Refusal> {
         let machine = shared.cluster.machine();
         judge(&machine.state, requester, &op)?;
         Shared::judge_record(&machine, &op)?;
         if let Some(lead) = &state.lead {
             lead.admit()?;
         }
-        let ordered = state.order(shared, self.partition, op)?;
-        state.settle();
+        let mut ordered = state.order(shared, self.partition, op)?;
+        ordered.is_acknowledged = state.settle().is_some_and(|upto| upto >= ordered.version);
         Ok(ordered)
     }
 }
@@ -158,7 +187,7 @@ impl State {
         lead.sequenced(version, bytes);
         let logs = !log.is_empty();
         self.log(shared, partition, log);
-        Ok(Ordered { version, reply, installed, logs })
+        Ok(Ordered { version, reply, installed, logs, is_acknowledged: false })
     }
 
     /// Nothing is handed over before it is written whole.

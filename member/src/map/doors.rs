@@ -3,8 +3,8 @@
 //! Law: a call is counted before the door is looked at, so that nobody slips in behind a door that is said to be
 //! closed. Must not know: partitions.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jet_core::agent::Doors;
 use jet_map::Door;
@@ -15,16 +15,16 @@ use super::lock;
 #[derive(Default)]
 pub struct DoorBook {
     wanted: Mutex<Doors>,
-    writes: AtomicUsize,
-    reads: AtomicUsize,
+    writes: Arc<AtomicUsize>,
+    reads: Arc<AtomicUsize>,
 }
 
 /// A call in flight.
-pub struct InFlight<'a> {
-    count: &'a AtomicUsize,
+pub struct InFlight {
+    count: Arc<AtomicUsize>,
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::SeqCst);
     }
@@ -37,18 +37,18 @@ impl DoorBook {
     }
 
     /// Counts a write in; the door is to be looked at afterwards.
-    pub fn write(&self) -> InFlight<'_> {
+    pub fn write(&self) -> InFlight {
         Self::count(&self.writes)
     }
 
     /// Counts a read in; the door is to be looked at afterwards.
-    pub fn read(&self) -> InFlight<'_> {
+    pub fn read(&self) -> InFlight {
         Self::count(&self.reads)
     }
 
-    fn count(count: &AtomicUsize) -> InFlight<'_> {
+    fn count(count: &Arc<AtomicUsize>) -> InFlight {
         count.fetch_add(1, Ordering::SeqCst);
-        InFlight { count }
+        InFlight { count: count.clone() }
     }
 
     /// The door as it is wanted.

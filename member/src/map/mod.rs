@@ -7,7 +7,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`cell`] | one partition: replica, lead, and how the log stands to it |
-//! | [`calls`] | changes and questions, here or at the primary elsewhere; scans |
+//! | [`calls`] | changes and questions, here or at the primary elsewhere; scans · [`now`] those that are over at once |
 //! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when · [`marks`] what is there of what was asked for |
 //! | [`follow`] | sending to followers · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
@@ -28,6 +28,7 @@ mod follow;
 mod journal;
 mod load;
 mod marks;
+mod now;
 mod port;
 mod restore;
 mod serve;
@@ -59,6 +60,7 @@ use journal::Spaces;
 use turns::Turns;
 
 pub use epochs::FlushError;
+pub use now::{Invoked, Unacknowledged};
 pub use restore::Restored;
 
 /// Whole copies that are sent at a time.
