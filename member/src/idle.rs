@@ -21,6 +21,7 @@ use jet_core::{
 };
 use jet_hotstore::{Record, Store};
 
+use crate::map::MapService;
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::store::version_to_store;
 
@@ -117,6 +118,10 @@ impl Maps for NoMaps {
 
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>) {
         (Vec::new(), Vec::new())
+    }
+
+    fn for_clients(&self) -> Option<MapService> {
+        None
     }
 
     fn get(&self, _: String, _: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, Refusal>> {

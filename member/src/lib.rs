@@ -15,6 +15,7 @@
 //! | [`map`] | partitions in RAM, behind network, log and doors |
 //! | [`backup`] | hot backups of all members at one moment |
 //! | [`admin`], [`health`] | the admin API and the probes |
+//! | [`client`] | the client protocol: unmodified clients and what they may ask |
 //! | [`rest`] | the Hazelcast-shaped REST, a translation onto the rest |
 //! | [`running`] | what takes part of a member: consensus, maps, jobs, agent, supervisor |
 //! | [`member`] | one member, wired: that, with its ports |
@@ -28,6 +29,7 @@
 pub mod admin;
 pub mod announced;
 pub mod backup;
+pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod config;

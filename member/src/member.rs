@@ -4,7 +4,7 @@
 //! that nobody has to guess. Must not know: what the parts do.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jet_admin_api::cluster::ClusterView;
 use jet_admin_api::identity::{Identity, Role};
@@ -33,7 +33,7 @@ use crate::overdue::{Overdue, Stage};
 use crate::ports::{Cluster, Jobs, Maps};
 use crate::running::{NotRunning, Own, Running, hello, take_part};
 use crate::store::{Keeper, KeeperError};
-use crate::{pace, renewal, rest};
+use crate::{client, pace, renewal, rest};
 
 /// Why a member does not start at all.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,8 @@ pub enum StartError {
     Listen { what: &'static str, flag: &'static str, address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Password(#[from] rest::password::PasswordError),
+    #[error(transparent)]
+    Credentials(#[from] client::credentials::CredentialsError),
     #[error(transparent)]
     Consensus(#[from] crate::cluster::consensus::ConsensusError),
 }
@@ -80,6 +82,7 @@ pub struct Member {
     /// Cancelled when the process was asked to end by other means than a signal.
     leave: CancellationToken,
     callers: rest::serve::Callers,
+    clients: OnceLock<Arc<client::Server>>,
 }
 
 impl Member {
@@ -88,6 +91,9 @@ impl Member {
         let settings = Arc::new(settings);
         let tls = Arc::new(Renewable::read(&settings.tls, &settings.ordinal.to_string())?);
         tls_is_ours(&tls, &settings)?;
+        if let Some(credentials) = settings.clients.as_ref().and_then(|clients| clients.credentials.as_ref()) {
+            client::credentials::check(credentials).await?;
+        }
         if let Some(password) = settings.rest.as_ref().and_then(|rest| rest.password.as_ref()) {
             rest::password::check(password).await?;
         }
@@ -102,7 +108,8 @@ impl Member {
         };
         let (leave, callers) = (CancellationToken::new(), rest::serve::Callers::default());
         let overdue = Mutex::new(Overdue::new(settings.join_alarm, settings.load_alarm));
-        let member = Arc::new(Self { settings: settings.clone(), running, overdue, leave, callers });
+        let clients = OnceLock::new();
+        let member = Arc::new(Self { settings: settings.clone(), running, overdue, leave, callers, clients });
         let admin = listen("admin API", "--admin-port", SocketAddr::new(settings.bind, settings.admin_port)).await?;
         tokio::spawn(serve::run(admin, tls.server()?, router::router(member.clone())));
         let probes = listen("probes", "--health-port", SocketAddr::new(settings.bind, settings.health_port)).await?;
@@ -112,7 +119,7 @@ impl Member {
                 error!(%error, "probes are served no more");
             }
         });
-        member.clone().serve_rest(&tls).await?;
+        member.clone().serve_clients(&tls).await?;
         tokio::spawn(member.clone().watch_what_lasts());
         if let Ok(running) = &member.running
             && !member.under_operator()
@@ -122,12 +129,26 @@ impl Member {
         Ok(member)
     }
 
-    async fn serve_rest(self: Arc<Self>, tls: &Renewable) -> Result<(), StartError> {
-        let Some(rest) = &self.settings.rest else { return Ok(()) };
-        let listener = listen("REST", "--client-port", SocketAddr::new(self.settings.bind, rest.port)).await?;
-        let door = Arc::new(rest::door::Door::new(self.clone(), rest));
-        info!(port = rest.port, groups = ?rest.groups, "the REST is on");
-        tokio::spawn(rest::serve::run(listener, tls.server()?, door));
+    /// The port that clients and the REST share.
+    async fn serve_clients(self: Arc<Self>, tls: &Renewable) -> Result<(), StartError> {
+        let (clients, rest) = (&self.settings.clients, &self.settings.rest);
+        let of_rest = rest.as_ref().map(|rest| rest.port);
+        let Some(port) = clients.as_ref().map(|clients| clients.port).or(of_rest) else { return Ok(()) };
+        let what = "clients and the REST, if they are on";
+        let listener = listen(what, "--client-port", SocketAddr::new(self.settings.bind, port)).await?;
+        if let (Some(clients), Ok(running)) = (clients, &self.running)
+            && let Some(service) = running.maps.for_clients()
+        {
+            let (node, maps) = (running.node.clone(), running.maps.clone());
+            let server = client::Server::start(&self.settings.cluster, clients, node, maps, service);
+            let _ = self.clients.set(Arc::new(server));
+            info!(port, with_credentials = clients.credentials.is_some(), "clients are served");
+        }
+        let door = rest.as_ref().map(|rest| Arc::new(rest::door::Door::new(self.clone(), rest)));
+        if let Some(rest) = rest {
+            info!(port, groups = ?rest.groups, "the REST is on");
+        }
+        tokio::spawn(rest::serve::run(listener, tls.server()?, self.clone(), door));
         Ok(())
     }
 
@@ -203,6 +224,11 @@ impl Member {
     /// Where the other members find it.
     pub fn member_port(&self) -> u16 {
         self.settings.member_port
+    }
+
+    /// Who speaks the client protocol, if anybody may.
+    pub fn clients(&self) -> Option<&Arc<client::Server>> {
+        self.clients.get()
     }
 
     /// Who waits for an answer of the REST.
@@ -506,6 +532,7 @@ impl Vitals for Member {
             ("jet_store_bytes_left", if saves { far.left() } else { 0 }),
             ("jet_store_slow", u64::from(far.pace(None).slow.is_some())),
             ("jet_backup_under_way", u64::from(running.node.backups().is_under_way())),
+            ("jet_clients", self.clients().map_or(0, |clients| clients.connected() as u64)),
             ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
         ];
         let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();

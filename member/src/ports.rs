@@ -21,6 +21,8 @@ use jet_core::{
     Version,
 };
 
+use crate::map::MapService;
+
 /// Partitions of this member in RAM, and the way to those of others. The implementation is handed the network, the store and the lease when it is made.
 pub trait Maps: Send + Sync + 'static {
     /// Called with every machine that was applied, in order, before [`Cluster::machine`] gives it: what a machine says
@@ -52,6 +54,8 @@ pub trait Maps: Send + Sync + 'static {
     fn final_at(&self, applied: LogIndex) -> LogIndex;
     /// Newest committed snapshots of jobs whose home partition is led here, and all whose parts are durable here.
     fn epochs(&self) -> (Vec<EpochReport>, Vec<EpochReport>);
+    /// The maps as the client protocol calls them, which is the hot path; `None`: there are none to be called.
+    fn for_clients(&self) -> Option<MapService>;
     /// Value of a key for a client.
     fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, Refusal>>;
     /// Sets (or, without a value, removes) a key for a client; answers what was there.

@@ -45,6 +45,8 @@ pub const KEYS: &[(&str, Stance)] = &[
     ("hazelcast.network.reuse-address", NotOffered(PLANNED)),
     ("hazelcast.network.interfaces", NotOffered("use the flag --bind")),
     ("hazelcast.network.ssl", NotOffered("connections between processes are always mutual TLS; use the flag --tls")),
+    ("hazelcast.network.client-protocol", Section),
+    ("hazelcast.network.client-protocol.enabled", Offered),
     ("hazelcast.network.rest-api", Section),
     ("hazelcast.network.rest-api.enabled", Offered),
     ("hazelcast.network.rest-api.endpoint-groups", Section),

@@ -46,9 +46,13 @@ pub struct Launch {
     /// Admin API.
     #[arg(long, env = "JET_ADMIN_PORT", default_value_t = 8443)]
     pub admin_port: u16,
-    /// Port of the Hazelcast-shaped REST; the `network.port` of the files when not given.
+    /// Port of clients and of the Hazelcast-shaped REST; the `network.port` of the files when not given.
     #[arg(long, env = "JET_CLIENT_PORT")]
     pub client_port: Option<u16>,
+    /// File with one `name:password` on each line: who is let in as a client; read anew for each. Without it the cluster's
+    /// name lets in.
+    #[arg(long, env = "JET_CLIENT_CREDENTIALS_FILE")]
+    pub client_credentials_file: Option<PathBuf>,
     /// File that holds the password which the REST asks of whoever changes something; read anew for each request.
     #[arg(long, env = "JET_REST_PASSWORD_FILE")]
     pub rest_password_file: Option<PathBuf>,

@@ -5,8 +5,9 @@
 //!
 //! - [`launch`]: flags and environment · [`keys`]: which keys exist, and what we do with each
 //! - [`documents`]: the two YAML files, checked against the keys · [`settings`]: what the member runs with
-//! - [`rest`]: what of that is the REST's · [`fsync`]: of which maps a change waits for the disks
+//! - [`clients`]: what of that is the client protocol's · [`rest`]: the REST's · [`fsync`]: of which maps a change waits for the disks
 
+pub mod clients;
 pub mod documents;
 pub mod encryption;
 pub mod fsync;
@@ -15,6 +16,7 @@ pub mod launch;
 pub mod rest;
 pub mod settings;
 
+pub use clients::Clients;
 pub use fsync::Fsync;
 pub use launch::Launch;
 pub use rest::Rest;

@@ -9,11 +9,9 @@ use std::path::PathBuf;
 use jet_admin_api::rest::Group;
 
 use super::ConfigError;
+use super::clients::port;
 use super::documents::Document;
 use super::launch::Launch;
-
-/// Port when nothing else is said.
-pub const PORT: u16 = 5701;
 
 const ENABLED: &str = "hazelcast.network.rest-api.enabled";
 const GROUPS: &str = "hazelcast.network.rest-api.endpoint-groups";
@@ -56,17 +54,6 @@ impl Rest {
     }
 }
 
-fn port(launch: &Launch, document: &Document) -> Result<u16, ConfigError> {
-    const KEY: &str = "hazelcast.network.port.port";
-    let wanted = "it must be a port number from 1 to 65535";
-    let told = document.parsed::<u16>(KEY, wanted)?;
-    if told == Some(0) {
-        let (path, found) = (document.source(KEY), "'0'".to_owned());
-        return Err(ConfigError::Value { path, key: KEY.into(), found, wanted: wanted.into() });
-    }
-    Ok(launch.client_port.or(told).unwrap_or(PORT))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -74,6 +61,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::config::clients::PORT;
 
     fn decide(network: &str, more: &[&str]) -> Result<Option<Rest>, ConfigError> {
         let arguments = ["jet-member", "--ordinal", "0"].into_iter().chain(more.iter().copied());

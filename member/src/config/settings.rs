@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigError;
+use super::clients::Clients;
 use super::documents::Document;
 use super::encryption::{self, KeyDirectory};
 use super::fsync::Fsync;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub admin_port: u16,
     /// Probes and metrics.
     pub health_port: u16,
+    /// The client protocol, if it is on.
+    pub clients: Option<Clients>,
     /// The Hazelcast-shaped REST, if it is on.
     pub rest: Option<Rest>,
     /// Of which maps a change waits for the disks.
@@ -142,6 +145,7 @@ impl Settings {
             member_port: launch.member_port,
             admin_port: launch.admin_port,
             health_port: launch.health_port,
+            clients: Clients::decide(launch, document)?,
             rest: Rest::decide(launch, document)?,
             fsync: Fsync::decide(document)?,
             workers: usize::from(workers),

@@ -139,6 +139,10 @@ impl Maps for MapService {
         self.shared.epoch_reports()
     }
 
+    fn for_clients(&self) -> Option<MapService> {
+        Some(self.clone())
+    }
+
     fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, AdminRefusal>> {
         let maps = self.clone();
         Box::pin(async move { maps.get_as(Requester::Client, map, key).await.map_err(|why| maps.told(why)) })

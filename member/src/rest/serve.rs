@@ -1,7 +1,9 @@
-//! The port of the REST: plain text as scripts and probes speak it, or mutual TLS, told apart by the first bytes.
+//! The port of clients and of the REST: the client protocol, plain text as scripts and probes speak it, or mutual TLS, told
+//! apart by the first bytes.
 //!
 //! Law: what is no request of ours is closed without a byte; a request is read whole before anything is answered, so that
-//! a closed connection is not taken for a broken one; sizes, times and numbers are bounded. Must not know: endpoints.
+//! a closed connection is not taken for a broken one; sizes, times and numbers are bounded, and whoever says nothing takes
+//! the place of nobody for long. Must not know: endpoints, what clients ask.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jet_admin_api::identity::{Identity, Role};
 use jet_admin_api::rest::form::FORM_LIMIT;
 use jet_admin_api::tls::peer_identity;
+use jet_protocol::PREAMBLE;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,9 +31,14 @@ use tracing::{debug, info, warn};
 
 use super::door::{Asked, Door};
 use crate::admin::serve::let_it_be_read;
+use crate::client::registry::CONNECTIONS_MOST;
+use crate::member::Member;
 
-/// Connections open at a time.
-const CONNECTIONS: usize = 64;
+/// Connections open at a time, whatever is spoken on them: as many clients as there may be, and room for those who have
+/// not said anything.
+const CONNECTIONS: usize = CONNECTIONS_MOST + 1_024;
+/// Of them those that speak HTTP.
+const HTTP_CONNECTIONS: usize = 64;
 /// Time for the first bytes, for the handshake, for the head of a request and for its body, each.
 const READING: Duration = Duration::from_secs(5);
 /// Time for what is being answered when the process ends.
@@ -56,10 +64,20 @@ impl Callers {
     }
 }
 
+/// What lies behind the port.
+struct Behind {
+    member: Arc<Member>,
+    /// The REST, if it is on.
+    door: Option<Arc<Door>>,
+    tls: Arc<ServerConfig>,
+    http: Semaphore,
+}
+
 /// Serves until the process ends.
-pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, door: Arc<Door>) {
+pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, member: Arc<Member>, door: Option<Arc<Door>>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let ending = door.member().callers().ending.clone();
+    let ending = member.callers().ending.clone();
+    let behind = Arc::new(Behind { member, door, tls, http: Semaphore::new(HTTP_CONNECTIONS) });
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -69,15 +87,15 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, door: Arc<Door>)
         let (tcp, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "cannot accept a connection to the port of the REST");
+                warn!(%error, "cannot accept a connection to the port of clients and the REST");
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
             }
         };
-        let (tls, door) = (tls.clone(), door.clone());
-        door.member().callers().open.clone().spawn(async move {
-            if let Err(error) = one(tcp, address.ip(), tls, door).await {
-                debug!(%address, %error, "a connection to the port of the REST ended");
+        let behind = behind.clone();
+        behind.member.callers().open.clone().spawn(async move {
+            if let Err(error) = one(tcp, address, &behind).await {
+                debug!(%address, %error, "a connection to the port of clients and the REST ended");
             }
             drop(permit);
         });
@@ -86,29 +104,41 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, door: Arc<Door>)
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn one(tcp: TcpStream, from: IpAddr, tls: Arc<ServerConfig>, door: Arc<Door>) -> Ended {
+async fn one(tcp: TcpStream, from: SocketAddr, behind: &Behind) -> Ended {
     let _ = tcp.set_nodelay(true);
     let at = tcp.local_addr()?;
-    let mut first = [0; 3];
+    let mut first = [0; PREAMBLE.len()];
     let read = tokio::time::timeout(READING, tcp.peek(&mut first)).await??;
-    match spoken(first.get(..read).unwrap_or_default()) {
-        Spoken::Http => requests(tcp, at, from, door).await,
-        Spoken::Tls => {
-            let stream = tokio::time::timeout(READING, TlsAcceptor::from(tls).accept(tcp)).await??;
-            let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-            let identity = leaf.map(peer_identity).transpose()?;
-            let (namespace, cluster) = (door.member().namespace(), door.member().cluster_name());
-            match identity.filter(|identity| may_call(identity, namespace, cluster)) {
-                Some(_) => requests(stream, at, from, door).await,
-                None => {
-                    let_it_be_read(stream).await;
-                    Err("the certificate is not of an admin of this cluster".into())
-                }
-            }
+    match (spoken(first.get(..read).unwrap_or_default()), &behind.door, behind.member.clients()) {
+        (Spoken::Clients, _, Some(clients)) => {
+            clients.clone().serve(tcp, from, behind.member.callers().ending.clone()).await;
+            Ok(())
         }
-        Spoken::Nothing => {
+        (Spoken::Http, Some(door), _) => {
+            let _permit = tokio::time::timeout(READING, behind.http.acquire()).await??;
+            requests(tcp, at, from.ip(), door.clone()).await
+        }
+        (Spoken::Tls, Some(door), _) => {
+            let _permit = tokio::time::timeout(READING, behind.http.acquire()).await??;
+            over_tls(tcp, at, from.ip(), behind.tls.clone(), door.clone()).await
+        }
+        (spoken, ..) => {
             let_it_be_read(tcp).await;
-            Err("neither HTTP nor TLS".into())
+            Err(format!("what is spoken on it is not served: {spoken:?}").into())
+        }
+    }
+}
+
+async fn over_tls(tcp: TcpStream, at: SocketAddr, from: IpAddr, tls: Arc<ServerConfig>, door: Arc<Door>) -> Ended {
+    let stream = tokio::time::timeout(READING, TlsAcceptor::from(tls).accept(tcp)).await??;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let identity = leaf.map(peer_identity).transpose()?;
+    let (namespace, cluster) = (door.member().namespace(), door.member().cluster_name());
+    match identity.filter(|identity| may_call(identity, namespace, cluster)) {
+        Some(_) => requests(stream, at, from, door).await,
+        None => {
+            let_it_be_read(stream).await;
+            Err("the certificate is not of an admin of this cluster".into())
         }
     }
 }
@@ -120,6 +150,7 @@ fn may_call(identity: &Identity, namespace: &str, cluster: &str) -> bool {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Spoken {
+    Clients,
     Http,
     Tls,
     Nothing,
@@ -132,6 +163,7 @@ fn spoken(first: &[u8]) -> Spoken {
     match first {
         [] => Spoken::Nothing,
         [HANDSHAKE, ..] => Spoken::Tls,
+        _ if PREAMBLE.starts_with(first) => Spoken::Clients,
         _ if METHODS.iter().any(|method| method.starts_with(first)) => Spoken::Http,
         _ => Spoken::Nothing,
     }
@@ -180,14 +212,17 @@ struct Closed;
 mod tests {
     use super::*;
 
-    /// A member's and a client's first bytes, the first of a handshake, and methods that a real member does not answer.
+    /// A member's first bytes, a client's, the first of a handshake, and methods that a real member does not answer.
     #[test]
     fn the_first_bytes_tell_who_speaks() {
         for http in ["GET", "HEA", "POS", "PUT", "DEL", "G"] {
             assert_eq!(spoken(http.as_bytes()), Spoken::Http, "{http}");
         }
         assert_eq!(spoken(&[22, 3, 1]), Spoken::Tls);
-        for nothing in ["HZC", "CP2", "OPT", "PAT", "get", ""] {
+        for client in ["CP2", "CP", "C"] {
+            assert_eq!(spoken(client.as_bytes()), Spoken::Clients, "{client}");
+        }
+        for nothing in ["HZC", "CP1", "OPT", "PAT", "get", ""] {
             assert_eq!(spoken(nothing.as_bytes()), Spoken::Nothing, "{nothing}");
         }
     }

@@ -17,6 +17,7 @@ use jet_core::{
 use jet_hotstore::Store;
 use jet_member::config::{Launch, Settings};
 use jet_member::idle::{NoJobs, NoMaps};
+use jet_member::map::MapService;
 use jet_member::member::{Member, Parts};
 use jet_member::ports::{Cluster, Jobs, Maps};
 
@@ -134,6 +135,10 @@ impl Maps for Diary {
         self.maps.epochs()
     }
 
+    fn for_clients(&self) -> Option<MapService> {
+        self.maps.for_clients()
+    }
+
     fn get(&self, map: String, key: Bytes) -> BoxFuture<'static, Result<Option<Bytes>, Refusal>> {
         self.maps.get(map, key)
     }
@@ -150,7 +155,8 @@ async fn serving() -> (tempfile::TempDir, Arc<Member>, Arc<Diary>) {
     let path = |name: &str| dir.path().join(name).display().to_string();
     let (home, tls) = (path("home"), path("tls"));
     let arguments = ["jet-member", "--ordinal", "0", "--home", &home, "--tls", &tls, "--cluster", CLUSTER];
-    let ports = ["--bind", "127.0.0.1", "--member-port", "0", "--admin-port", "0", "--health-port", "0"];
+    let ports =
+        ["--bind", "127.0.0.1", "--member-port", "0", "--admin-port", "0", "--health-port", "0", "--client-port", "0"];
     let launch = Launch::parse_from(arguments.into_iter().chain(ports).chain(["--founding", "configuration"]));
     let settings = Settings::load(&launch).unwrap();
     let place = settings.base_dir.clone();

@@ -48,6 +48,8 @@ pub struct World {
     pub volume: String,
     /// File with the password of the REST, if it is on.
     rest: Option<PathBuf>,
+    /// File with the credentials of clients, if they need any.
+    pub credentials: Option<PathBuf>,
     /// Where the members' directories lie.
     pub homes: PathBuf,
     /// Volumes are named to their members, as an operator does; else the file system's own id counts.
@@ -83,6 +85,20 @@ impl World {
         Self::on(vec![here; size as usize], tempfile::tempdir().unwrap())
     }
 
+    /// Members that clients can be told of: each has an address of its own, and the same port for clients. No operator.
+    pub fn for_clients(size: u32) -> Self {
+        let host = |n: u32| Host { address: format!("127.0.0.{}", n + 1), enter: Vec::new() };
+        let world = Self::on((0..size).map(host).collect(), tempfile::tempdir().unwrap());
+        let port = world.ports[0][3];
+        let ports = world.ports.iter().map(|[member, admin, health, _]| [*member, *admin, *health, port]).collect();
+        Self { permit_from: "configuration", ports, ..world }
+    }
+
+    /// Where clients call.
+    pub fn client_address(&self, ordinal: u32) -> String {
+        format!("{}:{}", self.hosts[ordinal as usize].address, self.ports[ordinal as usize][3])
+    }
+
     /// One member on each host, their stores below `dir`.
     pub fn on(hosts: Vec<Host>, dir: tempfile::TempDir) -> Self {
         let size = u32::try_from(hosts.len()).unwrap();
@@ -114,6 +130,7 @@ impl World {
             permit_from: "operator",
             volume: "volume".into(),
             rest: None,
+            credentials: None,
             homes,
             named_volumes: true,
         }
@@ -163,13 +180,16 @@ impl World {
             ("--member-port", member.to_string()),
             ("--admin-port", admin.to_string()),
             ("--health-port", health.to_string()),
+            ("--client-port", client.to_string()),
             ("--founding", self.permit_from.into()),
         ];
         if self.named_volumes {
             arguments.push(("--volume-id", format!("{}-{ordinal}", self.volume)));
         }
+        if let Some(credentials) = &self.credentials {
+            arguments.push(("--client-credentials-file", credentials.display().to_string()));
+        }
         if let Some(password) = &self.rest {
-            arguments.push(("--client-port", client.to_string()));
             arguments.push(("--rest-password-file", password.display().to_string()));
         }
         arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()

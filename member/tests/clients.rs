@@ -1,0 +1,14 @@
+//! Clients of real members: what they are answered, what they are told of the cluster, what a bad one can do, and how they
+//! find their data after a member died and after a stop of all.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "clients/bad.rs"]
+mod bad;
+#[path = "clients/caller.rs"]
+mod caller;
+#[path = "clients/cluster.rs"]
+mod cluster;
+#[path = "clients/maps.rs"]
+mod maps;
+mod world;
