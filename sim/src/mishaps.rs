@@ -186,6 +186,14 @@ impl World {
             }
             self.kill(ordinal, None, Some(AGAIN));
         }
+        if self.slots[ordinal].process.as_ref().is_some_and(Process::ends_itself) {
+            // It would flush before; who is killed does not.
+            let safe = self.script.backups > 0 && self.backed(|_| true);
+            self.kill(ordinal, None, Some(AGAIN));
+            if !safe {
+                self.may_be_lost();
+            }
+        }
         let slot = &mut self.slots[ordinal];
         if !slot.up_at.is_some_and(|at| at <= now) {
             return Ok(());

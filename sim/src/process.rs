@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +105,7 @@ pub struct Process {
     machine: Rc<Machine>,
     runtime: Option<Runtime>,
     started: Arc<Mutex<Option<Started>>>,
+    broken: Arc<AtomicBool>,
     /// Its disk.
     pub disk: SimulatedDisk,
 }
@@ -120,13 +122,28 @@ impl Process {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
         let started: Arc<Mutex<Option<Started>>> = Arc::default();
-        let process = Process { begin, machine, runtime: Some(runtime), started: started.clone(), disk: disk.clone() };
+        let broken = Arc::<AtomicBool>::default();
+        let process = Process {
+            begin,
+            machine,
+            runtime: Some(runtime),
+            started: started.clone(),
+            broken: broken.clone(),
+            disk: disk.clone(),
+        };
         let (own, network) = (process.begin.clone(), network.clone());
         process.within(|runtime, machine| {
             let _in = runtime.enter();
             machine.begun.set(Some(Instant::now()));
             runtime.spawn(async move {
                 let result = start(own, disk, network).await;
+                if let Ok((running, _)) = &result {
+                    let node = running.node.clone();
+                    tokio::spawn(async move {
+                        node.broken_down().await;
+                        broken.store(true, Ordering::Relaxed);
+                    });
+                }
                 *started.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             });
         });
@@ -179,6 +196,11 @@ impl Process {
     pub fn running(&self) -> Option<(Arc<Running>, MapService)> {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         started.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// Its consensus has broken down: the program ends itself then, and is begun again.
+    pub fn ends_itself(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Why it does not.

@@ -344,7 +344,7 @@ mod tests {
             let told = waiting.lacking().unwrap_err().to_string();
             assert!(told.contains(&format!("the log of member {} failed: no room", member(2))), "{told}");
         };
-        let ordered = Ordered { version, reply: Reply::Done, installed: INSTALLED, logs: true };
+        let ordered = Ordered { version, reply: Reply::Done, installed: INSTALLED, is_acknowledged: false, logs: true };
         let (second, third) = (asked(&cell, 2), asked(&cell, 3));
         let waiting = Waiting::begin(&cell, &ordered);
         assert_eq!(waiting.lacking(), Ok(vec![member(2), member(3), member(1)]));
