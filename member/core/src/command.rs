@@ -31,6 +31,23 @@ pub enum Command {
     /// Proposed by the *primary*, which from the proposal on waits for this replica's acknowledgements.
     /// `table_version`: the entry's `changed` under which the copy was completed.
     Synced { partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion },
+    /// A copy of this partition is to lie with `to` instead of `from`; it is made first. `table_version`: the entry's `changed`
+    /// that was looked at, here and below.
+    Move { partition: PartitionId, from: MemberId, to: MemberId, table_version: TableVersion },
+    /// All copies that there should be are in step without that of `from`: its place goes.
+    Moved { partition: PartitionId, from: MemberId, table_version: TableVersion },
+    /// The primary, which lives, is to give its place to this copy: it answers no call any more, and ships the rest.
+    Releasing { partition: PartitionId, to: MemberId, table_version: TableVersion },
+    /// The primary's own word: it answers nobody, and every copy has all that it ordered.
+    Released { partition: PartitionId, member: MemberId, boot: Boot, table_version: TableVersion },
+    /// It keeps its place after all.
+    KeepPrimary { partition: PartitionId, table_version: TableVersion },
+    /// A blank member comes, under a number that the permit names. `opened`: highest generation that its store has opened.
+    Admit { member: Founder, opened: Generation, permit_digest: Digest },
+    /// A person's wish: this member goes, when what lies with it lies with others.
+    Leave { member: MemberId },
+    /// Nothing lies with it any more: it is out for ever.
+    Left { member: MemberId },
     /// Who is to vote: one comes, one goes, or both. `base`: the changes that were made before.
     Voters { base: u64, add: Option<MemberId>, remove: Option<MemberId> },
     /// By consent of the others: the member's log of line `lost` is lost, and it goes on under another.

@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`ids`] | the words that name things |
-//! | [`machine`] | what the members agreed on; [`roster`], [`voters`], [`partition`], [`job`], [`operation`], [`mod@request`], [`cluster_state`], [`recovery`] are its parts |
+//! | [`machine`] | what the members agreed on; [`roster`], [`voters`], [`membership`], [`partition`], [`moves`], [`job`], [`operation`], [`mod@request`], [`cluster_state`], [`recovery`] are its parts |
 //! | [`command`], [`outcome`] | what can be asked of it, and what it answers |
 //! | [`mod@apply`] | the one function that changes it |
 //! | [`safety`] | every question whose wrong answer loses data |
@@ -22,6 +22,8 @@ pub mod command;
 pub mod ids;
 pub mod job;
 pub mod machine;
+pub mod membership;
+pub mod moves;
 pub mod operation;
 pub mod outcome;
 pub mod partition;
@@ -43,6 +45,8 @@ pub use ids::{
 };
 pub use job::{Guarantee, Job, JobStatus, SnapshotRecord, SnapshotRef, Verdict, Wish};
 pub use machine::Machine;
+pub use membership::Membership;
+pub use moves::{Move, Moves, Release};
 pub use operation::{Operation, OperationStep, PartitionContent, SealRecord};
 pub use outcome::{Outcome, Refused};
 pub use partition::{PartitionEntry, PartitionTable, Replica};

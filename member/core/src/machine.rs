@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::cluster_state::{ClusterState, Settled};
 use crate::ids::{Digest, ExecutionId, FoundingId, Generation, JobId, LogIndex, MemberId, OperationId, RuntimeNumber};
 use crate::job::{Job, SnapshotRef};
+use crate::membership::Membership;
+use crate::moves::Moves;
 use crate::operation::Operation;
 use crate::partition::PartitionTable;
 use crate::partition::assign::Candidate;
@@ -33,11 +35,17 @@ pub struct Machine {
     pub former: Option<Settled>,
     /// The original members.
     pub roster: BTreeMap<MemberId, RosterEntry>,
+    /// Who comes and who goes.
+    #[serde(default, skip_serializing_if = "Membership::is_as_founded")]
+    pub membership: Membership,
     /// Who is to vote.
     #[serde(default, skip_serializing_if = "Voters::are_untold")]
     pub voters: Voters,
     /// Who holds which partition.
     pub table: PartitionTable,
+    /// What of it moves.
+    #[serde(default, skip_serializing_if = "Moves::are_none")]
+    pub moves: Moves,
     /// Jobs.
     pub jobs: BTreeMap<JobId, Job>,
     /// Highest job number given.
@@ -107,15 +115,17 @@ pub struct RuntimeJob {
 }
 
 impl Machine {
-    /// Copies that each partition should have: 1 + min(backup count, members − 1).
+    /// Copies that each partition should have: 1 + min(backup count, members that stay − 1).
     pub fn copies_wanted(&self) -> usize {
         let backups = self.founding.as_ref().map_or(0, |founding| usize::from(founding.backup_count));
-        1 + backups.min(self.roster.len().saturating_sub(1))
+        let stay = self.roster.keys().filter(|member| self.stays(**member)).count();
+        1 + backups.min(stay.saturating_sub(1))
     }
 
-    /// Who may hold partitions.
+    /// Who may be given partitions.
     pub fn candidates(&self) -> Vec<Candidate> {
-        self.roster.iter().map(|(member, entry)| Candidate::plain(*member, entry.ordinal)).collect()
+        let stay = self.roster.iter().filter(|(member, _)| self.stays(**member));
+        stay.map(|(member, entry)| Candidate::plain(*member, entry.ordinal)).collect()
     }
 
     /// The operation that holds the cluster.

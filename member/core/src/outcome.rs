@@ -110,6 +110,12 @@ pub enum Refused {
     BadVoters { why: String },
     #[error("partition {partition}: {why}")]
     BadTable { partition: PartitionId, why: String },
+    #[error("member {member} is not admitted: {}", sentence(why))]
+    NotAdmitted { member: MemberId, why: Vec<Reason> },
+    #[error("member {member} does not leave: {}", sentence(why))]
+    NotLeft { member: MemberId, why: Vec<Reason> },
+    #[error("partition {partition} does not move so: {}", sentence(why))]
+    NotMoved { partition: PartitionId, why: Vec<Reason> },
     #[error("partitions without any replica: {count}, first {first}; they wait for the members that had them")]
     PartitionAbsent { count: usize, first: PartitionId },
     #[error("a job '{name}' exists; choose another name or cancel it first")]
@@ -133,9 +139,11 @@ impl Refused {
         match self {
             Self::NotFounded | Self::State { .. } | Self::SomebodyLives { .. } => Kind::ClusterState,
             Self::FoundingDiffers { .. } => Kind::FoundingDiffers,
-            Self::BadVoters { .. } | Self::BadFounding { .. } | Self::BadTable { .. } | Self::BadSnapshot { .. } => {
-                Kind::BadRequest
-            }
+            Self::BadVoters { .. }
+            | Self::BadFounding { .. }
+            | Self::BadTable { .. }
+            | Self::BadSnapshot { .. }
+            | Self::NotAdmitted { .. } => Kind::BadRequest,
             Self::Held { .. } => Kind::DoorsClosed,
             Self::StaleOperation { .. } => Kind::StaleOperation,
             Self::UnknownOperation { .. } | Self::UnknownMember { .. } | Self::UnknownJob { .. } => Kind::NotFound,
@@ -143,6 +151,8 @@ impl Refused {
             Self::StepOrder { .. }
             | Self::Unsafe { .. }
             | Self::NotRecovered { .. }
+            | Self::NotLeft { .. }
+            | Self::NotMoved { .. }
             | Self::RosterDiffers { .. }
             | Self::GenerationDiffers { .. }
             | Self::JobIs { .. }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, RuntimeNumber, TableVersion, Version,
+    Boot, Epoch, ExecutionId, JobId, LogIndex, MemberId, OperationId, PartitionId, RuntimeNumber, TableVersion, Version,
 };
 use crate::job::{SnapshotRecord, SnapshotRef};
 use crate::machine::Machine;
@@ -63,6 +63,11 @@ pub struct MemberReport {
     pub flushed: Vec<EpochReport>,
     /// The store is behind RAM; the cause.
     pub lagging: Option<String>,
+    /// Copies that move here and that its disk has whole: all that this process had of them, with their parts of durable
+    /// snapshots, when it learned that they are in step. By partition, with the entry's `changed` that they are in step
+    /// under. `None`: it cannot carry out a move or a hand-over at all.
+    #[serde(default)]
+    pub on_disk: Option<Vec<(PartitionId, TableVersion)>>,
     /// Line of its log; 0: it does not say.
     #[serde(default)]
     pub line: u64,
@@ -148,12 +153,27 @@ pub struct Observations {
     pub operation_for_ms: Option<(OperationId, u64)>,
     /// The same of the stop that was asked for and waits.
     pub request_for_ms: Option<(LogIndex, u64)>,
+    /// Hand-overs that this leader has seen; [`crate::supervisor::Watch`] keeps them.
+    pub releases: Vec<ReleaseSeen>,
+}
+
+/// A hand-over as one leader has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseSeen {
+    /// Of which partition.
+    pub partition: PartitionId,
+    /// The entry's `changed` by which it is released.
+    pub changed: TableVersion,
+    /// It is not over.
+    pub stands: bool,
+    /// So long; of one that is over: since its end.
+    pub for_ms: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Digest, PartitionId};
+    use crate::ids::Digest;
     use crate::partition::{PartitionEntry, Replica};
 
     #[test]

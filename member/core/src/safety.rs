@@ -9,8 +9,10 @@ use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::ids::{ExecutionId, Generation, MemberId, PartitionId};
 use crate::job::{Guarantee, Job, SnapshotRef};
 use crate::machine::Machine;
+use crate::moves::{MOVES_AT_A_TIME, RELEASES_AT_A_TIME};
 use crate::operation::Operation;
 use crate::recovery::Restored;
+use crate::roster::MEMBERS_MOST;
 
 /// One reason against a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -38,6 +40,42 @@ pub enum Reason {
     Mixed { told: String },
     #[error("the newest replicas are not chosen yet")]
     TableNotRecovered,
+    #[error("number {ordinal} is that of member {by}, which is of the roster until it has left")]
+    OrdinalHeld { ordinal: u32, by: MemberId },
+    #[error("it was member {ordinal} and left by entry {index}: a member that left comes back blank, under another id")]
+    WasHere { ordinal: u32, index: u64 },
+    #[error("its store has opened generation {opened} of a cluster; only a blank one comes in")]
+    NotBlank { opened: Generation },
+    #[error("there are {most} members already")]
+    TooManyMembers { most: usize },
+    #[error("nobody would be left to hold what it holds")]
+    NobodyStays,
+    #[error("member {ordinal} ({member}) joins and has not opened the generation that runs; it may be told to leave")]
+    Joining { ordinal: u32, member: MemberId },
+    #[error("it is not told to leave")]
+    NotLeaving,
+    #[error("{places} partitions have a place with it")]
+    HasPlaces { places: usize },
+    #[error("it votes, until another does in its place")]
+    Votes,
+    #[error("runtime generation {number} is built on it")]
+    Runs { number: u64 },
+    #[error("{in_step} of {wanted} copies would be in step")]
+    CopiesMissing { in_step: usize, wanted: usize },
+    #[error("not all of its copies are in step")]
+    CopiesUnderWay,
+    #[error("as many move at a time as may: {most}")]
+    TooManyMoves { most: usize },
+    #[error("member {member} has no place in it")]
+    NoPlace { member: MemberId },
+    #[error("member {member} may be given no place in it")]
+    MayNotHold { member: MemberId },
+    #[error("member {member} leads it")]
+    Leads { member: MemberId },
+    #[error("a copy of it moves already")]
+    Moves,
+    #[error("its primary is giving its place")]
+    Releasing,
     #[error("job '{job}' may not go on from {given}: {why}")]
     Restore { job: String, given: String, why: String },
 }
@@ -75,6 +113,7 @@ pub fn why_not_freeze(machine: &Machine, operation: &Operation) -> Vec<Reason> {
             .is_some_and(|runtime| runtime.jobs.iter().any(|r| r.job == job.id && r.execution == job.execution))
     };
     let mut why: Vec<_> = absent_partitions(machine).into_iter().collect();
+    why.extend(joining(machine));
     // While freezing no place is given to anybody, so what is missing then would stay missing.
     let wanted = machine.copies_wanted();
     let mut short =
@@ -88,6 +127,137 @@ pub fn why_not_freeze(machine: &Machine, operation: &Operation) -> Vec<Reason> {
         }
     }
     why.extend(losses_not_accepted(machine, operation));
+    why
+}
+
+/// Members whose stores take nothing yet.
+fn joining(machine: &Machine) -> impl Iterator<Item = Reason> + '_ {
+    let joins = |(member, _): &(&MemberId, _)| machine.membership.joining.contains(member);
+    let reason = |(member, entry): (&MemberId, &crate::roster::RosterEntry)| Reason::Joining {
+        ordinal: entry.ordinal,
+        member: *member,
+    };
+    machine.roster.iter().filter(joins).map(reason)
+}
+
+/// Why this member does not come in under this number. `opened`: the highest generation that its store has opened.
+pub fn why_not_admit(machine: &Machine, member: MemberId, ordinal: u32, opened: Generation) -> Vec<Reason> {
+    let mut why = Vec::new();
+    if let Some(by) = machine.roster.iter().find(|(by, entry)| entry.ordinal == ordinal || **by == member) {
+        why.push(Reason::OrdinalHeld { ordinal: by.1.ordinal, by: *by.0 });
+    }
+    if let Some(left) = machine.membership.left.get(&member) {
+        why.push(Reason::WasHere { ordinal: left.ordinal, index: left.index });
+    }
+    if opened > Generation(0) {
+        why.push(Reason::NotBlank { opened });
+    }
+    if machine.roster.len() >= MEMBERS_MOST {
+        why.push(Reason::TooManyMembers { most: MEMBERS_MOST });
+    }
+    why
+}
+
+/// Why nobody may begin to take over what lies with this member.
+pub fn why_not_leave(machine: &Machine, member: MemberId) -> Vec<Reason> {
+    let others = machine.roster.keys().any(|other| *other != member && machine.stays(*other));
+    if others { Vec::new() } else { vec![Reason::NobodyStays] }
+}
+
+/// Why a member that is to leave is not out yet.
+pub fn why_not_left(machine: &Machine, member: MemberId) -> Vec<Reason> {
+    let mut why = Vec::new();
+    if !machine.membership.leaving.contains(&member) {
+        why.push(Reason::NotLeaving);
+    }
+    let places = machine.table.places_of(member);
+    if places > 0 {
+        why.push(Reason::HasPlaces { places });
+    }
+    // What nobody holds may lie on its disk, and there alone.
+    why.extend(absent_partitions(machine));
+    why.extend(under_backed(machine));
+    if machine.voting_members().contains(&member) {
+        why.push(Reason::Votes);
+    }
+    if let Some(runtime) = machine.runtime.as_ref().filter(|runtime| runtime.members.contains(&member)) {
+        why.push(Reason::Runs { number: runtime.number.0 });
+    }
+    why
+}
+
+/// Why no copy of this partition begins to move.
+pub fn why_not_move(machine: &Machine, partition: PartitionId, from: MemberId, to: MemberId) -> Vec<Reason> {
+    let Some(entry) = machine.table.entry(partition) else { return vec![Reason::NoPlace { member: from }] };
+    let wanted = machine.copies_wanted();
+    let in_step = machine.in_step_without(partition, None);
+    let mut why = Vec::new();
+    if in_step < wanted {
+        why.push(Reason::CopiesMissing { in_step, wanted });
+    }
+    if in_step < entry.replicas.len() {
+        why.push(Reason::CopiesUnderWay);
+    }
+    if entry.replica(from).is_none() {
+        why.push(Reason::NoPlace { member: from });
+    }
+    if entry.replica(to).is_some() || !machine.stays(to) {
+        why.push(Reason::MayNotHold { member: to });
+    }
+    if machine.moves.copies.contains_key(&partition) || entry.replicas.len() > wanted {
+        why.push(Reason::Moves);
+    }
+    if machine.release(partition).is_some() {
+        why.push(Reason::Releasing);
+    }
+    if machine.moves.copies.len() >= MOVES_AT_A_TIME {
+        why.push(Reason::TooManyMoves { most: MOVES_AT_A_TIME });
+    }
+    why
+}
+
+/// Why this place may not go: a move never leaves fewer copies than there should be.
+pub fn why_not_moved(machine: &Machine, partition: PartitionId, from: MemberId) -> Vec<Reason> {
+    let Some(entry) = machine.table.entry(partition).filter(|entry| entry.replica(from).is_some()) else {
+        return vec![Reason::NoPlace { member: from }];
+    };
+    let wanted = machine.copies_wanted();
+    let in_step = machine.in_step_without(partition, Some(from));
+    let mut why = Vec::new();
+    if in_step < wanted {
+        why.push(Reason::CopiesMissing { in_step, wanted });
+    }
+    if entry.primary().is_some_and(|primary| primary.member == from) {
+        why.push(Reason::Leads { member: from });
+    }
+    if machine.moves.copies.get(&partition).is_some_and(|moving| moving.from != from) {
+        why.push(Reason::Moves);
+    }
+    if machine.release(partition).is_some() {
+        why.push(Reason::Releasing);
+    }
+    why
+}
+
+/// Why the primary of this partition does not give its place to that copy.
+pub fn why_not_release(machine: &Machine, partition: PartitionId, to: MemberId) -> Vec<Reason> {
+    let Some(entry) = machine.table.entry(partition) else { return vec![Reason::NoPlace { member: to }] };
+    let mut why = Vec::new();
+    if machine.in_step_without(partition, None) < entry.replicas.len() {
+        why.push(Reason::CopiesUnderWay);
+    }
+    if entry.replica(to).is_none() {
+        why.push(Reason::NoPlace { member: to });
+    }
+    if entry.primary().is_none_or(|primary| primary.member == to) {
+        why.push(Reason::Leads { member: to });
+    }
+    if machine.release(partition).is_some() {
+        why.push(Reason::Releasing);
+    }
+    if machine.moves.releasing.len() >= RELEASES_AT_A_TIME {
+        why.push(Reason::TooManyMoves { most: RELEASES_AT_A_TIME });
+    }
     why
 }
 
@@ -186,7 +356,8 @@ pub fn why_not_complete(machine: &Machine) -> Vec<Reason> {
         return Vec::new();
     };
     let mut why: Vec<_> = why_mixed(machine).into_iter().collect();
-    for (member, entry) in &machine.roster {
+    // Who joins holds nothing that anybody could miss.
+    for (member, entry) in machine.joined() {
         let (member, ordinal) = (*member, entry.ordinal);
         if !rejoined.contains_key(&member) {
             why.push(Reason::NotBack { ordinal, member });

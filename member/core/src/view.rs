@@ -84,6 +84,37 @@ pub struct PartitionFigures {
     pub migrating: u16,
 }
 
+/// What is on its way between members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MoveFigures {
+    /// Copies that move.
+    pub moving: usize,
+    /// Those of them that are in step, and wait for a disk or for their primary.
+    pub in_step: usize,
+    /// Partitions that are being handed over, and answer nobody for that moment.
+    pub handed_over: usize,
+    /// Members that were admitted and have opened nothing yet.
+    pub joining: Vec<MemberId>,
+    /// Members that are to leave, each with the places that it has yet.
+    pub leaving: Vec<(MemberId, usize)>,
+}
+
+/// Figures of what moves.
+pub fn move_figures(machine: &Machine) -> MoveFigures {
+    let in_step = machine.moves.copies.iter().filter(|(partition, moving)| {
+        let place = machine.table.entry(**partition).and_then(|entry| entry.replica(moving.to));
+        place.is_some_and(|place| place.synced)
+    });
+    let leaving = machine.membership.leaving.iter().map(|member| (*member, machine.table.places_of(*member)));
+    MoveFigures {
+        moving: machine.moves.copies.len(),
+        in_step: in_step.count(),
+        handed_over: machine.moves.releasing.len(),
+        joining: machine.membership.joining.iter().copied().collect(),
+        leaving: leaving.collect(),
+    }
+}
+
 /// Figures of the table.
 pub fn partition_figures(machine: &Machine) -> PartitionFigures {
     let wanted = machine.copies_wanted();

@@ -69,7 +69,7 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
         .unwrap_or_default();
     let seal = machine.operation(&op).and_then(|operation| operation.seals.get(&who).cloned());
     let partition = PartitionId(u16::from(b) % PARTITIONS);
-    match if c % 4 == 0 { kind % 35 } else { next_kind(machine, kind) } {
+    match if c % 4 == 0 { kind % 43 } else { next_kind(machine, kind) } {
         0 => Command::Boot { member: who, boot, volume_id },
         1 => Command::Table {
             base_version: machine.table.version,
@@ -196,8 +196,36 @@ fn command(machine: &Machine, kind: u8, a: u8, b: u8, c: u8) -> Command {
             let line = machine.roster.get(&who).map_or(1, |entry| entry.log_line);
             Command::NewLine { member: who, line: line + u64::from(b % 4 > 0), lost: line - u64::from(c % 8 == 0) }
         }
+        35..=42 => comings(machine, kind, who, boot, partition, c),
         _ if b % 2 == 0 => Command::JobFailed { job, execution, cause: "t".into(), progressed: false },
         _ => Command::Durable { job, execution, epoch: Epoch(u64::from(b)), record },
+    }
+}
+
+/// Members that come and go, copies and primaries that move.
+fn comings(machine: &Machine, kind: u8, who: MemberId, boot: Boot, partition: PartitionId, c: u8) -> Command {
+    let entry = machine.table.entry(partition).cloned().unwrap_or_default();
+    let table_version = TableVersion(entry.changed.0 - u64::from(c % 16 == 2 && entry.changed.0 > 0));
+    let last = entry.replicas.last().map_or(who, |replica| replica.member);
+    let moving = machine.moves.copies.get(&partition).map_or(last, |moving| moving.from);
+    let leaving = machine.membership.leaving.iter().next().copied().unwrap_or(who);
+    match kind % 8 {
+        0 => Command::Move { partition, from: last, to: who, table_version },
+        1 => Command::Moved { partition, from: if c % 8 == 0 { who } else { moving }, table_version },
+        2 => Command::Releasing { partition, to: last, table_version },
+        3 => {
+            let primary = entry.primary().filter(|_| c % 8 > 0).map_or((who, boot), |p| (p.member, p.boot));
+            Command::Released { partition, member: primary.0, boot: primary.1, table_version }
+        }
+        4 => Command::KeepPrimary { partition, table_version },
+        5 => {
+            let ordinal = u32::from(c % 5);
+            let entry = RosterEntry { ordinal, boot: Boot(1), volume_id: "v".into(), log_line: 1 };
+            let opened = Generation(u64::from(c % 16 == 0));
+            Command::Admit { member: Founder { member: who, entry }, opened, permit_digest: Digest::default() }
+        }
+        6 => Command::Leave { member: who },
+        _ => Command::Left { member: leaving },
     }
 }
 
@@ -210,7 +238,7 @@ fn next_kind(machine: &Machine, kind: u8) -> u8 {
         ClusterState::InTransition { .. } => &[7, 8, 9, 10, 29],
         ClusterState::Passive { held_by: Some(_) } if committed => &[18],
         ClusterState::Passive { held_by: Some(_) } => &[11, 12, 13, 14],
-        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3, 31, 32, 33, 34],
+        _ => &[2, 4, 5, 6, 17, 27, 28, 29, 3, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 25],
     };
     kinds[usize::from(kind) % kinds.len()]
 }
@@ -244,7 +272,8 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
             decision,
             "{command:?}: Commit and Abort"
         );
-        if decision == OperationStep::Committed {
+        // Of who came or went since, an ended one knows nothing.
+        if decision == OperationStep::Committed && operation.step.is_open() {
             assert_eq!(operation.seals.len(), machine.roster.len());
         }
     }
@@ -252,17 +281,15 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
         && !matches!(machine.state, ClusterState::Recovering { .. });
     if let (true, ClusterState::Recovering { rejoined, loaded, .. }) = (left, &before.state) {
         assert!(
-            machine.roster.keys().all(|member| rejoined.contains_key(member) && loaded.contains(member)),
+            machine.joined().all(|(member, _)| rejoined.contains_key(member) && loaded.contains(member)),
             "{command:?} left recovery incomplete"
         );
         assert!(matches!(machine.state, ClusterState::Activating { .. }));
     }
     if let (ClusterState::Activating { opened, .. }, true) = (&before.state, machine.state.settled().is_some()) {
-        assert_eq!(
-            opened.len(),
-            machine.roster.len() - usize::from(!opened.contains_key(&opener(command))),
-            "{command:?}"
-        );
+        let opener = opener(command);
+        let all = before.joined().all(|(member, _)| opened.contains_key(member) || *member == opener);
+        assert!(all, "{command:?}");
         assert_eq!(machine.generation, before.generation.next());
     }
     if let ClusterState::Activating { op: Some(_), .. } = &machine.state {
@@ -285,10 +312,31 @@ fn hold(before: &Machine, machine: &Machine, seen: &mut Seen, command: &Command)
         (voters.difference(&before.voting_members()).count(), before.voting_members().difference(&voters).count());
     assert!(came <= 1 && went <= 1, "{command:?}: {came} came and {went} went");
     one_request_once(before, machine, command);
+    moves_keep_copies(before, machine, command);
     for (id, job) in &machine.jobs {
         let known = before.jobs.get(id).and_then(|job| job.snapshot.as_ref()).map(jet_core::SnapshotRef::position);
         let now = job.snapshot.as_ref().map(jet_core::SnapshotRef::position);
         assert!(now >= known || matches!(command, Command::RecoverTable {}), "{command:?}: a snapshot fact went back");
+    }
+}
+
+/// Nothing but a loss takes a copy that counts, and a move only one too many.
+fn moves_keep_copies(before: &Machine, machine: &Machine, command: &Command) {
+    let quiet = machine.state == ClusterState::Active && machine.open_operation().is_none();
+    assert!(quiet || machine.moves.releasing.is_empty(), "{command:?}: a hand-over while {}", machine.state);
+    let ordinals: std::collections::BTreeSet<_> = machine.roster.values().map(|entry| entry.ordinal).collect();
+    assert_eq!(ordinals.len(), machine.roster.len(), "{command:?}: two members of one number");
+    for (partition, entry) in machine.table.entries() {
+        let was = before.table.entry(partition).map_or(0, |entry| entry.replicas.len());
+        assert!(entry.replicas.len() <= was.max(machine.copies_wanted() + 1), "{command:?}: {entry:?}");
+        let outside = entry.replicas.iter().find(|replica| !machine.roster.contains_key(&replica.member));
+        assert!(outside.is_none(), "{command:?}: {outside:?} has a place and is no member");
+        if let Command::Move { .. } | Command::Moved { .. } | Command::Released { .. } | Command::Releasing { .. } =
+            command
+        {
+            let least = before.in_step_without(partition, None).min(machine.copies_wanted());
+            assert!(machine.in_step_without(partition, None) >= least, "{command:?}: {entry:?}");
+        }
     }
 }
 

@@ -272,8 +272,7 @@ fn an_old_stop_seals_nothing_over_a_later_one() -> Result<(), Refused> {
             reports_contents: None,
             sealed: sealed.clone(),
             opened: Generation(opened),
-            runtime: None,
-            copies: BTreeMap::new(),
+            ..LocalFacts::default()
         };
         let actions = agent::plan(&machine, member(0), &facts);
         let seals = actions.iter().any(|action| matches!(action, Action::Seal { .. }));

@@ -151,8 +151,7 @@ impl World {
         Observations {
             members: (0..MEMBERS).map(|n| (member(n), observed(n))).collect(),
             leader_for_ms: 60_000,
-            operation_for_ms: None,
-            request_for_ms: None,
+            ..Observations::default()
         }
     }
 

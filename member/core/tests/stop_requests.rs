@@ -134,8 +134,8 @@ fn one_that_nobody_takes_up_lapses_and_a_leader_that_finds_one_declines_it() {
         let observations = Observations {
             members: BTreeMap::from([(MemberId::default(), observed)]),
             leader_for_ms: now + led_before,
-            operation_for_ms: None,
             request_for_ms: watch.observe_request(&one.machine, now),
+            ..Observations::default()
         };
         supervisor::plan(&one.machine, &observations)
     };

@@ -147,6 +147,7 @@ impl Agent {
             opened: keeper.opened(),
             runtime: self.jobs.running(),
             copies: self.maps.copies(),
+            ..LocalFacts::default()
         }
     }
 

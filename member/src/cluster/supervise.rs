@@ -91,6 +91,7 @@ fn look(
         leader_for_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
         operation_for_ms: watch.observe(machine, now.millis()),
         request_for_ms: watch.observe_request(machine, now.millis()),
+        releases: watch.observe_releases(machine, now.millis()),
     };
     let planned: VecDeque<_> = supervisor::plan(machine, &observations)
         .into_iter()

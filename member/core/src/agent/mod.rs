@@ -70,6 +70,11 @@ pub struct LocalFacts {
     pub runtime: Option<RuntimeNumber>,
     /// Copies that this member, as primary, makes or has made: by partition and receiver.
     pub copies: BTreeMap<(PartitionId, MemberId), Copying>,
+    /// Partitions that it led and answers nobody for any more, not even calls that had begun, until the entry changes; every
+    /// copy has all that it ordered. By the entry's `changed`.
+    pub released: BTreeMap<PartitionId, TableVersion>,
+    /// Its store says that this member left.
+    pub put_aside: bool,
 }
 
 /// The seal on the own store.
@@ -139,6 +144,19 @@ pub enum Action {
     StartRuntime(RuntimeGeneration),
     /// Stop what runs.
     StopRuntime,
+    /// As primary: from now on answer nobody for this partition, not even calls that have begun, and see to it that every copy
+    /// has all that was ordered. It holds until the entry changes.
+    Release {
+        /// Which.
+        partition: PartitionId,
+        /// The entry's `changed`.
+        changed: TableVersion,
+    },
+    /// This member has left: its store is marked so, is put aside whole, and is of no cluster any more.
+    PutAside {
+        /// The entry by which it left.
+        index: LogIndex,
+    },
     /// As primary: send a full copy and follow it up.
     ShipPartition {
         /// Which.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{Access, Action, Copying, Doors, LocalFacts, OwnSeal};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::command::Command;
-use crate::ids::{Boot, MemberId, PartitionId};
+use crate::ids::{Boot, MemberId, PartitionId, Version};
 use crate::machine::{Machine, RuntimeGeneration};
 use crate::operation::{Operation, OperationStep};
 use crate::safety;
@@ -27,10 +27,12 @@ pub fn plan(machine: &Machine, me: MemberId, facts: &LocalFacts) -> Vec<Action> 
         actions.push(Action::SetDoors(wanted));
     }
     own.runtime(&mut actions);
+    own.has_left(&mut actions);
     if own.is_of_the_roster() {
         own.contents(&mut actions);
         own.state(&mut actions);
         own.copies(&mut actions);
+        own.releases(&mut actions);
     }
     if wanted < facts.doors {
         actions.push(Action::SetDoors(wanted));
@@ -159,6 +161,9 @@ impl Own<'_> {
     /// that was started again would write over copies that nobody else may have. A store that was put back in time is
     /// left as it is, its seal too: written to, it would still be of its old generation, and no crash be recovered from.
     fn write_on(&self, actions: &mut Vec<Action>) {
+        if self.joins(actions) {
+            return;
+        }
         let restored = self.facts.holds.as_ref().and_then(|store| store.restored.as_ref());
         if safety::why_not_take_part(self.machine, self.facts.opened, restored).is_some() {
             return;
@@ -170,6 +175,51 @@ impl Own<'_> {
                 actions.push(Action::OpenGeneration(self.machine.generation));
             }
             _ => {}
+        }
+    }
+
+    /// A blank store of a member that was admitted opens the generation that runs; from then on it may be given something.
+    fn joins(&self, actions: &mut Vec<Action>) -> bool {
+        let blank = self.facts.holds.as_ref().is_some_and(|store| {
+            store.seal.is_none() && store.partitions.iter().all(|held| held.is_none_or(|v| v == Version::default()))
+        });
+        if !self.machine.membership.joining.contains(&self.me) || !blank {
+            return false;
+        }
+        let generation = self.machine.generation;
+        match self.facts.access {
+            Access::Unread => actions.push(Action::LoadStore),
+            _ if self.facts.opened < generation => actions.push(Action::OpenGeneration(generation)),
+            Access::Read => actions.push(Action::OpenGeneration(generation)),
+            Access::Written => {
+                let (member, boot) = (self.me, self.facts.boot);
+                actions.push(Action::Propose(Command::Opened { member, boot, generation }));
+            }
+        }
+        true
+    }
+
+    fn has_left(&self, actions: &mut Vec<Action>) {
+        if let Some(left) = self.machine.membership.left.get(&self.me).filter(|_| !self.facts.put_aside) {
+            actions.push(Action::PutAside { index: left.index });
+        }
+    }
+
+    /// What it is to hand over it answers nobody for, and says so when that is so.
+    fn releases(&self, actions: &mut Vec<Action>) {
+        for (partition, release) in &self.machine.moves.releasing {
+            let changed = release.changed;
+            let leads = self.machine.table.entry(*partition).is_some_and(|entry| {
+                entry.primary().is_some_and(|primary| primary.member == self.me && primary.boot == self.facts.boot)
+            });
+            let partition = *partition;
+            if leads && self.facts.released.get(&partition) == Some(&changed) {
+                let (member, boot) = (self.me, self.facts.boot);
+                let word = Command::Released { partition, member, boot, table_version: changed };
+                actions.push(Action::Propose(word));
+            } else if leads {
+                actions.push(Action::Release { partition, changed });
+            }
         }
     }
 

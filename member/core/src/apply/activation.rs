@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, already, jobs, operation, roster_member, settle, step_order, stop, wrong_state};
+use super::{Answer, already, jobs, membership, operation, roster_member, settle, step_order, stop, wrong_state};
 use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::ids::{Boot, Generation, MemberId, OperationId};
 use crate::job::{Returning, Wish};
 use crate::machine::Machine;
 use crate::operation::OperationStep;
 use crate::outcome::Refused;
+use crate::roster::RosterEntry;
 use crate::safety;
 
 pub(super) fn activate(
@@ -96,6 +97,10 @@ pub(super) fn opened(machine: &mut Machine, member: MemberId, boot: Boot, genera
     if boot != known {
         return Err(Refused::StaleBoot { member, given: boot, known });
     }
+    if let Some(joined) = membership::opened(machine, member, boot, generation) {
+        return joined;
+    }
+    let joining = machine.membership.joining.clone();
     let ClusterState::Activating { generation: wanted, op, opened, wishes } = &mut machine.state else {
         return if generation == machine.generation { already() } else { Err(wrong_state(machine, "Opened")) };
     };
@@ -105,10 +110,14 @@ pub(super) fn opened(machine: &mut Machine, member: MemberId, boot: Boot, genera
     if opened.insert(member, boot) == Some(boot) {
         return already();
     }
-    if machine.roster.iter().any(|(member, entry)| opened.get(member) != Some(&entry.boot)) {
+    let waits = |(member, entry): (&MemberId, &RosterEntry)| {
+        !joining.contains(member) && opened.get(member) != Some(&entry.boot)
+    };
+    if machine.roster.iter().any(waits) {
         return Ok(format!("member {member} has opened generation {generation}"));
     }
     let (op, wishes) = (op.clone(), std::mem::take(wishes));
+    machine.membership.joining.retain(|member| !opened.contains_key(member));
     machine.generation = generation;
     for wish in &wishes {
         jobs::grant(machine, wish);

@@ -6,6 +6,8 @@
 mod activation;
 mod founding;
 mod jobs;
+mod membership;
+mod moves;
 mod recovery;
 mod request;
 mod runtime;
@@ -18,6 +20,7 @@ use crate::command::Command;
 use crate::ids::{Boot, LogIndex, MemberId, OperationId};
 use crate::job::JobStatus;
 use crate::machine::Machine;
+use crate::moves::Move;
 use crate::operation::Operation;
 use crate::outcome::{ALREADY, Outcome, Refused};
 use crate::roster::{NAMED_VOLUME, RosterEntry};
@@ -38,6 +41,7 @@ pub fn apply(machine: &mut Machine, index: LogIndex, command: Command) -> Outcom
         _ if machine.founding.is_none() => Err(Refused::NotFounded),
         other => founded(machine, index, other),
     };
+    moves::tidy(machine);
     machine.applied = index;
     if (before.0 && machine.runtime.is_none()) || before.1 != machine.table.version {
         machine.fence = index;
@@ -56,6 +60,18 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Synced { partition, member, boot, table_version } => {
             table::synced(machine, partition, member, boot, table_version)
         }
+        Command::Move { partition, from, to, table_version } => {
+            moves::begin(machine, partition, Move { from, to }, table_version)
+        }
+        Command::Moved { partition, from, table_version } => moves::end(machine, partition, from, table_version),
+        Command::Releasing { partition, to, table_version } => moves::release(machine, partition, to, table_version),
+        Command::Released { partition, member, boot, table_version } => {
+            moves::released(machine, partition, member, boot, table_version)
+        }
+        Command::KeepPrimary { partition, table_version } => moves::keep_primary(machine, partition, table_version),
+        Command::Admit { member, opened, permit_digest } => membership::admit(machine, member, opened, &permit_digest),
+        Command::Leave { member } => membership::leave(machine, member),
+        Command::Left { member } => membership::left(machine, index, member),
         Command::Voters { base, add, remove } => voters::change(machine, base, add, remove),
         Command::NewLine { member, line, lost } => voters::new_line(machine, member, line, lost),
         Command::SetState { state, absent } => stop::set_state(machine, state, &absent),

@@ -14,6 +14,7 @@ use crate::cluster_state::{ClusterState, RecoveringFrom, Settled};
 use crate::ids::{Boot, Digest, Generation, MemberId, OperationId, PartitionId, Version};
 use crate::job::{Job, JobStatus, Returning, SnapshotRef, Verdict};
 use crate::machine::Machine;
+use crate::moves::Moves;
 use crate::operation::OperationStep;
 use crate::outcome::Refused;
 use crate::partition::{PartitionEntry, Replica, assign::assign};
@@ -51,6 +52,10 @@ pub(super) fn recover(machine: &mut Machine, observed: &BTreeMap<MemberId, Boot>
     request::end(machine, false, "all members were started anew before anybody took it up");
     drop_runtime(machine, JobStatus::Waiting);
     fence_copies(machine);
+    if from == RecoveringFrom::Crash {
+        // Lists are made anew; what is unfair in them moves anew.
+        machine.moves = Moves::default();
+    }
     let state =
         ClusterState::Recovering { from, rejoined: BTreeMap::new(), loaded: BTreeSet::new(), table_recovered: false };
     unsettle(machine, former.unwrap_or(Settled::Passive), state);
@@ -105,6 +110,7 @@ pub(super) fn rejoined(
     }
     match from {
         RecoveringFrom::Sealed { op, generation } => is_the_sealed(machine, op, *generation, member, boot, &store)?,
+        RecoveringFrom::Crash if joins_blank(machine, member, &store) => {}
         RecoveringFrom::Crash => is_of_this_generation(machine, member, &store)?,
     }
     if let Some(entry) = machine.roster.get_mut(&member) {
@@ -147,6 +153,13 @@ fn is_the_sealed(
         return unequal(format!("its digest is {}, recorded is {}", seal.digest, recorded.digest));
     }
     Ok(())
+}
+
+/// Who joins holds nothing, and has perhaps not opened a generation yet.
+fn joins_blank(machine: &Machine, member: MemberId, store: &StoreReport) -> bool {
+    machine.membership.joining.contains(&member)
+        && store.seal.is_none()
+        && store.partitions.iter().all(|held| held.is_none_or(|version| version == Version::default()))
 }
 
 /// A store that never opened the cluster's generation was put back in time; what it holds must not win by default.
@@ -211,8 +224,11 @@ pub(super) fn recover_table(machine: &mut Machine) -> Answer {
         }
     }
     choose_newest(machine, &rejoined, &living);
+    // Who joins holds no part of any snapshot.
+    let joins = |member: &MemberId| machine.membership.joining.contains(member);
+    let holding = rejoined.iter().filter(|(member, _)| !joins(member)).map(|(m, r)| (*m, r.clone())).collect();
     for job in machine.jobs.values_mut().filter(|job| !job.ended()) {
-        fall_back(job, &rejoined);
+        fall_back(job, &holding);
     }
     if let ClusterState::Recovering { table_recovered, .. } = &mut machine.state {
         *table_recovered = true;

@@ -4,8 +4,8 @@
 //! for ever. Must not know: how long it takes.
 
 use super::{
-    Answer, already, drop_runtime, operation, request, roster_member, same_volume, settle, settled, step_order, unheld,
-    unsettle, wrong_state,
+    Answer, already, drop_runtime, moves, operation, request, roster_member, same_volume, settle, settled, step_order,
+    unheld, unsettle, wrong_state,
 };
 use crate::cluster_state::{ClusterState, Settled};
 use crate::ids::{Digest, LogIndex, MemberId, OperationId};
@@ -39,6 +39,7 @@ pub(super) fn set_state(machine: &mut Machine, state: Settled, absent: &[MemberI
         return Err(Refused::NotRecovered { why: missing });
     }
     machine.state = state.into();
+    moves::halt(machine);
     match (now.runs_jobs(), state.runs_jobs()) {
         (true, false) => drop_runtime(machine, JobStatus::Waiting),
         (false, true) => drop_runtime(machine, JobStatus::Starting),
@@ -69,6 +70,7 @@ pub(super) fn begin(machine: &mut Machine, index: LogIndex, request: Request) ->
     let what = format!("operation {} holds the cluster", operation.id);
     request::end(machine, true, &format!("operation {} began", operation.id));
     keep(machine, operation);
+    moves::halt(machine);
     Ok(what)
 }
 

@@ -101,8 +101,13 @@ fn changed(
         return Err("it is absent: it waits for the members that had it, and is not given to others".into());
     }
     let distinct: BTreeSet<_> = change.replicas.iter().collect();
-    if distinct.len() != change.replicas.len() || change.replicas.len() > machine.copies_wanted() {
+    let comes: Vec<_> = change.replicas.iter().filter(|member| now.replica(**member).is_none()).collect();
+    if distinct.len() != change.replicas.len() || !comes.is_empty() && change.replicas.len() > machine.copies_wanted() {
         return Err("a member stands in it twice, or it has too many copies".into());
+    }
+    let unfit = |member: &&MemberId| machine.roster.contains_key(member) && !machine.stays(**member);
+    if let Some(member) = comes.into_iter().find(unfit) {
+        return Err(format!("member {member} joins or leaves, and is given no place"));
     }
     let mut replicas = Vec::new();
     for member in &change.replicas {

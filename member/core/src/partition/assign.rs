@@ -101,6 +101,14 @@ pub fn assign(
     Ok(lists.iter().map(named).collect())
 }
 
+/// Whether a table is what [`assign`] would leave as it is.
+pub fn is_fair(now: &[Vec<MemberId>], candidates: &[Candidate], wanted: usize) -> bool {
+    let Ok(field) = Field::of(candidates, now.len(), wanted) else { return false };
+    let lists = field.places_of(now);
+    let known = lists.iter().zip(now).all(|(list, named)| list.len() == named.len());
+    known && judge::judge(&field, &lists).is_ok()
+}
+
 /// The candidates in order, each known by its place here, and what is asked of a wish.
 struct Field {
     members: Vec<MemberId>,

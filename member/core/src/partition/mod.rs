@@ -84,6 +84,11 @@ impl PartitionTable {
         self.partitions.iter().filter_map(PartitionEntry::primary).filter(|primary| primary.member == member).count()
     }
 
+    /// How many partitions name `member`, in step or not.
+    pub fn places_of(&self, member: MemberId) -> usize {
+        self.partitions.iter().filter(|entry| entry.replica(member).is_some()).count()
+    }
+
     /// Partitions of which `member` holds a copy that counts, in order.
     pub fn held_by(&self, member: MemberId) -> Vec<PartitionId> {
         self.entries()

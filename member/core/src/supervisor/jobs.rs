@@ -35,7 +35,10 @@ fn outdated(machine: &Machine, roll: &Roll) -> Option<String> {
         return Some(format!("job '{}' is added", job.name));
     }
     let here = roll.here();
-    let back = here.iter().find(|member| !runtime.members.contains(member))?;
+    if let Some(member) = runtime.members.iter().find(|member| !machine.works(**member)) {
+        return Some(format!("member {member} leaves"));
+    }
+    let back = here.iter().find(|member| !runtime.members.contains(member) && machine.works(**member))?;
     safety::under_backed(machine).is_none().then(|| format!("member {back} is back, with all its copies"))
 }
 
@@ -68,7 +71,7 @@ fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<
     let allowed = machine.state.settled().is_some_and(|state| state.runs_jobs())
         && machine.runtime.is_none()
         && machine.table.absent().is_empty();
-    let members = roll.here();
+    let members: Vec<_> = roll.here().into_iter().filter(|member| machine.works(*member)).collect();
     let led = machine
         .table
         .partitions

@@ -9,6 +9,7 @@
 //! | [`grants`] | to whom a lease may be granted, under which table |
 //! | `recovery` | from lost RAM or a stop to the former state |
 //! | `repair` | promotion and new copies |
+//! | [`moves`] | copies and primaries that change places |
 //! | `operation` | watching a stop, comparing replicas |
 //! | `jobs` | runtime generations, durable snapshots |
 //! | `request` | stops that nobody takes up |
@@ -17,6 +18,7 @@
 
 pub mod grants;
 mod jobs;
+pub mod moves;
 mod operation;
 pub mod presence;
 pub mod progress;
@@ -25,20 +27,24 @@ mod repair;
 mod request;
 pub mod voting;
 
+use std::collections::BTreeMap;
+
 use crate::cluster_state::ClusterState;
 use crate::command::Command;
-use crate::ids::{LogIndex, OperationId};
+use crate::ids::{LogIndex, OperationId, PartitionId, TableVersion};
 use crate::machine::Machine;
-use crate::report::Observations;
+use crate::report::{Observations, ReleaseSeen};
 use presence::Roll;
 pub use repair::deposed;
 
-/// How long the present leader has seen the present operation open, and the present request waiting: the only memory
-/// beside the machine.
+/// How long the present leader has seen the present operation open, the present request waiting, and partitions handed
+/// over: the only memory beside the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     since: Option<(OperationId, u64)>,
     asked: Option<(LogIndex, u64)>,
+    /// By partition: released by which change, since when, and when that was over.
+    releases: BTreeMap<PartitionId, (TableVersion, u64, Option<u64>)>,
 }
 
 impl Watch {
@@ -50,6 +56,30 @@ impl Watch {
     /// The same, of the stop that was asked for.
     pub fn observe_request(&mut self, machine: &Machine, now_ms: u64) -> Option<(LogIndex, u64)> {
         counted(&mut self.asked, machine.waiting_request().map(|request| request.asked), now_ms)
+    }
+
+    /// The same, of hand-overs: those that stand, and those that were over a while ago.
+    pub fn observe_releases(&mut self, machine: &Machine, now_ms: u64) -> Vec<ReleaseSeen> {
+        for (partition, release) in &machine.moves.releasing {
+            if self.releases.get(partition).is_none_or(|(changed, ..)| *changed != release.changed) {
+                self.releases.insert(*partition, (release.changed, now_ms, None));
+            }
+        }
+        for (partition, (changed, _, ended)) in &mut self.releases {
+            if machine.release(*partition).is_none_or(|release| release.changed != *changed) {
+                ended.get_or_insert(now_ms);
+            }
+        }
+        let since = |at: u64| now_ms.saturating_sub(at);
+        self.releases.retain(|_, (.., ended)| ended.is_none_or(|at| since(at) < moves::RELEASE_AGAIN_AFTER_MS));
+        let seen =
+            |(partition, (changed, began, ended)): (&PartitionId, &(TableVersion, u64, Option<u64>))| ReleaseSeen {
+                partition: *partition,
+                changed: *changed,
+                stands: ended.is_none(),
+                for_ms: since(ended.unwrap_or(*began)),
+            };
+        self.releases.iter().map(seen).collect()
     }
 }
 
@@ -92,6 +122,9 @@ fn settled(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<C
     }
     let mut commands = jobs::lost(machine, observations, roll);
     commands.extend(repair::plan(machine, roll));
+    if commands.is_empty() {
+        commands.extend(moves::plan(machine, observations, roll));
+    }
     if commands.is_empty() {
         commands.extend(jobs::plan(machine, observations, roll));
     }

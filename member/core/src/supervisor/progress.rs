@@ -35,6 +35,17 @@ pub fn of_operation(machine: &Machine, operation: &Operation, observations: &Obs
     }
 }
 
+/// What each member that comes or goes waits for.
+pub fn of_members(machine: &Machine) -> Vec<(MemberId, String)> {
+    let joining = machine.membership.joining.iter().filter(|member| !machine.membership.leaving.contains(member));
+    let joins = joining.map(|member| (*member, format!("its store to open generation {}", machine.generation)));
+    let leaves = machine.membership.leaving.iter().map(|member| {
+        let why = safety::why_not_left(machine, *member);
+        (*member, if why.is_empty() { "the leader".into() } else { sentence(&why) })
+    });
+    joins.chain(leaves).collect()
+}
+
 /// Who has not sealed, each with what keeps its store from it.
 fn unsealed(machine: &Machine, operation: &Operation, observations: &Observations) -> String {
     let cause = |reason: &Reason| match reason {

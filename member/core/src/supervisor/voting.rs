@@ -10,6 +10,8 @@
 //!    has lost its vote.
 //! 5. A free place goes to whoever has caught up and shares a zone with the fewest voters; the place of a voter that is away
 //!    for [`REPLACED_AFTER_MS`] too, if there is somebody to take it.
+//! 6. Who is to leave gives its vote to whoever is heard and has caught up, and up if there is nobody else to be heard. It is
+//!    out of the roster only after it is out of the voters of consensus.
 //!
 //! Attacked:
 //! - *An acknowledged entry is lost*: it was on a majority of the membership that it was committed under. Each later
@@ -33,6 +35,7 @@ use crate::command::Command;
 use crate::ids::MemberId;
 use crate::machine::Machine;
 use crate::report::Observations;
+use crate::safety;
 use crate::voters::{self, VOTERS_MOST, Voter};
 
 /// Silence after which another votes in a voter's place.
@@ -73,7 +76,8 @@ pub fn step(machine: &Machine, observations: &Observations, me: MemberId, voting
     let look = Look { machine, observations, roll, me, voting };
     match &voting.halves[..] {
         [voters] => {
-            look.learn(voters).or_else(|| look.exchange(voters)).or_else(|| look.forget()).or_else(|| look.wish(voters))
+            let change = look.learn(voters).or_else(|| look.exchange(voters)).or_else(|| look.forget());
+            change.or_else(|| look.wish(voters)).or_else(|| look.left(voters))
         }
         [.., goal] => Some(Step::Vote(goal.clone())),
         [] => None,
@@ -133,6 +137,15 @@ impl Look<'_> {
             let voter = self.machine.as_voter(*member);
             voter.is_some_and(|voter| self.voting.learners.contains(&voter) && self.has_caught_up(voter))
         };
+        if let Some(goes) = now.iter().copied().find(|member| self.machine.membership.leaving.contains(member)) {
+            let beside = now.iter().copied().filter(|member| *member != goes).collect();
+            let next = voters::next(&beside, &candidates);
+            let add = next.iter().copied().find(ready);
+            let awaited = next.iter().any(|member| self.roll.is_here(*member));
+            let exchanged = add.is_some() || !awaited && now.len() > 1;
+            let wish = Command::Voters { base: self.machine.voters.changes, add, remove: Some(goes) };
+            return exchanged.then_some(Step::Propose(wish));
+        }
         let (add, remove) = if now.len() < VOTERS_MOST.min(candidates.len()) {
             (voters::next(&now, &candidates).into_iter().find(ready)?, None)
         } else {
@@ -142,6 +155,17 @@ impl Look<'_> {
             (next.into_iter().find(|member| *member != away && ready(member))?, Some(away))
         };
         Some(Step::Propose(Command::Voters { base: self.machine.voters.changes, add: Some(add), remove }))
+    }
+
+    /// Nothing lies with it any more, and no majority counts it.
+    fn left(&self, voters: &BTreeSet<Voter>) -> Option<Step> {
+        let settled = self.machine.state == ClusterState::Active && self.machine.open_operation().is_none();
+        let out = |member: &MemberId| {
+            !voters.iter().any(|voter| voter.member == *member)
+                && safety::why_not_left(self.machine, *member).is_empty()
+        };
+        let gone = self.machine.membership.leaving.iter().copied().find(out).filter(|_| settled);
+        gone.map(|member| Step::Propose(Command::Left { member }))
     }
 
     fn is_away(&self, member: MemberId) -> bool {

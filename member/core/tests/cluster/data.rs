@@ -29,7 +29,7 @@ impl World {
         self.detect_lost_engines();
         self.finish_copies();
         self.drain();
-        for _ in 0..if self.settings.late_leader { 10 } else { 3 } {
+        for _ in 0..if self.settings.late_leader || self.settings.moves { 10 } else { 3 } {
             let (partition, node) = (
                 PartitionId(self.dice.below(usize::from(self.settings.partitions)) as u16),
                 self.dice.below(self.nodes.len()),
@@ -141,7 +141,7 @@ impl World {
             self.nodes[i].confirmed.insert(partition, (copy.version, entry.changed));
         }
         let leased = self.nodes[i].leased(self.now) || self.lacks(Rule::LeaseIsChecked);
-        acknowledged && leased
+        acknowledged && leased && !self.nodes[i].has_closed(partition)
     }
 
     /// What a backup did not answer stays in flight until it does or leaves the table.
@@ -199,6 +199,7 @@ impl World {
 
     fn client_write(&mut self, i: usize, partition: PartitionId) {
         if !self.is_primary(i, partition)
+            || self.nodes[i].has_closed(partition)
             || self.nodes[i].doors != Doors::Open
             || !self.nodes[i].leased(self.now) && !self.lacks(Rule::LeaseIsChecked)
         {
@@ -216,7 +217,8 @@ impl World {
 
     fn client_read(&mut self, i: usize, partition: PartitionId) -> Result<(), String> {
         let leased = self.nodes[i].leased(self.now) || self.lacks(Rule::LeaseIsChecked);
-        if !self.is_primary(i, partition) || self.nodes[i].doors == Doors::ClosedForAll || !leased {
+        let closed = self.nodes[i].doors == Doors::ClosedForAll || self.nodes[i].has_closed(partition);
+        if !self.is_primary(i, partition) || closed || !leased {
             return Ok(());
         }
         self.truth_of_run.check_read(partition, self.nodes[i].ram.get(&partition), &format!("read at member {i}"))
@@ -314,7 +316,8 @@ impl World {
             let node = &self.nodes[self.index_of(*member)];
             node.up && node.runtime == Some(runtime.number) && !node.runtime_lost
         };
-        if !runtime.members.iter().all(built) || !self.nodes[home].leased(self.now) {
+        let closed = self.nodes[home].has_closed(partition);
+        if !runtime.members.iter().all(built) || closed || !self.nodes[home].leased(self.now) {
             return Ok(());
         }
         let Some(entry) = runtime.jobs.iter().find(|entry| entry.job == job).cloned() else { return Ok(()) };

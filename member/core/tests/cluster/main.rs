@@ -6,6 +6,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `comings` | members that come and go |
 //! | `dice` | the only chance |
 //! | `node` | one member: disk, RAM, agent |
 //! | `data` | writes, reads, copies, the engine |
@@ -13,6 +14,7 @@
 //! | `truth` | invariants |
 //! | `world` | time, messages, faults |
 
+mod comings;
 mod data;
 mod dice;
 mod node;
@@ -20,7 +22,7 @@ mod operator;
 mod truth;
 mod world;
 
-use world::{ASKING, LATE, Rule, Settings, World};
+use world::{ASKING, LATE, MOVING, Rule, Settings, World};
 
 /// Runs one seed; the first broken invariant, if any.
 fn run(seed: u64, without: Option<Rule>) -> Result<World, String> {
@@ -84,8 +86,23 @@ fn a_leader_that_is_late_lets_nobody_read_what_is_over() {
 }
 
 #[test]
+fn members_come_and_go_and_copies_move() {
+    let (mut came, mut went, mut moved, mut handed, mut halted, mut acked) = (0, 0, 0, 0, 0, 0);
+    for seed in MOVING..MOVING + 150 {
+        let world = run(seed, None).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        let seen = &world.truth_of_run.moves;
+        (came, went, moved) = (came + seen.came, went + seen.went, moved + seen.moved);
+        (handed, halted) = (handed + seen.handed_over, halted + seen.halted);
+        acked += world.truth_of_run.acknowledged;
+    }
+    let met = format!("{came} came, {went} went, {moved} moved, {handed} handed over, {halted} halted, {acked} writes");
+    println!("{met}");
+    assert!(came > 100 && went > 50 && moved > 500 && handed > 200 && halted > 20 && acked > 10_000, "{met}");
+}
+
+#[test]
 fn a_seed_repeats_to_the_bit() {
-    for seed in [3, 17, LATE + 1] {
+    for seed in [3, 17, LATE + 1, MOVING + 2] {
         let digest = |()| run(seed, None).map(|world| jet_core::view::machine_digest(&world.machine)).ok();
         assert_eq!(digest(()), digest(()));
     }
@@ -177,4 +194,29 @@ fn a_leader_grants_nothing_before_it_serves_by_all_that_it_began_with() {
 #[test]
 fn who_is_deposed_is_granted_nothing_until_that_is_published() {
     caught_in(Rule::DeposedUntilPublished, LATE..LATE + 1500);
+}
+
+#[test]
+fn a_source_stays_until_the_copy_is_on_disk() {
+    caught_in(Rule::SourceUntilOnDisk, MOVING..MOVING + 1500);
+}
+
+#[test]
+fn a_move_never_lowers_the_number_of_copies() {
+    caught_in(Rule::MovedLeavesEnough, MOVING..MOVING + 1500);
+}
+
+#[test]
+fn a_living_primary_is_replaced_by_its_own_word() {
+    caught_in(Rule::WordOfThePrimary, MOVING..MOVING + 1500);
+}
+
+#[test]
+fn nothing_moves_in_a_stop_or_another_state() {
+    caught_in(Rule::HaltedByAStop, MOVING..MOVING + 1500);
+}
+
+#[test]
+fn who_holds_something_has_not_left() {
+    caught_in(Rule::LeftHoldsNothing, MOVING..MOVING + 1500);
 }

@@ -78,6 +78,11 @@ pub struct Node {
     pub lease: Lease,
     /// Versions that every copy that counts has answered, under which `changed`.
     pub confirmed: BTreeMap<PartitionId, (Version, jet_core::TableVersion)>,
+    /// Partitions that it answers nobody for, under which change of the entry.
+    pub closed: BTreeMap<PartitionId, jet_core::TableVersion>,
+    /// Copies that came here by a move: under which change they are in step, and what was here then.
+    pub in_step: BTreeMap<PartitionId, (jet_core::TableVersion, Version)>,
+    pub put_aside: bool,
 }
 
 impl Node {
@@ -101,6 +106,9 @@ impl Node {
             copies: BTreeMap::new(),
             lease: Lease::default(),
             confirmed: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            in_step: BTreeMap::new(),
+            put_aside: false,
         }
     }
 
@@ -136,6 +144,8 @@ impl Node {
         self.copies.clear();
         self.lease = Lease::default();
         self.confirmed.clear();
+        self.closed.clear();
+        self.in_step.clear();
     }
 
     /// Its RAM is what the roster records, as far as it knows.
@@ -297,6 +307,8 @@ impl Node {
             opened: self.disk.opened,
             runtime: self.runtime,
             copies: self.copies.clone(),
+            released: self.released(),
+            put_aside: self.put_aside,
         }
     }
 
@@ -334,6 +346,7 @@ impl Node {
             committed,
             flushed: flushed.collect(),
             lagging: None,
+            on_disk: None,
             line: 1,
             workers: 0,
         }

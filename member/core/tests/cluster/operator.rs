@@ -104,6 +104,7 @@ impl World {
         let everybody_knows = self
             .nodes
             .iter()
+            .filter(|node| self.machine.roster.contains_key(&node.id))
             .all(|node| node.machine.operation(op).is_some_and(|known| known.step == OperationStep::Committed));
         if self.operator.down.is_none() && everybody_knows {
             self.operator.down = Some(op.clone());
@@ -111,7 +112,7 @@ impl World {
         if self.operator.down.is_some() {
             let i = self.dice.below(self.nodes.len());
             self.nodes[i].crash();
-            if self.nodes.iter().all(|node| !node.up) {
+            if self.nodes.iter().filter(|node| self.machine.roster.contains_key(&node.id)).all(|node| !node.up) {
                 self.operator.down = None;
                 self.operator.returned = Some(op.clone());
                 self.start_all();

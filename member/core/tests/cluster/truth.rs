@@ -20,7 +20,7 @@ pub struct Truth {
     pub chosen_again: usize,
     /// Members that a leader heard and granted nothing.
     pub granted_nothing: u64,
-    acked: BTreeMap<PartitionId, BTreeSet<u64>>,
+    pub acked: BTreeMap<PartitionId, BTreeSet<u64>>,
     /// Acknowledged after a stop was rolled back and before the store was unsealed: until then no disk takes them.
     pub in_ram_only: BTreeSet<u64>,
     published: BTreeMap<JobId, u64>,
@@ -32,6 +32,7 @@ pub struct Truth {
     /// Requests that became a wish outside.
     pub wished: BTreeSet<LogIndex>,
     answered: BTreeSet<LogIndex>,
+    pub moves: crate::comings::Seen,
 }
 
 impl Truth {
@@ -72,6 +73,7 @@ impl World {
         self.decisions_are_final()?;
         self.one_primary_an_installation()?;
         self.generations_count(before)?;
+        self.moves_are_lawful(before, command)?;
         match command {
             Command::RecoverTable {} => {
                 self.copies_in_step_are_kept(before)?;
@@ -81,6 +83,7 @@ impl World {
             Command::Runtime { .. } => self.engine_goes_on_exactly(command)?,
             _ => {}
         }
+        self.truth_of_run.moves.forget_after(command);
         if matches!(before.state, ClusterState::Activating { .. }) && self.machine.state.settled().is_some() {
             self.return_is_whole(before)?;
         }
@@ -197,7 +200,7 @@ impl World {
     /// STOP: every disk is sealed with what all copies held, and jobs published exactly what their snapshots say.
     fn commit_is_true(&mut self, op: &OperationId) -> Result<(), String> {
         self.truth_of_run.sealed.clear();
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| self.machine.roster.contains_key(&node.id)) {
             let ordinal = node.ordinal;
             if node.disk.seal.as_ref().is_none_or(|seal| seal.op != *op) {
                 return Err(format!("{op} is committed and member {ordinal} is not sealed"));
@@ -232,7 +235,7 @@ impl World {
     /// RESUME: every roster member has opened the generation; EXACT: with what it sealed.
     fn return_is_whole(&mut self, before: &Machine) -> Result<(), String> {
         let ClusterState::Activating { op, generation, .. } = &before.state else { return Ok(()) };
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| self.machine.joined().any(|(member, _)| *member == node.id)) {
             if node.disk.opened < *generation {
                 return Err(format!("generation {generation} runs and member {} has not opened it", node.ordinal));
             }

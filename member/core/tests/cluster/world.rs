@@ -2,7 +2,7 @@
 //!
 //! Law: the log is ordered and lost by nobody; the way to it loses, delays and repeats. Must not know: invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jet_core::agent::{self, Action};
 use jet_core::command::RuntimeWish;
@@ -48,6 +48,11 @@ pub enum Rule {
     TakenUpByNumber,
     LeaderHasPublishedItsLog,
     DeposedUntilPublished,
+    SourceUntilOnDisk,
+    MovedLeavesEnough,
+    WordOfThePrimary,
+    HaltedByAStop,
+    LeftHoldsNothing,
 }
 
 pub struct Settings {
@@ -63,16 +68,21 @@ pub struct Settings {
     /// A leader serves by less than it has committed, and members are often cut off until they are nearly lost. Worlds
     /// without it throw what they always threw.
     pub late_leader: bool,
+    /// Members come and go, and copies move. Worlds without it throw what they always threw.
+    pub moves: bool,
 }
 
 /// From here on seeds make worlds in which stops are asked of the members.
 pub const ASKING: u64 = 10_000;
 /// And from here on worlds in which a leader is late.
 pub const LATE: u64 = 20_000;
+/// And from here on worlds in which members come and go.
+pub const MOVING: u64 = 30_000;
 
 impl Settings {
     pub fn of(seed: u64) -> Self {
         let members = [3, 1, 2, 3, 4, 5][(seed % 6) as usize];
+        let members = if seed >= MOVING { [2, 3, 1, 3, 2, 4][(seed % 6) as usize] } else { members };
         Self {
             members,
             partitions: 5,
@@ -80,7 +90,8 @@ impl Settings {
             slow_disks: seed.is_multiple_of(5),
             slow_log: seed % 7 == 3,
             asks: (ASKING..LATE).contains(&seed),
-            late_leader: seed >= LATE,
+            late_leader: (LATE..MOVING).contains(&seed),
+            moves: seed >= MOVING,
         }
     }
 }
@@ -244,6 +255,7 @@ impl World {
         self.agents();
         self.work()?;
         self.take_up()?;
+        self.come_and_go();
         self.operate();
         self.deliver()
     }
@@ -257,10 +269,14 @@ impl World {
     }
 
     fn elect(&mut self) {
+        let voters = if self.settings.moves { self.machine.voting_members() } else { BTreeSet::new() };
+        let votes = |node: &Node| voters.is_empty() || voters.contains(&node.id);
         let majority = |side: usize, nodes: &[Node]| {
-            nodes.iter().filter(|node| node.up && node.side == side).count() * 2 > nodes.len()
+            let votes = |node: &&Node| voters.is_empty() || voters.contains(&node.id);
+            let all = nodes.iter().filter(votes).count();
+            nodes.iter().filter(votes).filter(|node| node.up && node.side == side).count() * 2 > all
         };
-        let fits = |i: usize, nodes: &[Node]| nodes[i].up && majority(nodes[i].side, nodes);
+        let fits = |i: usize, nodes: &[Node]| nodes[i].up && votes(&nodes[i]) && majority(nodes[i].side, nodes);
         let stays = self.leader.is_some_and(|leader| fits(leader, &self.nodes))
             && !self.dice.permille(if self.quiet { 0 } else { 5 });
         if stays {
@@ -283,6 +299,9 @@ impl World {
     fn follow(&mut self) {
         for i in 0..self.nodes.len() {
             let Some(leader) = self.leader.filter(|leader| self.reach(*leader, i)) else { continue };
+            if !self.is_told(i) {
+                continue;
+            }
             let all = self.log.len();
             let known = self.nodes[i].machine.applied as usize;
             let until = if i == leader {
@@ -295,8 +314,9 @@ impl World {
             for index in known..until {
                 let command = self.log[index].clone();
                 let without = self.without;
-                mutated_apply(&mut self.nodes[i].machine, index as u64 + 1, command, without);
+                mutated_apply(&mut self.nodes[i].machine, index as u64 + 1, command.clone(), without);
                 self.obey_table(i);
+                self.obey_moves(i, &command);
             }
         }
         if let Some(leader) = self.leader {
@@ -318,7 +338,11 @@ impl World {
         let Some(leader) = self.leader else { return };
         let unnamed = self.lacks(Rule::LeaseNamesItsTable);
         for i in 0..self.nodes.len() {
+            if !self.is_of_the_roster(i) {
+                continue;
+            }
             if i == leader || (self.reach(leader, i) && self.dice.percent(80)) {
+                let (moves, on_disk_anyway) = (self.settings.moves, self.lacks(Rule::SourceUntilOnDisk));
                 let node = &mut self.nodes[i];
                 match self.grants.table_for(node.id) {
                     Some(table) => {
@@ -327,7 +351,8 @@ impl World {
                     }
                     None => self.truth_of_run.granted_nothing += 1,
                 }
-                let report = node.report(&self.epoch_of);
+                let mut report = node.report(&self.epoch_of);
+                report.on_disk = moves.then(|| node.on_disk(on_disk_anyway));
                 let observed = Observed { heard_ms_ago: 0, boot: node.disk.boot, volume_id: node.volume(), report };
                 self.heard.insert(node.id, (self.now, observed));
             }
@@ -356,8 +381,11 @@ impl World {
             leader_for_ms: now - self.leader_since,
             operation_for_ms: self.watch.observe(machine, now),
             request_for_ms: self.watch.observe_request(machine, now),
+            releases: self.watch.observe_releases(machine, now),
         };
-        let commands = supervisor::plan(machine, &observations);
+        let mut commands = supervisor::plan(machine, &observations);
+        commands.extend(self.vote(leader, &observations));
+        let machine = &self.nodes[leader].machine;
         self.grants.depose(commands.iter().flat_map(|command| supervisor::deposed(machine, command)));
         self.proposals.extend(commands);
     }
@@ -397,7 +425,12 @@ impl World {
                 node.seal(&op, attempt, generation, quiesced_index, &content_digest, compare || !slow);
             }
             Action::VoidSeal { .. } => node.void_seal(),
-            Action::OpenGeneration(generation) => node.open_generation(generation),
+            Action::OpenGeneration(generation) => {
+                node.join_with_nothing();
+                node.open_generation(generation);
+            }
+            Action::Release { partition, changed } => self.release(i, partition, changed),
+            Action::PutAside { .. } => node.put_aside = true,
             Action::StartRuntime(runtime) => {
                 node.runtime = Some(runtime.number);
                 node.runtime_lost = false;
@@ -465,6 +498,9 @@ impl World {
         }
         let held_down = self.operator.is_down();
         for i in 0..self.nodes.len() {
+            if !self.is_of_cluster(i) {
+                continue;
+            }
             if self.nodes[i].up && self.dice.permille(4) {
                 self.nodes[i].crash();
             } else if !self.nodes[i].up && !held_down && self.dice.percent(8) {
@@ -474,11 +510,11 @@ impl World {
         if self.dice.permille(4) {
             self.nodes.iter_mut().for_each(Node::crash);
         }
-        if self.dice.permille(if self.settings.late_leader { 30 } else { 8 }) {
+        if self.dice.permille(if self.settings.late_leader || self.settings.moves { 30 } else { 8 }) {
             for i in 0..self.nodes.len() {
                 self.nodes[i].side = usize::from(self.dice.percent(30));
             }
-            let cut = if self.settings.late_leader { NEARLY_LOST_TICKS } else { 1..61 };
+            let cut = if self.settings.late_leader || self.settings.moves { NEARLY_LOST_TICKS } else { 1..61 };
             self.heal_at = self.now + TICK_MS * (cut.start + self.dice.below((cut.end - cut.start) as usize) as u64);
         }
     }
@@ -488,7 +524,11 @@ impl World {
     }
 
     pub fn start_all(&mut self) {
-        self.nodes.iter_mut().filter(|node| !node.up).for_each(Node::start);
+        for i in 0..self.nodes.len() {
+            if !self.nodes[i].up && self.is_of_cluster(i) {
+                self.nodes[i].start();
+            }
+        }
     }
 
     fn settled_for_good(&self) -> bool {
@@ -500,7 +540,8 @@ impl World {
             && machine.waiting_request().is_none()
             && runs
             && jet_core::safety::under_backed(machine).is_none()
-            && self.nodes.iter().all(|node| {
+            && self.has_come_to_rest()
+            && self.nodes.iter().filter(|node| machine.roster.contains_key(&node.id)).all(|node| {
                 // An engine that fell a moment ago, and was not told yet, disturbs what is asked for now.
                 let engine =
                     node.runtime == machine.runtime.as_ref().map(|runtime| runtime.number) && !node.runtime_lost;
@@ -526,6 +567,9 @@ impl World {
 fn mutated_apply(machine: &mut Machine, index: u64, command: Command, without: Option<Rule>) -> Outcome {
     let aborts = matches!(&command, Command::Abort { .. });
     let op = if let Command::Abort { op, .. } = &command { Some(op.clone()) } else { None };
+    if let Some(outcome) = crate::comings::mutated(machine, index, &command, without) {
+        return outcome;
+    }
     let outcome = apply(machine, index, command);
     match (without, &mut machine.state) {
         (Some(Rule::AbsentWaits), state) if state.settled().is_some() => {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jet_core::command::{RuntimeWish, TableChange};
+use jet_core::roster::Founder;
 use jet_core::{
     Boot, ClusterState, Command, Digest, Epoch, ExecutionId, Generation, Guarantee, JobId, Machine, MemberId,
     OperationId, PartitionContent, PartitionEntry, PartitionId, RequestAnswer, SealRecord, Settled, SnapshotRecord,
@@ -13,7 +14,7 @@ use jet_core::{
 
 use super::scenes::{self, MEMBERS, PARTITIONS, member};
 
-pub const COMMANDS: usize = 34;
+pub const COMMANDS: usize = 42;
 
 /// Of its kind.
 pub fn number(command: &Command) -> usize {
@@ -52,6 +53,14 @@ pub fn number(command: &Command) -> usize {
         Command::Durable { .. } => 31,
         Command::Voters { .. } => 32,
         Command::NewLine { .. } => 33,
+        Command::Move { .. } => 34,
+        Command::Moved { .. } => 35,
+        Command::Releasing { .. } => 36,
+        Command::Released { .. } => 37,
+        Command::KeepPrimary { .. } => 38,
+        Command::Admit { .. } => 39,
+        Command::Leave { .. } => 40,
+        Command::Left { .. } => 41,
     }
 }
 
@@ -71,6 +80,7 @@ fn row(name: &'static str, command: fn(&Machine) -> Command) -> Row {
 /// All of them.
 pub fn all() -> Vec<Row> {
     let mut rows = cluster();
+    rows.extend(comings());
     rows.extend(stop());
     rows.extend(way_back());
     rows.extend(jobs());
@@ -105,6 +115,73 @@ fn cluster() -> Vec<Row> {
             Command::AnswerRequest { asked, answer: RequestAnswer { taken_up: false, why: "t".into() } }
         }),
     ]
+}
+
+/// Members that come and go, copies and primaries that move; the first partition.
+fn comings() -> Vec<Row> {
+    vec![
+        row("Admit of a blank member", |_| Command::Admit {
+            member: Founder { member: member(MEMBERS), entry: scenes::entry(MEMBERS) },
+            opened: Generation(0),
+            permit_digest: Digest("p".into()),
+        }),
+        row("Opened by a member that joins", |machine| Command::Opened {
+            member: member(MEMBERS),
+            boot: Boot(1),
+            generation: machine.generation,
+        }),
+        row("Leave", |machine| Command::Leave { member: goes(machine) }),
+        row("Left", |machine| Command::Left { member: goes(machine) }),
+        row("Move", |machine| {
+            let (from, to) = moving(machine);
+            Command::Move { partition: PartitionId(0), from, to, table_version: changed(machine) }
+        }),
+        row("Moved", |machine| {
+            let from = moving(machine).0;
+            Command::Moved { partition: PartitionId(0), from, table_version: changed(machine) }
+        }),
+        row("Releasing", |machine| {
+            let to = known(machine).replicas.get(1).map_or(member(1), |replica| replica.member);
+            Command::Releasing { partition: PartitionId(0), to, table_version: changed(machine) }
+        }),
+        row("Released", |machine| {
+            let primary = known(machine).primary().copied();
+            Command::Released {
+                partition: PartitionId(0),
+                member: primary.map_or(member(0), |primary| primary.member),
+                boot: primary.map_or(Boot(1), |primary| primary.boot),
+                table_version: changed(machine),
+            }
+        }),
+        row("KeepPrimary", |machine| Command::KeepPrimary {
+            partition: PartitionId(0),
+            table_version: changed(machine),
+        }),
+    ]
+}
+
+fn known(machine: &Machine) -> PartitionEntry {
+    machine.table.entry(PartitionId(0)).cloned().unwrap_or_default()
+}
+
+fn changed(machine: &Machine) -> TableVersion {
+    known(machine).changed
+}
+
+/// Who joins, if somebody does: it holds nothing.
+fn goes(machine: &Machine) -> MemberId {
+    machine.membership.joining.iter().next().copied().unwrap_or(member(0))
+}
+
+/// The last copy, to whoever has none; or the move that is.
+fn moving(machine: &Machine) -> (MemberId, MemberId) {
+    if let Some(moving) = machine.moves.copies.get(&PartitionId(0)) {
+        return (moving.from, moving.to);
+    }
+    let entry = known(machine);
+    let from = entry.replicas.last().map_or(member(1), |replica| replica.member);
+    let to = (0..MEMBERS).map(member).find(|other| entry.replica(*other).is_none());
+    (from, to.unwrap_or(member(2)))
 }
 
 fn boot_of(machine: &Machine, later: u64) -> Command {

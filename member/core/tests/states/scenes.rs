@@ -37,8 +37,11 @@ pub fn volume(n: u8) -> String {
     format!("named:v{n}")
 }
 
+pub fn entry(n: u8) -> RosterEntry {
+    RosterEntry { ordinal: u32::from(n), boot: Boot(1), volume_id: volume(n), log_line: 1 }
+}
+
 pub fn found(permit: &str) -> Command {
-    let entry = |n| RosterEntry { ordinal: u32::from(n), boot: Boot(1), volume_id: volume(n), log_line: 1 };
     Command::Found {
         id: FoundingId::default(),
         members: (0..MEMBERS).map(|n| Founder { member: member(n), entry: entry(n) }).collect(),
@@ -117,6 +120,11 @@ pub fn of(former: Settled) -> Vec<Scene> {
     walk.go("Opened").go("Submit of the same job").go("Runtime").go("Running").scene("");
     walk.here().go("Begin of a new operation").scene("an operation has begun").hand_to(&mut walk);
     walk.here().go("RequestStop").scene("a stop is asked for").hand_to(&mut walk);
+    walk.here().go("Admit of a blank member").scene("a member joins").hand_to(&mut walk);
+    walk.here().go("Admit of a blank member").go("Leave").scene("one that joined is to leave").hand_to(&mut walk);
+    walk.here().go("Move").scene("a copy moves").hand_to(&mut walk);
+    walk.here().go("Move").go("Synced").scene("a copy that moved is in step").hand_to(&mut walk);
+    walk.here().go("Releasing").scene("a primary is to give its place").hand_to(&mut walk);
     walk.here().go("Suspend").scene("the job is suspended").hand_to(&mut walk);
     walk.here().go("SetState to NO_MIGRATION").scene("").hand_to(&mut walk);
     walk.here().go("SetState to FROZEN").scene("").hand_to(&mut walk);
