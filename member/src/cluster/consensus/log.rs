@@ -1,7 +1,7 @@
 //! openraft's log storage: entries in RAM for reading, on the disk for keeping.
 //!
 //! Law: an answer to a vote or an append goes out only after its fsync; the term that a vote promises is known to the
-//! lease before it is on the disk. Must not know: what entries mean.
+//! lease before it is on the disk; nothing is forgotten that no snapshot on the disk has. Must not know: what entries mean.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -70,6 +70,11 @@ impl Log {
             None => None,
         };
         let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map_or(0, |id| id.index);
+        if purged > covered {
+            return Err(DiskFailed(format!(
+                "the consensus log begins behind entry {purged}, and its snapshot ends at {covered}: entries are missing"
+            )));
+        }
         let term = mark.vote.map_or(0, |v| v.leader_id.term);
         memory.mark = mark;
         let writer =
@@ -185,6 +190,9 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn purge(&mut self, id: LogId) -> Result<(), StorageError> {
+        // openraft forgets entries while the snapshot that has them, as it was received, is still on its way to the disk: who
+        // lost its power in between would find neither.
+        self.writer.covered(id.index).await;
         // The mark first: entries below it are dead whether or not they are gone.
         let order = self.mark(|mark| mark.purged = Some(id)).map_err(|e| StorageIOError::write_logs(&e))?;
         self.writer.carry_out(order).await.map_err(|e| StorageIOError::write_logs(&e))?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::watch;
 
 use super::disk::{DiskFailed, LogDisk, RawEntry};
 use crate::host;
@@ -49,6 +50,8 @@ pub struct Writer {
 /// What is told of it.
 struct State {
     durable: AtomicU64,
+    /// Last index in the snapshot on the disk.
+    snapshot: watch::Sender<u64>,
     failed: OnceLock<DiskFailed>,
     let_go: AtomicBool,
 }
@@ -58,10 +61,11 @@ impl Writer {
     pub fn start(disk: impl LogDisk, durable: u64, snapshot: u64) -> std::io::Result<Self> {
         let state = Arc::new(State {
             durable: AtomicU64::new(durable.max(snapshot)),
+            snapshot: watch::Sender::new(snapshot),
             failed: OnceLock::new(),
             let_go: AtomicBool::new(false),
         });
-        let mut work = Work { disk: Some(disk), snapshot, state: state.clone() };
+        let mut work = Work { disk: Some(disk), state: state.clone() };
         let orders = host::worker("consensus-log", ORDERS, move |(order, done)| work.take(order, done))?;
         Ok(Self { orders, state })
     }
@@ -89,6 +93,12 @@ impl Writer {
         told.await.unwrap_or_else(|_| Err(DiskFailed("the consensus log is closed".into())))
     }
 
+    /// Returns when the snapshot on the disk has everything up to an index, or there will be none.
+    pub async fn covered(&self, index: u64) {
+        let mut snapshot = self.state.snapshot.subscribe();
+        let _ = snapshot.wait_for(|covered| *covered >= index || self.state.failed.get().is_some()).await;
+    }
+
     /// Last durable index.
     pub fn durable(&self) -> u64 {
         self.state.durable.load(Ordering::Acquire)
@@ -107,7 +117,6 @@ impl Writer {
 
 struct Work<D> {
     disk: Option<D>,
-    snapshot: u64,
     state: Arc<State>,
 }
 
@@ -115,7 +124,7 @@ impl<D: LogDisk> Work<D> {
     fn take(&mut self, order: Order, done: Done) {
         let state = &self.state;
         let result = match (state.failed.get(), self.disk.as_mut()) {
-            (None, Some(disk)) => carry_out(disk, order, &mut self.snapshot, &state.durable),
+            (None, Some(disk)) => carry_out(disk, order, state),
             (failure, _) => Err(failure.cloned().unwrap_or_else(|| DiskFailed("the consensus log is closed".into()))),
         };
         if let Err(failure) = &result {
@@ -124,12 +133,14 @@ impl<D: LogDisk> Work<D> {
             }
             drop(self.disk.take());
             state.let_go.store(true, Ordering::Release);
+            // Who waits for a snapshot waits no more.
+            state.snapshot.send_modify(|_| ());
         }
         done(result);
     }
 }
 
-fn carry_out(disk: &mut impl LogDisk, order: Order, snapshot: &mut u64, durable: &AtomicU64) -> Result<(), DiskFailed> {
+fn carry_out(disk: &mut impl LogDisk, order: Order, State { durable, snapshot, .. }: &State) -> Result<(), DiskFailed> {
     match order {
         Order::Append(entries) => {
             disk.append(&entries)?;
@@ -144,10 +155,10 @@ fn carry_out(disk: &mut impl LogDisk, order: Order, snapshot: &mut u64, durable:
         }
         Order::Purge(index, term) => disk.purge_upto(index, term),
         Order::Mark(mark) => disk.save_mark(&mark),
-        Order::Snapshot { index, .. } if index < *snapshot => Ok(()),
+        Order::Snapshot { index, .. } if index < *snapshot.borrow() => Ok(()),
         Order::Snapshot { index, meta, data } => {
             disk.save_snapshot(&meta, &data)?;
-            *snapshot = index;
+            snapshot.send_replace(index);
             durable.fetch_max(index, Ordering::AcqRel);
             Ok(())
         }
