@@ -195,7 +195,7 @@ impl World {
             }
         }
         let slot = &mut self.slots[ordinal];
-        if !slot.up_at.is_some_and(|at| at <= now) {
+        if slot.up_at.is_none_or(|at| at > now) {
             return Ok(());
         }
         let Some(disk) = slot.disk.take() else { return Ok(()) };

@@ -3,6 +3,8 @@
 //! Law: what a wish must keep is counted here anew, from the wish and the table that was; least moves are a bound that no wish
 //! can be below. Must not know: how a wish comes about.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 

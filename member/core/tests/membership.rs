@@ -2,6 +2,8 @@
 //!
 //! Law: each scenario is one that loses a write, serves twice or hangs if it goes otherwise. Must not know: planners.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jet_core::agent::{self, Access, Action, LocalFacts};

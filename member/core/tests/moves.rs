@@ -2,6 +2,8 @@
 //!
 //! Law: each scenario is one that loses a write, serves twice or hangs if it goes otherwise. Must not know: planners.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use jet_core::command::TableChange;
 use jet_core::moves::{MOVES_AT_A_TIME, RELEASES_AT_A_TIME};
 use jet_core::roster::{Founder, RosterEntry};

@@ -3,6 +3,8 @@
 //! Law: the scenes are reached by commands alone; what the page says is what `apply` and the agents did here. A change of
 //! state that is not in the diagram cannot be brought about by any command of any scene. Must not know: planners.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod states;
 
 use std::collections::{BTreeMap, BTreeSet};

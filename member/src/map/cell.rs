@@ -141,6 +141,7 @@ impl Cell {
     }
 
     /// The same, and the change is given back where the caller may look for another way, or wait.
+    #[expect(clippy::result_large_err, reason = "what goes back is the change itself, and costs nothing to move")]
     pub fn order_now(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, NotOrdered> {
         let mut state = self.state();
         if state.lead.as_ref().is_none_or(|lead| lead.admit().is_err()) {

@@ -310,7 +310,7 @@ mod tests {
             planned(machine, &Observations { releases, ..observations(machine, Some(Vec::new())) })
         };
         let releasing = Command::Releasing { partition, to: member(1), table_version };
-        assert_eq!(at(&machine, 0), [releasing.clone()]);
+        assert_eq!(at(&machine, 0), std::slice::from_ref(&releasing));
         let mut released = machine.clone();
         released.moves.releasing.insert(partition, Release { to: member(1), changed: table_version });
         assert_eq!(at(&released, 100), []);

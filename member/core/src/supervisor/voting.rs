@@ -56,6 +56,7 @@ pub struct Voting {
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Step {
     /// A command for the log.
     Propose(Command),

@@ -16,6 +16,9 @@ pub enum Payload {
     Membership { halves: Vec<BTreeSet<Voter>>, learners: BTreeSet<Voter> },
 }
 
+/// The entry that made a membership, its sets of voters, and who learns.
+pub type Membership<'a> = (usize, &'a [BTreeSet<Voter>], &'a BTreeSet<Voter>);
+
 /// `id`: no two entries have the same. `weight`: so many entries it stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -51,7 +54,7 @@ impl Log {
     }
 
     /// The last membership in it, and where it stands.
-    pub fn membership(&self) -> Option<(usize, &[BTreeSet<Voter>], &BTreeSet<Voter>)> {
+    pub fn membership(&self) -> Option<Membership<'_>> {
         self.entries.iter().enumerate().rev().find_map(|(at, entry)| match &entry.payload {
             Payload::Membership { halves, learners } => Some((at, halves.as_slice(), learners)),
             _ => None,
