@@ -56,6 +56,7 @@ impl Log {
         let mark: Mark =
             mark.map_or(Ok(Mark::default()), |m| serde_json::from_slice(&m)).map_err(|e| unreadable("vote", e))?;
         let purged = mark.purged.map_or(0, |id| id.index);
+        let half_purged = mark.purged.filter(|_| entries.first().is_some_and(|first| first.index <= purged));
         let mut memory = Memory::default();
         let mut durable = purged;
         for raw in entries.into_iter().filter(|raw| mark.purged.is_none() || raw.index > purged) {
@@ -74,6 +75,10 @@ impl Log {
             return Err(DiskFailed(format!(
                 "the consensus log begins behind entry {purged}, and its snapshot ends at {covered}: entries are missing"
             )));
+        }
+        if let Some(id) = half_purged {
+            // Who lost its power between the mark and what it is of would go on with a gap.
+            disk.purge_upto(id.index, id.leader_id.term)?;
         }
         let term = mark.vote.map_or(0, |v| v.leader_id.term);
         memory.mark = mark;

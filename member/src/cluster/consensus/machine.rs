@@ -78,6 +78,15 @@ impl MachineStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn install(&self, meta: &Meta, data: Vec<u8>) -> Result<(), StorageError> {
+        let applied = restored(meta, &data).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
+        self.keep(meta, data).await?;
+        let published = applied.published();
+        self.state().applied = applied;
+        self.published.send_replace(published);
+        Ok(())
+    }
+
     async fn keep(&self, meta: &Meta, data: Vec<u8>) -> Result<(), StorageError> {
         let failed = |e: &(dyn std::error::Error + 'static)| {
             StorageIOError::write_snapshot(Some(meta.signature()), openraft::AnyError::error(e.to_string()))
@@ -177,13 +186,12 @@ impl RaftStateMachine<Types> for MachineStore {
     }
 
     async fn install_snapshot(&mut self, meta: &Meta, data: Box<Cursor<Vec<u8>>>) -> Result<(), StorageError> {
-        let data = data.into_inner();
-        let applied = restored(meta, &data).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
-        self.keep(meta, data).await?;
-        let published = applied.published();
-        self.state().applied = applied;
-        self.published.send_replace(published);
-        Ok(())
+        let installed = self.install(meta, data.into_inner()).await;
+        if let Err(error) = &installed {
+            // Consensus waits for this snapshot before it forgets what lies below it.
+            self.writer.give_up(DiskFailed(format!("a snapshot of the consensus log cannot be taken over: {error}")));
+        }
+        installed
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {

@@ -79,9 +79,15 @@ impl Writer {
             };
             let failure = DiskFailed(why.into());
             // Whoever asks why consensus ended is told that it was the disk.
-            let _ = self.state.failed.set(failure.clone());
+            self.give_up(failure.clone());
             done(Err(failure));
         }
+    }
+
+    /// Nothing is written any more: who waits for it waits no more.
+    pub fn give_up(&self, why: DiskFailed) {
+        let _ = self.state.failed.set(why);
+        self.state.snapshot.send_modify(|_| ());
     }
 
     /// Gives an order and waits until it is durable.
@@ -137,6 +143,15 @@ impl<D: LogDisk> Work<D> {
             state.snapshot.send_modify(|_| ());
         }
         done(result);
+    }
+}
+
+impl<D> Drop for Work<D> {
+    fn drop(&mut self) {
+        let _ = self.state.failed.set(DiskFailed("the consensus log is closed".into()));
+        drop(self.disk.take());
+        self.state.let_go.store(true, Ordering::Release);
+        self.state.snapshot.send_modify(|_| ());
     }
 }
 
