@@ -102,7 +102,14 @@ impl Way {
                 return Err(lost(&unanswered));
             }
         };
-        let answered: Answered<T, E> = serde_json::from_slice(&answer).map_err(|e| lost(&e))?;
+        let answered: Answered<T, E> = match serde_json::from_slice(&answer) {
+            Ok(answered) => answered,
+            // Nobody there answers for this voter yet, or not any more.
+            Err(refused) => {
+                tokio::time::sleep(UNREACHED).await;
+                return Err(lost(&refused));
+            }
+        };
         answered.map_err(|e| RPCError::RemoteError(RemoteError::new(self.to, e)))
     }
 }
