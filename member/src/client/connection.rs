@@ -5,7 +5,7 @@
 //! [`IN_FLIGHT_MOST`] wait (locks apart, of which [`PARKED_MOST`] may) or [`UNWRITTEN_PAUSE`] bytes are not written, so that a client that does not read its answers
 //! stops itself; what comes unasked, events, cuts it off at [`EVENTS_MOST`]. *Alive*: who takes nothing for
 //! [`STALLED`], or says nothing for [`SILENT`], is cut off. *In one piece*: what is ready is written at once with all
-//! that is ready beside it. Must not know: what a request asks.
+//! that is ready beside it. Where these laws are not kept yet is said in docs/clients.md. Must not know: what a request asks.
 
 use std::pin::Pin;
 use std::sync::Arc;

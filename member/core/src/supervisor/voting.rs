@@ -23,7 +23,8 @@
 //!   free place. A leader that has not applied all of its log yet leads to an older wish for a moment: each such step keeps
 //!   1 to 3, and it does nothing before everybody was heard or had the time to be.
 //! - *It grows*: learners are at most the roster and what is being forgotten.
-//! - *The leader loses its vote*: only if nobody else is left to lose it; it lays down the lead when that is committed.
+//! - *The leader loses its vote*: only if nobody else is left to lose it; it leads on, by the majority of those that vote, until
+//!   it is forgotten too.
 //!
 //! Must not know: how a membership is changed, terms.
 
