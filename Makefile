@@ -41,6 +41,9 @@ bench: ## Benchmarks
 bench-store: ## Benchmark of the hot-restart store against the disk and other stores (ARGS="--quick", "--grow 4", "--help")
 	@dev/bench-store $(ARGS)
 
+bench-map: ## Maps of our members beside Redis and real Hazelcast members, each on one core (ARGS="--quick", "--peers redis", "--help")
+	@dev/bench-map $(ARGS)
+
 store-faults: ## Real faults under the hot-restart store on ext4, XFS and btrfs images, as root (ARGS=row_11 for some of them)
 	@dev/store-faults $(ARGS)
 
@@ -85,4 +88,4 @@ lint: ## Formatting, clippy, shellcheck, helm lint, licences
 advisories: ## Known weaknesses of dependencies (asks the advisory database)
 	cargo deny check advisories
 
-.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store store-faults fuzz-store fuzz-protocol store-mutants soak sim-mutants conformance build images dist kube lint advisories
+.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store bench-map store-faults fuzz-store fuzz-protocol store-mutants soak sim-mutants conformance build images dist kube lint advisories

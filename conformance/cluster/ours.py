@@ -86,21 +86,21 @@ def pair(tls, name, uri, names, usage):
             "-days", 30, "-extfile", tls / f"{name}.ext", "-out", tls / f"{name}.crt")  # fmt: skip
 
 
-def certificates(tls):
+def certificates(tls, everybody):
     tls.mkdir(parents=True)
     openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", tls / "any.key")
     openssl("pkcs8", "-topk8", "-nocrypt", "-in", tls / "any.key", "-out", tls / "ca.key")
     openssl("req", "-x509", "-new", "-key", tls / "ca.key", "-subj", "/CN=authority", "-days", 30, "-out", tls / "ca.crt",
             "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
-    for ordinal in range(len(EVERYBODY)):
+    for ordinal in range(len(everybody)):
         names = [f"member-{ordinal}.{CLUSTER}.local.jet", f"member.{CLUSTER}.local.jet"]
         pair(tls, str(ordinal), f"jet://local/{CLUSTER}/member/{ordinal}", names, "serverAuth,clientAuth")
     pair(tls, "admin", f"jet://local/{CLUSTER}/admin", [], "clientAuth")
 
 
 class Members:
-    def __init__(self, room, place):
-        self.room, self.place = room, place
+    def __init__(self, room, place, everybody=EVERYBODY):
+        self.room, self.place, self.everybody = room, place, everybody
         self.processes = Processes(room, lambda number: ["--ordinal", str(number - 1), "--home", str(self.home(number))])
 
     def home(self, number):
@@ -109,7 +109,7 @@ class Members:
     def configure(self):
         config = self.room / "config"
         config.mkdir(parents=True, exist_ok=True)
-        listed = ", ".join(f"'{self.place.name(number)}:{MEMBERS}'" for number in EVERYBODY)
+        listed = ", ".join(f"'{self.place.name(number)}:{MEMBERS}'" for number in self.everybody)
         (config / "hazelcast.yaml").write_text(CONFIG.format(cluster=CLUSTER, members=listed))
         (config / "hazelcast-jet.yaml").write_text(JET_CONFIG)
         (self.room / "password").write_text(PASSWORD)
@@ -118,7 +118,7 @@ class Members:
         """No member has anything yet."""
         self.kill_all()
         shutil.rmtree(self.room, ignore_errors=True)
-        certificates(self.room / "tls")
+        certificates(self.room / "tls", self.everybody)
         self.configure()
 
     def begin(self, number):
@@ -153,14 +153,14 @@ class Members:
         try:
             with urllib.request.urlopen(f"http://{self.place.address(number)}:{CLIENTS}/hazelcast/health", timeout=2) as answer:
                 health = json.load(answer)
-            return health["clusterSafe"] and health["clusterSize"] == len(EVERYBODY)
+            return health["clusterSafe"] and health["clusterSize"] == len(self.everybody)
         except (OSError, ValueError, http.client.HTTPException):
             return False
 
     def wait_whole(self):
         """As each member sees it."""
         until = time.monotonic() + WHOLE_WITHIN
-        for number in EVERYBODY:
+        for number in self.everybody:
             while not self.whole(number):
                 if time.monotonic() > until:
                     sys.exit(f"members: the cluster is not safe, as {number} sees it, after {WHOLE_WITHIN} s: logs are in {self.room}")
@@ -174,13 +174,13 @@ class Members:
             said = answer.read().decode()
         if '"success"' not in said:
             sys.exit(f"members: the cluster does not shut down: {said}")
-        for number in EVERYBODY:
+        for number in self.everybody:
             self.processes.wait_gone(number, ENDED_WITHIN)
 
     def begin_all(self):
-        for number in EVERYBODY:
+        for number in self.everybody:
             self.begin(number)
-        self.wait_ready(EVERYBODY)
+        self.wait_ready(self.everybody)
         self.wait_whole()
 
     def start(self, number):
@@ -190,12 +190,12 @@ class Members:
 
     def kill_all(self):
         """At once: none of them sees another one gone first."""
-        self.processes.kill(*EVERYBODY)
+        self.processes.kill(*self.everybody)
 
     def verbs(self):
         return {
             "stop": self.shut_down, "back": self.begin_all, "kill-all": self.kill_all, "whole": self.wait_whole,
-            "addresses": lambda: print(" ".join(f"{self.place.name(number)}:{CLIENTS}" for number in EVERYBODY)),
+            "addresses": lambda: print(" ".join(f"{self.place.name(number)}:{CLIENTS}" for number in self.everybody)),
             "kill": lambda number: self.processes.kill(int(number)),
             "start": lambda number: self.start(int(number)),
         }  # fmt: skip
