@@ -22,6 +22,8 @@ pub trait Host {
     fn one_of(&self, numbers: Range<u64>) -> u64;
     /// After how many of something it is tidied up, where a real one waits for so many.
     fn after(&self, usual: u64) -> u64;
+    /// How long a process is young on it, where it is on a real one for so long.
+    fn youth(&self, usual: Duration) -> Duration;
 }
 
 thread_local! {
@@ -51,6 +53,11 @@ pub fn chance(numbers: Range<u64>) -> Range<u64> {
 /// After how many of something it is tidied up: a simulated machine does not live long enough to see so many.
 pub fn after(usual: u64) -> u64 {
     STAND_IN.with(|here| here.borrow().as_ref().map_or(usual, |host| host.after(usual)))
+}
+
+/// How long a process is young, and looks around more often than later.
+pub fn youth(usual: Duration) -> Duration {
+    STAND_IN.with(|here| here.borrow().as_ref().map_or(usual, |host| host.youth(usual)))
 }
 
 fn turn() -> Option<BoxFuture<'static, ()>> {

@@ -208,6 +208,7 @@ impl World {
             at: now,
             drift: slot.drift,
             lags: self.script.lags,
+            young: self.script.young,
             seed: self.seed ^ (ordinal as u64) << 48,
         };
         self.trace.note("begins", &[ordinal as u64, now]);

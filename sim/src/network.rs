@@ -85,10 +85,15 @@ struct State {
     ends: BTreeMap<usize, End>,
     links: BTreeMap<(usize, usize), Link>,
     cuts: BTreeMap<(usize, usize), u64>,
-    flying: BTreeMap<(u64, u64), Letter>,
+    /// By whom they are for, when they are there, and in which order they were sent.
+    flying: BTreeMap<(usize, u64, u64), Letter>,
     held: Vec<Letter>,
     waiting: BTreeMap<u64, Waiting>,
     numbers: u64,
+    /// Before that no session is opened, unless something changes: then it is 0.
+    opens_at: u64,
+    /// Before that no session breaks because one of both is gone.
+    breaks_at: u64,
     /// Longest extra time of a letter.
     slowness: u64,
     trace: Trace,
@@ -111,6 +116,8 @@ impl Network {
             held: Vec::new(),
             waiting: BTreeMap::new(),
             numbers: 0,
+            opens_at: 0,
+            breaks_at: u64::MAX,
             slowness: 3,
             trace,
         })))
@@ -127,6 +134,7 @@ impl Network {
         let changes = watch::Sender::new(0);
         let end = End { hello, handlers, changes, listens: false, known: BTreeMap::new() };
         state.ends.insert(ordinal, end);
+        state.opens_at = 0;
         Arc::new(Door { network: self.clone(), ordinal })
     }
 
@@ -138,14 +146,15 @@ impl Network {
         let gone: Vec<u64> =
             state.waiting.iter().filter(|(_, waiting)| waiting.from == ordinal).map(|(call, _)| *call).collect();
         gone.iter().for_each(|call| drop(state.waiting.remove(call)));
-        let mut ended = Vec::new();
+        let (mut ended, mut breaks_at) = (Vec::new(), state.breaks_at);
         for ((from, to), link) in &mut state.links {
             if *from == ordinal || (*to == ordinal && !silently) {
                 ended.push((*from, *to));
             } else if *to == ordinal && link.session.is_some() {
-                link.breaks.get_or_insert(now + SILENCE);
+                breaks_at = breaks_at.min(*link.breaks.get_or_insert(now + SILENCE));
             }
         }
+        state.breaks_at = breaks_at;
         for (from, to) in ended {
             state.end(from, to);
         }
@@ -162,6 +171,7 @@ impl Network {
     pub fn uncut(&self, from: usize, to: usize) {
         let mut state = self.state();
         state.cuts.remove(&(from, to));
+        state.opens_at = 0;
         let (freed, held) =
             std::mem::take(&mut state.held).into_iter().partition(|l: &Letter| (l.from, l.to) == (from, to));
         state.held = held;
@@ -174,6 +184,7 @@ impl Network {
     pub fn heal(&self) {
         let mut state = self.state();
         state.cuts.clear();
+        state.opens_at = 0;
         let held = std::mem::take(&mut state.held);
         for letter in held {
             state.post(letter);
@@ -197,10 +208,13 @@ impl Network {
     pub fn arrived(&self, ordinal: usize) -> Vec<Arrived> {
         let mut state = self.state();
         let now = state.now;
-        let due: Vec<(u64, u64)> =
-            state.flying.range(..(now + 1, 0)).filter(|(_, letter)| letter.to == ordinal).map(|(at, _)| *at).collect();
-        let letters: Vec<_> = due.iter().filter_map(|at| state.flying.remove(at)).collect();
-        letters.into_iter().filter_map(|letter| state.hand_over(letter)).collect()
+        let mut arrived = Vec::new();
+        while let Some((at, _)) = state.flying.range((ordinal, 0, 0)..(ordinal, now + 1, 0)).next() {
+            let at = *at;
+            let letter = state.flying.remove(&at);
+            arrived.extend(letter.and_then(|letter| state.hand_over(letter)));
+        }
+        arrived
     }
 
     /// An answer is on its way back.
@@ -238,7 +252,7 @@ impl State {
         let due = if at == LANES { due } else { due.max(session.last[at]) };
         session.last[at] = due;
         self.numbers += 1;
-        self.flying.insert((due, self.numbers), letter);
+        self.flying.insert((letter.to, due, self.numbers), letter);
     }
 
     fn hand_over(&mut self, letter: Letter) -> Option<Arrived> {
@@ -265,6 +279,7 @@ impl State {
     fn end(&mut self, from: usize, to: usize) {
         let pause = self.dice.within(50..400);
         let now = self.now;
+        self.opens_at = 0;
         let Some(link) = self.links.get_mut(&(from, to)) else { return };
         link.breaks = None;
         link.next = now + pause;
@@ -286,6 +301,9 @@ impl State {
 
     fn break_sessions(&mut self) {
         let now = self.now;
+        if self.cuts.is_empty() && now < self.breaks_at {
+            return;
+        }
         let silent: Vec<(usize, usize)> =
             self.cuts.iter().filter(|(_, since)| now >= **since + SILENCE).map(|(pair, _)| *pair).collect();
         let mut over: BTreeSet<(usize, usize)> = silent.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect();
@@ -301,9 +319,14 @@ impl State {
                 });
             }
         }
+        self.breaks_at = self.links.values().filter_map(|link| link.breaks).min().unwrap_or(u64::MAX);
     }
 
     fn open_sessions(&mut self) {
+        if self.now < self.opens_at {
+            return;
+        }
+        self.opens_at = u64::MAX;
         let ordinals: Vec<usize> = self.ends.keys().copied().collect();
         for from in &ordinals {
             for to in ordinals.iter().filter(|to| *to != from) {
@@ -322,7 +345,11 @@ impl State {
             (session.peer.member, session.peer.boot) != (listener.hello.member, listener.hello.boot)
         });
         let cut = self.cuts.contains_key(&(from, to)) || self.cuts.contains_key(&(to, from));
-        if cut || (link.session.is_some() && !newer) || link.next > self.now {
+        if cut || (link.session.is_some() && !newer) {
+            return;
+        }
+        if link.next > self.now {
+            self.opens_at = self.opens_at.min(link.next);
             return;
         }
         let known = |end: &End, of: &Hello| end.known.get(&of.member).copied();
@@ -330,6 +357,7 @@ impl State {
         let here = judge(&caller.hello, &listener.hello, to as u32, known(caller, &listener.hello));
         let (Ok(caller_is), Ok(peer)) = (there, here) else {
             link.next = self.now + 100;
+            self.opens_at = self.opens_at.min(link.next);
             return;
         };
         if newer {
@@ -381,7 +409,9 @@ impl Way for Door {
     }
 
     fn start(&self, _: SocketAddr) -> BoxFuture<'_, std::io::Result<()>> {
-        if let Some(end) = self.network.state().ends.get_mut(&self.ordinal) {
+        let mut state = self.network.state();
+        state.opens_at = 0;
+        if let Some(end) = state.ends.get_mut(&self.ordinal) {
             end.listens = true;
         }
         Box::pin(std::future::ready(Ok(())))
@@ -417,7 +447,9 @@ impl Way for Door {
     }
 
     fn founded(&self, founding: Uuid, incarnation: u32) {
-        if let Some(end) = self.network.state().ends.get_mut(&self.ordinal) {
+        let mut state = self.network.state();
+        state.opens_at = 0;
+        if let Some(end) = state.ends.get_mut(&self.ordinal) {
             (end.hello.founding, end.hello.incarnation) = (Some(founding), incarnation);
         }
     }

@@ -38,6 +38,9 @@ pub const ON_DISK: &str = "d";
 
 /// What a real machine tidies up after many is tidied up after so many times fewer: a log of consensus is purged in a history.
 const SOONER: u64 = 40;
+/// A process is young for so many times less than on a real machine, or every history would be one of beats in quick
+/// succession.
+const GROWN_UP_SOONER: u32 = 40;
 /// What waits for a disk in good order waits so many milliseconds at most.
 pub const DISK: u64 = 8;
 
@@ -47,6 +50,7 @@ pub struct Machine {
     on_for: Duration,
     dice: RefCell<Dice>,
     slowest: Cell<u64>,
+    grows_up_sooner: u32,
 }
 
 impl Machine {
@@ -72,6 +76,10 @@ impl Host for Machine {
     fn after(&self, usual: u64) -> u64 {
         usual / SOONER
     }
+
+    fn youth(&self, usual: Duration) -> Duration {
+        usual / self.grows_up_sooner
+    }
 }
 
 /// What runs, or why it does not.
@@ -94,6 +102,8 @@ pub struct Begin {
     pub drift: i64,
     /// Its log is flushed rarely.
     pub lags: bool,
+    /// It is young as long as on a real machine.
+    pub young: bool,
     /// Of its dice.
     pub seed: u64,
 }
@@ -119,6 +129,7 @@ impl Process {
             on_for: Duration::from_millis(1_000_000 + begin.at),
             dice: RefCell::new(dice),
             slowest: Cell::new(DISK),
+            grows_up_sooner: if begin.young { 1 } else { GROWN_UP_SOONER },
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
         let started: Arc<Mutex<Option<Started>>> = Arc::default();
@@ -196,6 +207,12 @@ impl Process {
     pub fn running(&self) -> Option<(Arc<Running>, MapService)> {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         started.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*started, Some(Ok(_)))
     }
 
     /// Its consensus has broken down: the program ends itself then, and is begun again.

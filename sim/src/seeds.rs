@@ -46,6 +46,20 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// And those that came of others, of which none broke.
+    pub fn and(&mut self, others: &Ran) {
+        self.histories += others.histories;
+        self.lasted += others.lasted;
+        self.faults += others.faults;
+        self.stops += others.stops;
+        self.losses += others.losses;
+        self.calls += others.calls;
+        self.answered += others.answered;
+        self.took += others.took;
+    }
+}
+
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ran { histories, lasted, faults, stops, losses, calls, answered, .. } = self;

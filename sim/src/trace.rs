@@ -14,8 +14,19 @@ pub struct Trace(Arc<Mutex<Noted>>);
 #[derive(Default)]
 struct Noted {
     sum: blake3::Hasher,
+    piece: Vec<u8>,
     /// Kept only where somebody wants to read them.
     lines: Option<Vec<String>>,
+}
+
+impl Noted {
+    /// In one piece: what is added in many costs more than what is added.
+    fn put(&mut self, what: &str, figures: &[u64]) {
+        self.piece.clear();
+        self.piece.extend_from_slice(what.as_bytes());
+        figures.iter().for_each(|figure| self.piece.extend_from_slice(&figure.to_le_bytes()));
+        self.sum.update(&self.piece);
+    }
 }
 
 impl Trace {
@@ -31,10 +42,7 @@ impl Trace {
     /// Something happened.
     pub fn note(&self, what: &str, figures: &[u64]) {
         let mut noted = self.noted();
-        noted.sum.update(what.as_bytes());
-        for figure in figures {
-            noted.sum.update(&figure.to_le_bytes());
-        }
+        noted.put(what, figures);
         if let Some(lines) = &mut noted.lines {
             lines.push(format!("{what} {figures:?}"));
         }
@@ -44,12 +52,11 @@ impl Trace {
     pub fn letter(&self, what: &str, from: usize, to: usize, words: &[u8], now: u64) {
         let mut noted = self.noted();
         noted.sum.update(words);
+        noted.put(what, &[from as u64, to as u64, words.len() as u64, now]);
         if let Some(lines) = &mut noted.lines {
             let text: String = String::from_utf8_lossy(words).chars().take(LONGEST_LINE).collect();
             lines.push(format!("{what} {from} to {to} at {now}: {text}"));
         }
-        drop(noted);
-        self.note(what, &[from as u64, to as u64, words.len() as u64, now]);
     }
 
     /// The number.

@@ -57,6 +57,8 @@ pub struct Script {
     pub rough: u64,
     /// The disks lag far behind RAM.
     pub lags: bool,
+    /// Processes are young, and beat in quick succession, as long as on real machines.
+    pub young: bool,
 }
 
 impl Default for Script {
@@ -71,6 +73,7 @@ impl Default for Script {
             lasts: 8_000,
             rough: 0,
             lags: false,
+            young: false,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Script {
         };
         let rough = if seed % 4 == 1 { 2_500 } else { 0 };
         let writes = if seed % 3 == 1 { 4 } else { 60 };
-        Script { members, backups, writes, rough, lags: seed % 5 == 4, ..Script::default() }
+        Script { members, backups, writes, rough, lags: seed % 5 == 4, young: seed % 16 == 8, ..Script::default() }
     }
 }
 
@@ -335,7 +338,7 @@ impl World {
         self.operate();
         let awake = self.slots.iter().filter(|slot| slot.paused_until.is_none());
         let processes: Vec<&Process> =
-            awake.filter_map(|slot| slot.process.as_ref()).filter(|process| process.running().is_some()).collect();
+            awake.filter_map(|slot| slot.process.as_ref()).filter(|process| process.runs()).collect();
         self.clients.step(self.now, &processes, asks);
         match self.now.is_multiple_of(LOOK * QUANTUM) {
             true => self.look(),

@@ -63,7 +63,7 @@ pub struct Grant {
 /// Pause between two beats, and between two looks, as the machine stands, in a process of this age.
 pub fn pace(machine: &Machine, age: Duration) -> Duration {
     match machine.state {
-        _ if age < YOUNG => BEAT_IN_TURN,
+        _ if age < crate::host::youth(YOUNG) => BEAT_IN_TURN,
         ClusterState::InTransition { .. } | ClusterState::Activating { .. } => BEAT_IN_TURN,
         _ => BEAT,
     }
