@@ -1,6 +1,8 @@
 //! Clients of a simulated cluster: each asks one thing at a time, of any member, and notes what it was told.
 //!
-//! Law: a call whose process dies or that takes too long has an unknown outcome. Must not know: the cluster.
+//! Law: a call whose process dies or that takes too long has an unknown outcome. Some only read, and stay at one member, also
+//! where that is cut off from the others: a member that answers without a lease is seen by nobody else. Must not know: the
+//! cluster.
 
 use std::ops::Range;
 
@@ -14,11 +16,16 @@ use crate::dice::Dice;
 use crate::history::{self, Asked, Call, Told};
 use crate::process::{ON_DISK, Process};
 use crate::trace::Trace;
+use crate::world::Script;
 
 /// A map that is in RAM only until it is flushed.
 const IN_RAM: &str = "m";
-/// A client waits so long for an answer, in milliseconds.
+/// A client waits so long for an answer, in milliseconds;
 const PATIENCE: u64 = 8_000;
+/// where some stay, so long for one of a change: who waits at a member that is cut off does not see what the others do;
+const LITTLE_PATIENCE: u64 = 1_500;
+/// and so long for that of a read.
+const LEAST_PATIENCE: u64 = 400;
 /// Between two calls of a client, in milliseconds.
 const PAUSE: Range<u64> = 2..60;
 
@@ -31,6 +38,8 @@ struct Open {
 struct Client {
     next: u64,
     open: Option<Open>,
+    /// It only reads, and asks only this member.
+    stays_at: Option<usize>,
 }
 
 /// The clients of a world.
@@ -38,6 +47,8 @@ pub struct Clients {
     dice: Dice,
     keys: u64,
     writes: u64,
+    /// For an answer to a read, and to a change.
+    patience: [u64; 2],
     clients: Vec<Client>,
     values: u64,
     trace: Trace,
@@ -46,22 +57,40 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// So many, who ask about so many keys; of a hundred questions so many are changes.
-    pub fn new(seed: u64, clients: usize, keys: u64, writes: u64, trace: Trace) -> Self {
-        let clients = (0..clients).map(|_| Client { next: 0, open: None }).collect();
-        Clients { dice: Dice::of(seed, "clients"), keys, writes, clients, values: 0, trace, calls: Vec::new() }
+    /// Of a world of this script.
+    pub fn new(seed: u64, script: &Script, trace: Trace) -> Self {
+        let go_around = (0..script.clients).map(|_| Client { next: 0, open: None, stays_at: None });
+        let stay = (0..script.members).filter(|_| script.some_stay);
+        let stay = stay.map(|member| Client { next: 0, open: None, stays_at: Some(member) });
+        Clients {
+            dice: Dice::of(seed, "clients"),
+            keys: script.keys,
+            writes: script.writes,
+            patience: if script.some_stay { [LEAST_PATIENCE, LITTLE_PATIENCE] } else { [PATIENCE; 2] },
+            clients: go_around.chain(stay).collect(),
+            values: 0,
+            trace,
+            calls: Vec::new(),
+        }
     }
 
     /// Takes what was told, and asks anew where nothing is open: one of these processes.
     pub fn step(&mut self, now: u64, processes: &[&Process], asks: bool) {
         for number in 0..self.clients.len() {
             self.take(number, now);
-            if asks && self.clients[number].open.is_none() && self.clients[number].next <= now && !processes.is_empty()
-            {
-                let asked = self.choose();
-                let (key, process) = (self.dice.within(0..self.keys), *self.dice.one_of(processes));
-                self.ask(number, now, process, key, asked);
+            let client = &self.clients[number];
+            if !asks || client.open.is_some() || client.next > now || processes.is_empty() {
+                continue;
             }
+            let (asked, process) = match client.stays_at {
+                None => (self.choose(), *self.dice.one_of(processes)),
+                Some(member) => match processes.iter().find(|process| process.begin.ordinal == member) {
+                    Some(process) => (Asked::Read, *process),
+                    None => continue,
+                },
+            };
+            let key = self.dice.within(0..self.keys);
+            self.ask(number, now, process, key, asked);
         }
     }
 
@@ -98,10 +127,11 @@ impl Clients {
 
     fn take(&mut self, number: usize, now: u64) {
         let Some(open) = &mut self.clients[number].open else { return };
+        let patience = self.patience[usize::from(open.call.asked != Asked::Read)];
         let told = match open.told.try_recv() {
             Ok(told) => told,
             Err(TryRecvError::Closed) => Told::Unknown,
-            Err(TryRecvError::Empty) if now >= open.call.from + PATIENCE => Told::Unknown,
+            Err(TryRecvError::Empty) if now >= open.call.from + patience => Told::Unknown,
             Err(TryRecvError::Empty) => return,
         };
         let call = Call { to: now, told, ..open.call };

@@ -32,8 +32,8 @@ pub enum Fault {
     },
     /// All processes are killed at once.
     KillAll {
-        /// All machines lose their power with them, and their disks are found so.
-        power: Option<Aftermath>,
+        /// All machines lose their power with them, and the disk of each is found in its own way.
+        power: bool,
     },
     /// Nothing goes from one to the other.
     Cut {
@@ -137,7 +137,7 @@ fn one(dice: &mut Dice, members: usize) -> Fault {
         (_, 6..8) => {
             Fault::PowerAtCall { ordinal, calls: dice.within(1..40), aftermath: *dice.one_of(&Aftermath::ALL) }
         }
-        (power, 8) => Fault::KillAll { power },
+        (power, 8) => Fault::KillAll { power: power.is_some() },
         (_, 9..16) => Fault::Cut { pairs: pairs(dice, members, ordinal), lasts: dice.within(20..7_000) },
         (_, 16) => Fault::Pause { ordinal, lasts: dice.within(50..6_000) },
         (_, 17) => Fault::SlowNetwork { most: dice.within(20..600), lasts: dice.within(200..3_000) },

@@ -39,6 +39,7 @@ impl World {
             Fault::KillAll { power } => {
                 for ordinal in 0..self.slots.len() {
                     let back_after = self.dice.within(10..3_000);
+                    let power = power.then(|| *self.dice.one_of(&Aftermath::ALL));
                     self.kill(ordinal, power, Some(back_after));
                 }
                 self.may_be_lost();

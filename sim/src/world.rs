@@ -51,6 +51,10 @@ pub struct Script {
     /// Of a hundred calls so many are changes. Where there are many, who leads a partition without the others soon holds one
     /// that nobody confirms, and answers nothing more about it: what is read from it then is seen where there are few.
     pub writes: u64,
+    /// At each member is one more client, who only reads, and stays there.
+    pub some_stay: bool,
+    /// Clocks run up to so many thousandths faster or slower.
+    pub drift: u64,
     /// Milliseconds in which things go wrong.
     pub lasts: u64,
     /// Milliseconds in which things go wrong before the cluster is founded.
@@ -70,6 +74,8 @@ impl Default for Script {
             clients: 4,
             keys: 6,
             writes: 60,
+            some_stay: false,
+            drift: 10,
             lasts: 8_000,
             rough: 0,
             lags: false,
@@ -91,8 +97,15 @@ impl Script {
             _ => (3, if seed.is_multiple_of(7) { 2 } else { 1 }),
         };
         let rough = if seed % 4 == 1 { 2_500 } else { 0 };
-        let writes = if seed % 3 == 1 { 4 } else { 60 };
-        Script { members, backups, writes, rough, lags: seed % 5 == 4, young: seed % 16 == 8, ..Script::default() }
+        let (some_stay, writes) = match seed % 6 {
+            1 => (true, 4),
+            4 => (true, 25),
+            _ => (false, 60),
+        };
+        // Within a lease and what clocks may drift in it.
+        let drift = if some_stay { 80 } else { 10 };
+        let (lags, young) = (seed % 5 == 4, seed % 16 == 8);
+        Script { members, backups, writes, some_stay, drift, rough, lags, young, ..Script::default() }
     }
 }
 
@@ -209,7 +222,7 @@ impl World {
         let slot = |ordinal: usize| {
             let disk = SimulatedDisk::new();
             disk.seed(seed.wrapping_mul(1_000_003) + ordinal as u64);
-            let drift = dice.within(0..21) as i64 - 10;
+            let drift = dice.within(0..2 * script.drift + 1) as i64 - script.drift as i64;
             let up_at = Some(dice.within(0..50));
             Slot {
                 process: None,
@@ -224,7 +237,7 @@ impl World {
         };
         let slots = (0..script.members).map(slot).collect();
         let network = Network::new(seed, trace.clone());
-        let clients = Clients::new(seed, script.clients, script.keys, script.writes, trace.clone());
+        let clients = Clients::new(seed, &script, trace.clone());
         let operator = Operator::new(seed, script.members);
         World {
             seed,

@@ -5,11 +5,13 @@
 //!
 //! - [`leaders`]: one leader of a term · [`machines`]: equal machines at an equal entry · [`roster`]: the whole roster leaves a
 //!   recovery · [`closed`]: while the cluster is stopped nobody is answered · [`decisions`]: what is decided stays decided ·
-//!   [`places`]: nobody is given a copy where none is to be made · [`forward`]: what counts up does not count down
+//!   [`places`]: nobody is given a copy where none is to be made · [`forward`]: what counts up does not count down ·
+//!   [`held`]: a committed stop holds until it is over
 
 pub mod closed;
 pub mod decisions;
 pub mod forward;
+pub mod held;
 pub mod leaders;
 pub mod machines;
 pub mod places;
@@ -57,6 +59,8 @@ pub enum Violated {
     DecidedTwice { operation: String, first: &'static str, second: &'static str },
     #[error("somebody was given a place in partition {partition} while the cluster is {state}")]
     NewPlace { partition: u16, state: String },
+    #[error("stop {operation} is committed and was left by member {ordinal}, which leads and has sealed for it")]
+    LeftTheStop { operation: String, ordinal: usize },
     #[error("{what} went back at member {ordinal}")]
     WentBack { what: &'static str, ordinal: usize },
 }
@@ -70,6 +74,7 @@ pub struct Invariants {
     decisions: decisions::Decisions,
     places: places::Places,
     forward: forward::Forward,
+    held: held::Held,
     /// When the cluster was stopped.
     pub closed: closed::Closed,
 }
@@ -83,6 +88,7 @@ impl Invariants {
         self.decisions.look(shown)?;
         self.places.look(shown)?;
         self.forward.look(shown)?;
+        self.held.look(shown)?;
         self.closed.look(now, shown);
         Ok(())
     }
