@@ -9,6 +9,8 @@ mod bad;
 mod caller;
 #[path = "clients/cluster.rs"]
 mod cluster;
+#[path = "clients/listeners.rs"]
+mod listeners;
 #[path = "clients/maps.rs"]
 mod maps;
 mod world;

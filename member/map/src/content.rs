@@ -136,14 +136,8 @@ impl Content {
                 Reply::Previous(self.take_out(map, key, What::Removed, fx))
             }),
             Op::Keyed(keyed) => self.keyed(keyed, fx),
-            Op::ClearMap { map } => {
-                self.clear(map, What::Cleared, fx);
-                Ok(Reply::Done)
-            }
-            Op::EvictAll { map } => {
-                self.clear(map, What::AllEvicted, fx);
-                Ok(Reply::Done)
-            }
+            Op::ClearMap { map } => Ok(self.clear(map, What::Cleared, fx)),
+            Op::EvictAll { map } => Ok(self.clear(map, What::AllEvicted, fx)),
             Op::TakeOut { map, keys, evicted } => {
                 let what = if *evicted { What::Evicted } else { What::Removed };
                 Ok(self.take_out_all(map, keys, what, fx))

@@ -115,7 +115,8 @@ pub struct Keyed {
     pub change: Change,
     /// How long it may live then. What is left open by then is for ever.
     pub limits: Wished,
-    /// The value before is not to be told.
+    /// The value before is not to be told; of [`Change::Remove`] to those who listen neither, and it answers whether there
+    /// was one.
     pub quiet: bool,
 }
 
@@ -171,7 +172,7 @@ pub enum Op {
         /// Key.
         key: Bytes,
     },
-    /// Removes all keys of a map that lie in this partition and are not locked.
+    /// Removes all keys of a map that lie in this partition and are not locked. Answers how many there were.
     ClearMap {
         /// Map.
         map: String,

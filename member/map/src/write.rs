@@ -114,15 +114,28 @@ impl Content {
         old
     }
 
+    /// The same for somebody who asks for no value: nobody is told what it was. Whether there was one.
+    fn take_out_quietly(&mut self, map: &str, key: &Bytes, fx: &mut Effects) -> bool {
+        let wanted = std::mem::take(&mut fx.events.wanted);
+        let was = self.take_out(map, key, What::Removed, fx).is_some();
+        fx.events.wanted = wanted;
+        if was {
+            fx.events.note(What::Removed, map, key, None, None);
+        }
+        was
+    }
+
     pub(crate) fn bury(&mut self, map: &str, key: &Bytes, fx: &mut Effects) {
         if self.is_dead(map, key, self.now) {
             self.take_out(map, key, What::Expired, fx);
         }
     }
 
-    /// Removes all keys of a map that are not locked.
-    pub(crate) fn clear(&mut self, map: &str, what: What, fx: &mut Effects) {
+    /// Removes all keys of a map that are not locked. Answers how many went; the dead do not count.
+    pub(crate) fn clear(&mut self, map: &str, what: What, fx: &mut Effects) -> Reply {
         let now = self.now;
+        let dead: Vec<Bytes> = self.lives.over(now).filter(|(of, _)| *of == map).map(|(_, key)| key.clone()).collect();
+        dead.iter().for_each(|key| self.bury(map, key, fx));
         let locked: BTreeSet<Bytes> = self
             .locks
             .of_map(map)
@@ -137,7 +150,8 @@ impl Content {
             fx.log.push(LogRecord::ClearMap { map: map.into() });
             let jobs = self.pending.cleared(map);
             self.note_later(jobs, map, None, &mut fx.log);
-            return fx.events.note_many(what, map, gone);
+            fx.events.note_many(what, map, gone);
+            return Reply::Count(gone);
         }
         let in_ram = self.maps.get(map).into_iter().flat_map(|entries| entries.keys());
         let on_disk = self.pending.held().filter(|(of, ..)| *of == map).map(|(_, key, _)| key);
@@ -146,6 +160,7 @@ impl Content {
         let gone = going.iter().filter(|key| self.take_out(map, key, what, &mut one_by_one).is_some()).count();
         fx.log.append(&mut one_by_one.log);
         fx.events.note_many(what, map, gone as u64);
+        Reply::Count(gone as u64)
     }
 
     /// Removes these keys, but for those that are locked by then.
@@ -179,7 +194,8 @@ impl Content {
                 self.put((map, key), value, limits, fx);
                 Reply::Was(true)
             }
-            (Change::Remove, _) => told(self.take_out(map, key, What::Removed, fx)),
+            (Change::Remove, _) if op.quiet => Reply::Was(self.take_out_quietly(map, key, fx)),
+            (Change::Remove, _) => Reply::Previous(self.take_out(map, key, What::Removed, fx)),
             (Change::RemoveIfSame(expected), Some(held)) if held == *expected => {
                 self.take_out(map, key, What::Removed, fx);
                 Reply::Was(true)

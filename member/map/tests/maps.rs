@@ -109,7 +109,8 @@ impl Model {
                 }
                 Reply::Was(same)
             }
-            Change::Remove => told(self.take(key)),
+            Change::Remove if op.quiet => Reply::Was(self.take(key).is_some()),
+            Change::Remove => Reply::Previous(self.take(key)),
             Change::RemoveIfSame(expected) => {
                 let same = held.is_some_and(|held| held.value == of(expected));
                 if same {
@@ -165,8 +166,9 @@ impl Model {
                 Reply::Done
             }
             Op::ClearMap { .. } | Op::EvictAll { .. } => {
+                let before = self.entries.len();
                 self.clear();
-                Reply::Done
+                Reply::Count((before - self.entries.len()) as u64)
             }
             Op::TakeOut { keys, .. } => {
                 let free = keys.iter().map(|key| key[0]).filter(|key| !self.locks.contains_key(key));

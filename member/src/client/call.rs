@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::door::Session;
 use super::fault::Fault;
 use super::keyed::{At, Does, Lives, entry_view};
+use super::listeners::{Entries, Listeners};
 use super::maps::{Going, Maps, former, value, was, yes};
 use super::objects::{MAP_SERVICE, Objects};
 use super::schemas::Schemas;
@@ -26,9 +27,8 @@ use super::values::told;
 use super::views::View;
 use crate::cluster::Node;
 use crate::map::MapService;
+use crate::ports::Cluster;
 
-/// What one connection may listen to at a time.
-pub const LISTENERS_MOST: usize = 1_000;
 /// The longest that a lock is waited for by who says for how long.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of requests that say no thread: it owns no lock.
@@ -50,14 +50,15 @@ pub struct Caller {
     pub session: Arc<Session>,
     /// Who asked for the cluster's views, and which it was told last.
     views: Option<(i64, i32, i32)>,
-    /// Registrations of events that never come here.
-    registered: Vec<Uuid>,
+    /// What it listens to.
+    pub listeners: Listeners,
 }
 
 impl Caller {
     /// Nothing yet.
-    pub fn new(session: Arc<Session>) -> Self {
-        Self { session, views: None, registered: Vec::new() }
+    fn new(session: Arc<Session>, maps: &Maps, member: Uuid) -> Self {
+        let listeners = Listeners::new(maps.clone(), member, session.cluster);
+        Self { session, views: None, listeners }
     }
 
     /// Tells what is new of the cluster.
@@ -85,22 +86,6 @@ impl Caller {
         }
         self.tell(view, out);
     }
-
-    fn register(&mut self) -> Result<Uuid, Fault> {
-        if self.registered.len() >= LISTENERS_MOST {
-            let why = format!("this connection listens to {LISTENERS_MOST} things already: remove some listeners");
-            return Err(Fault::new(ErrorCode::Overload, why));
-        }
-        let registration = Uuid::new_v4();
-        self.registered.push(registration);
-        Ok(registration)
-    }
-
-    fn unregister(&mut self, registration: Uuid) -> bool {
-        let before = self.registered.len();
-        self.registered.retain(|known| *known != registration);
-        self.registered.len() < before
-    }
 }
 
 /// All that is asked of a member. Cheap to clone.
@@ -109,6 +94,7 @@ pub struct Calls {
     maps: Maps,
     objects: Objects,
     schemas: Schemas,
+    member: Uuid,
 }
 
 /// Where an answer goes: to which request, behind what.
@@ -190,15 +176,20 @@ fn write<A: Answer>(answer: Result<A, Fault>, correlation: i64, out: &mut BytesM
 impl Calls {
     /// To this member's maps.
     pub fn new(service: MapService, node: Arc<Node>, view: watch::Receiver<Arc<View>>) -> Self {
-        let maps = Maps::new(service, view);
-        Self { objects: Objects::new(maps.clone()), schemas: Schemas::new(maps.clone(), node), maps }
+        let (maps, member) = (Maps::new(service, view), node.me().0);
+        Self { member, objects: Objects::new(maps.clone()), schemas: Schemas::new(maps.clone(), node), maps }
+    }
+
+    /// A client that has asked for nothing yet.
+    pub fn caller(&self, session: Arc<Session>) -> Caller {
+        Caller::new(session, &self.maps, self.member)
     }
 
     /// Begins what a message asks.
     pub fn begin(&self, message: &Message, caller: &mut Caller, view: &View, out: &mut BytesMut) -> Begun {
         let to = To { correlation: message.correlation(), partition: message.partition(), out };
         match message::Request::take(message) {
-            Ok(message::Request::Map(request)) => self.value(request, caller, to),
+            Ok(message::Request::Map(request)) => self.listener(request, caller, to),
             Ok(message::Request::Client(request)) => self.client(request, caller, view, to),
             Ok(other) => to.now::<client::ping::Answer>(Err(Fault::unsupported(other.name()))),
             Err(error) => to.now::<client::ping::Answer>(Err(not_understood(&error))),
@@ -224,21 +215,32 @@ impl Calls {
                 Begun::Answered
             }
             R::LocalBackupListener(_) => {
-                to.now(caller.register().map(|registration| local_backup_listener::Answer { registration }))
+                let registered = caller.listeners.silent(to.correlation);
+                to.now(registered.map(|registration| local_backup_listener::Answer { registration }))
             }
             R::AddPartitionLostListener(_) => {
-                to.now(caller.register().map(|registration| add_partition_lost_listener::Answer { registration }))
+                let registered = caller.listeners.silent(to.correlation);
+                to.now(registered.map(|registration| add_partition_lost_listener::Answer { registration }))
             }
             R::RemovePartitionLostListener(ask) => {
-                let removed = caller.unregister(ask.registration);
+                let removed = caller.listeners.remove(ask.registration);
                 to.now(Ok(remove_partition_lost_listener::Answer { removed }))
             }
             R::AddMigrationListener(_) => {
-                to.now(caller.register().map(|registration| add_migration_listener::Answer { registration }))
+                let registered = caller.listeners.silent(to.correlation);
+                to.now(registered.map(|registration| add_migration_listener::Answer { registration }))
             }
             R::RemoveMigrationListener(ask) => {
-                let removed = caller.unregister(ask.registration);
+                let removed = caller.listeners.remove(ask.registration);
                 to.now(Ok(remove_migration_listener::Answer { removed }))
+            }
+            R::AddDistributedObjectListener(ask) => {
+                let registered = caller.listeners.objects(to.correlation, ask.local_only);
+                to.now(registered.map(|registration| add_distributed_object_listener::Answer { registration }))
+            }
+            R::RemoveDistributedObjectListener(ask) => {
+                let removed = caller.listeners.remove(ask.registration);
+                to.now(Ok(remove_distributed_object_listener::Answer { removed }))
             }
             R::TriggerPartitionAssignment(_) => to.now(Ok(trigger_partition_assignment::Answer {})),
             R::CreateProxy(ask) => to.later(self.objects.clone().create(ask)),
@@ -249,6 +251,52 @@ impl Calls {
             R::SendAllSchemas(ask) => to.later(self.schemas.clone().send_all(ask)),
             R::FetchSchema(ask) => to.later(self.schemas.clone().fetch(ask)),
             other => to.now::<ping::Answer>(Err(Fault::unsupported(other.name()))),
+        }
+    }
+
+    /// To be told of a map, or not any more.
+    fn listener(&self, request: map::Request, caller: &mut Caller, to: To<'_>) -> Begun {
+        use map::Request as R;
+        use map::*;
+        let (listeners, correlation) = (&mut caller.listeners, to.correlation);
+        macro_rules! entries {
+            ($ask:ident, $key:expr) => {{
+                let (include_value, flags, local_only) = ($ask.include_value, $ask.flags, $ask.local_only);
+                listeners
+                    .entries(correlation, &Entries { map: &$ask.name, key: $key, include_value, flags, local_only })
+            }};
+        }
+        match request {
+            R::AddEntryListener(ask) => {
+                to.now(entries!(ask, None).map(|registration| add_entry_listener::Answer { registration }))
+            }
+            R::AddEntryListenerToKey(ask) => {
+                let registered = entries!(ask, Some(&ask.key));
+                to.now(registered.map(|registration| add_entry_listener_to_key::Answer { registration }))
+            }
+            R::RemoveEntryListener(ask) => {
+                let removed = listeners.remove(ask.registration);
+                to.now(Ok(remove_entry_listener::Answer { removed }))
+            }
+            R::AddPartitionLostListener(_) => {
+                let registered = listeners.silent(correlation);
+                to.now(registered.map(|registration| add_partition_lost_listener::Answer { registration }))
+            }
+            R::RemovePartitionLostListener(ask) => {
+                let removed = listeners.remove(ask.registration);
+                to.now(Ok(remove_partition_lost_listener::Answer { removed }))
+            }
+            R::AddNearCacheInvalidationListener(ask) => {
+                let registered = listeners.near_cache(correlation, &ask.name, ask.local_only);
+                to.now(registered.map(|registration| add_near_cache_invalidation_listener::Answer { registration }))
+            }
+            R::FetchNearCacheInvalidationMetadata(ask) => {
+                let names: Vec<String> = ask.names.iter().map(|name| name.as_str().to_owned()).collect();
+                let (sequences, partitions) = listeners.near_cache_metadata(ask.member, &names);
+                let sequences = sequences.into_iter().map(|(name, of)| (name.into(), of)).collect();
+                to.now(Ok(fetch_near_cache_invalidation_metadata::Answer { sequences, partitions }))
+            }
+            other => self.value(other, caller, to),
         }
     }
 
@@ -314,8 +362,8 @@ impl Calls {
                 to.going(done, |done| Ok(remove::Answer { former: former(done)?.map(told) }))
             }
             R::Delete(ask) => {
-                let done = maps.keyed(&at!(ask), &Does::Remove, Lives::AS_CONFIGURED);
-                to.going(done, |done| Ok(delete::Answer { deleted: Some(former(done)?.is_some()) }))
+                let done = maps.keyed(&at!(ask), &Does::Delete, Lives::AS_CONFIGURED);
+                to.going(done, |done| Ok(delete::Answer { deleted: Some(was(done)?) }))
             }
             R::GetEntryView(ask) => {
                 let (key, seen) = (ask.key.clone(), maps.question(&ask.name, &ask.key, view_of));

@@ -3,7 +3,8 @@
 //! Laws. *In order*: requests are begun in the order in which they came, each as far as it goes without waiting, so that
 //! two changes of one key are made in that order; answers come as they are ready. *Bounded*: no request is read while
 //! [`IN_FLIGHT_MOST`] wait (locks apart, of which [`PARKED_MOST`] may) or [`UNWRITTEN_PAUSE`] bytes are not written, so that a client that does not read its answers
-//! stops itself; what comes unasked, events, cuts it off at [`EVENTS_MOST`]. *Alive*: who takes nothing for
+//! stops itself; of what comes unasked no more is written meanwhile: of the cluster it is told the newest when there is room, and
+//! events wait in a queue, at whose bound of [`EVENTS_MOST`] bytes it is cut off. *Alive*: who takes nothing for
 //! [`STALLED`], or says nothing for [`SILENT`], is cut off. *In one piece*: what is ready is written at once with all
 //! that is ready beside it. Where these laws are not kept yet is said in docs/clients.md. Must not know: what a request asks.
 
@@ -24,6 +25,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::call::{Begun, Caller, Calls};
 use super::door::Session;
 use super::views::View;
+use crate::map::Lost;
 
 /// Requests of one connection that wait for something.
 pub const IN_FLIGHT_MOST: usize = 256;
@@ -31,7 +33,7 @@ pub const IN_FLIGHT_MOST: usize = 256;
 pub const PARKED_MOST: usize = 4_096;
 /// Bytes that wait to be written, from which on nothing is read.
 pub const UNWRITTEN_PAUSE: usize = 1 << 20;
-/// Bytes of events that wait to be written, at which a client is cut off.
+/// Bytes of events that wait until there is room to write them, at which a client is cut off.
 pub const EVENTS_MOST: usize = 8 << 20;
 /// Nothing was taken of what waits for so long.
 pub const STALLED: Duration = Duration::from_secs(30);
@@ -65,11 +67,8 @@ pub enum Over {
         unwritten: usize,
     },
     /// [`EVENTS_MOST`].
-    #[error("it reads too slowly: {unwritten} bytes of events and answers wait for it")]
-    Slow {
-        /// What waits.
-        unwritten: usize,
-    },
+    #[error("it reads too slowly: {0}")]
+    Slow(#[from] Lost),
     /// [`SILENT`].
     #[error("it said nothing for {SILENT:?}")]
     Silent,
@@ -109,7 +108,7 @@ where
         out: BytesMut::new(),
         waiting: FuturesUnordered::new(),
         parked: FuturesUnordered::new(),
-        caller: Caller::new(session.clone()),
+        caller: calls.caller(session.clone()),
         session,
         calls,
         news: None,
@@ -120,7 +119,6 @@ where
         look,
         heard: now,
         stuck: None,
-        events: 0,
     };
     connection.look_at_the_cluster();
     std::future::poll_fn(|cx| connection.poll(cx)).await
@@ -147,8 +145,6 @@ struct Connection<'a, S> {
     heard: Instant,
     /// Since when nothing is taken of what is to be written.
     stuck: Option<Instant>,
-    /// Bytes of events since all was written.
-    events: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -159,6 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             let mut moved = self.poll_news(cx);
             moved |= self.poll_waiting(cx);
+            moved |= match self.poll_told(cx) {
+                Ok(moved) => moved,
+                Err(lost) => return Poll::Ready(lost.into()),
+            };
             moved |= match self.poll_write(cx) {
                 Ok(moved) => moved,
                 Err(over) => return Poll::Ready(over),
@@ -204,11 +204,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn look_at_the_cluster(&mut self) {
         self.seen = self.view.borrow_and_update().clone();
         if self.seen.cluster != Some(self.session.cluster) {
-            return self.close(Over::Closed);
+            self.close(Over::Closed);
         }
+    }
+
+    /// Writes what it has to be told, as long as there is room. Of another cluster it is told nothing.
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Result<bool, Lost> {
         let before = self.out.len();
-        self.caller.tell(&self.seen, &mut self.out);
-        self.events += self.out.len() - before;
+        if before < UNWRITTEN_PAUSE && self.closing.is_none() {
+            self.caller.tell(&self.seen, &mut self.out);
+        }
+        while self.out.len() < UNWRITTEN_PAUSE && self.closing.is_none() {
+            match self.caller.listeners.poll_told(cx, &mut self.out) {
+                Poll::Ready(told) => told?,
+                Poll::Pending => break,
+            }
+        }
+        Ok(self.out.len() > before)
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> bool {
@@ -253,7 +265,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 }
             }
         }
-        self.events = 0;
         if self.out.capacity() > KEPT {
             self.out = BytesMut::new();
         }
@@ -323,9 +334,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     fn poll_bounds(&mut self, cx: &mut Context<'_>) -> Option<Over> {
         let unwritten = self.out.len();
-        if self.events > EVENTS_MOST {
-            return Some(Over::Slow { unwritten });
-        }
         if let Some((_, until)) = &self.closing
             && ((self.out.is_empty() && self.waiting.is_empty()) || Instant::now() >= *until)
         {

@@ -77,6 +77,8 @@ pub enum Does<'a> {
     IfSame(&'a Data, &'a Data),
     /// See [`Change`].
     Remove,
+    /// The same for who asks for no value: nobody is told what it was.
+    Delete,
     /// See [`Change`].
     RemoveIfSame(&'a Data),
     /// See [`Change`].
@@ -92,7 +94,7 @@ impl Does<'_> {
             Self::IfAbsent(value) => Change::IfAbsent(stored(value)?),
             Self::IfPresent(value) => Change::IfPresent(stored(value)?),
             Self::IfSame(expected, value) => Change::IfSame { expected: stored(expected)?, value: stored(value)? },
-            Self::Remove => Change::Remove,
+            Self::Remove | Self::Delete => Change::Remove,
             Self::RemoveIfSame(expected) => Change::RemoveIfSame(stored(expected)?),
             Self::Evict => Change::Evict,
             Self::Limit => Change::Limit,
@@ -118,7 +120,7 @@ impl Maps {
     pub fn keyed_within(&self, at: &At<'_>, does: &Does<'_>, lives: Lives, locked: Duration) -> Going<Reply> {
         let keyed = || {
             let (map, key, change) = (self.named(at.name)?, stored(at.key)?, does.change()?);
-            Ok(Keyed { map, key, by: at.owner(), change, limits: lives.wished(), quiet: false })
+            Ok(Keyed { map, key, by: at.owner(), change, limits: lives.wished(), quiet: matches!(does, Does::Delete) })
         };
         match keyed() {
             Ok(keyed) => self.changes(self.partition_of(&keyed.key), Op::Keyed(keyed), locked),

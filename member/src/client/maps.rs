@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use jet_map::{Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester};
+use jet_map::{MemberId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, TableVersion, What};
 use jet_protocol::error::ErrorCode;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use uuid::Uuid;
 
 use super::fault::{Asked, Fault};
 use super::views::View;
-use crate::map::{Invoked, MapService};
+use crate::map::{Hearing, Invoked, MapService};
 
 /// Maps of ours begin so; clients are kept out of them.
 pub const OWN: &str = "__clients.";
@@ -71,6 +72,21 @@ impl Maps {
     /// The partition of a key.
     pub fn partition_of(&self, key: &[u8]) -> PartitionId {
         self.service.partition_of(key)
+    }
+
+    /// Somebody who listens to nothing yet.
+    pub fn hearing(&self, most: usize) -> Hearing {
+        self.service.hearing(most)
+    }
+
+    /// Partitions that somebody leads, or that member, and the version under which its lead was installed.
+    pub fn led_by(&self, member: Option<Uuid>) -> Vec<(PartitionId, TableVersion)> {
+        self.service.led_by(member.map(MemberId))
+    }
+
+    /// A map was emptied for a client of this member: who listens here is told the sum.
+    pub fn emptied(&self, map: &str, what: What, count: u64) {
+        self.service.emptied(map, what, count);
     }
 
     /// Whose turn it is to answer about a whole map.

@@ -20,6 +20,7 @@
 //! | [`door`] | who a client is: cluster, credentials, version · [`credentials`] names and passwords |
 //! | [`connection`] | one client from then on: reading, answering, writing, bounds |
 //! | [`call`] | which request is answered how · [`keyed`] those to a key · [`whole`] those to a map · [`maps`] what both are made of · [`objects`] which maps there are · [`schemas`] of Compact |
+//! | [`listeners`] | what a connection listens to · [`near_cache`] what near caches may not hold any more |
 //! | [`views`] | members and partitions as clients see them |
 //! | [`values`] | between a client's bytes and those that are stored · [`fault`] refusals as clients know errors |
 
@@ -29,7 +30,9 @@ pub mod credentials;
 pub mod door;
 pub mod fault;
 pub mod keyed;
+pub mod listeners;
 pub mod maps;
+pub mod near_cache;
 pub mod objects;
 pub mod registry;
 pub mod schemas;

@@ -18,7 +18,7 @@ use super::maps::{AT_A_TIME, Maps, OWN, odd};
 /// The service of maps in the protocol.
 pub const MAP_SERVICE: &str = "hz:impl:mapService";
 /// Names of maps that were made: keys of this one.
-const MADE: &str = "__clients.maps";
+pub const MADE: &str = "__clients.maps";
 /// Longest list of maps that is told, in bytes of their names.
 const LISTED_MOST: usize = 8 << 20;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use jet_map::{Op, Owner, PartitionId, Query, QueryReply};
+use jet_map::{Op, Owner, PartitionId, Query, QueryReply, Reply, What};
 use jet_protocol::message::map::*;
 
 use super::fault::Fault;
@@ -77,13 +77,17 @@ impl Maps {
 
     /// All keys that are not locked go.
     pub async fn clear(self, ask: clear::Request) -> Result<clear::Answer, Fault> {
-        self.empty(&self.named(&ask.name)?, |map| Op::ClearMap { map }).await?;
+        let map = self.named(&ask.name)?;
+        let gone = self.empty(&map, |map| Op::ClearMap { map }).await?;
+        self.emptied(&map, What::Cleared, gone);
         Ok(clear::Answer {})
     }
 
     /// The same, to make room.
     pub async fn evict_all(self, ask: evict_all::Request) -> Result<evict_all::Answer, Fault> {
-        self.empty(&self.named(&ask.name)?, |map| Op::EvictAll { map }).await?;
+        let map = self.named(&ask.name)?;
+        let gone = self.empty(&map, |map| Op::EvictAll { map }).await?;
+        self.emptied(&map, What::AllEvicted, gone);
         Ok(evict_all::Answer {})
     }
 
@@ -193,11 +197,19 @@ impl Maps {
     }
 
     /// All keys of a map go that were there when this began.
-    pub async fn empty(&self, map: &str, op: fn(String) -> Op) -> Result<(), Fault> {
+    pub async fn empty(&self, map: &str, op: fn(String) -> Op) -> Result<u64, Fault> {
         let filled = self.sizes(map).await?.into_keys();
         let changes = filled.map(|partition| self.change(partition, op(map.to_owned())));
-        stream::iter(changes).buffer_unordered(AT_A_TIME).try_for_each(|_| std::future::ready(Ok(()))).await
+        stream::iter(changes)
+            .buffer_unordered(AT_A_TIME)
+            .try_fold(0, |all, reply| std::future::ready(Ok(all + gone(&reply))))
+            .await
     }
+}
+
+/// How many keys a change took.
+fn gone(reply: &Reply) -> u64 {
+    if let Reply::Count(count) = reply { *count } else { 0 }
 }
 
 /// All of it, as long as it is not too much.

@@ -341,7 +341,7 @@ impl Shared {
         let Looked { reply, then } = content.look(query, state.tick());
         if let Some(op) = then {
             state.lead.as_ref().map_or(Ok(()), Lead::admit)?;
-            state.order(self, partition, op)?;
+            state.order(self, partition, Requester::Primary, op)?;
         }
         Ok(reply)
     }

@@ -4,7 +4,7 @@
 //! it. Must not know: the network.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jet_core::{MemberId, PartitionEntry, PartitionId, TableVersion, Version};
 use jet_hotstore::Ticket;
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::disks::Waits;
 use super::marks::Marks;
 use super::time::Ticks;
+use super::told::{Listeners, Untold};
 use super::{Shared, lock};
 
 /// One partition.
@@ -55,6 +56,8 @@ pub struct State {
     pub waits: Waits,
     /// Time of the partition.
     pub ticks: Ticks,
+    /// What listeners are still to be told.
+    pub untold: Untold,
     /// Copies begun here.
     pub copies: u64,
     /// The content was read from the store, where sink writes that are not durable are not.
@@ -81,7 +84,7 @@ pub enum NotOrdered {
 }
 
 impl Cell {
-    pub fn new(partition: PartitionId, decode: DecodeSink) -> Self {
+    pub fn new(partition: PartitionId, decode: DecodeSink, listeners: Arc<Listeners>) -> Self {
         let state = State {
             replica: Replica::empty(partition, decode),
             lead: None,
@@ -93,6 +96,7 @@ impl Cell {
             marks: Marks::default(),
             waits: Waits::default(),
             ticks: Ticks::begin(),
+            untold: Untold::of(partition, listeners),
             copies: 0,
             from_store: false,
         };
@@ -114,6 +118,7 @@ impl Cell {
         if role != Role::Primary {
             state.lead = None;
             state.shipping.clear();
+            state.untold.clear();
         } else {
             match &mut state.lead {
                 Some(lead) if lead.installed == entry.installed => lead.follow_table(me, entry),
@@ -126,7 +131,7 @@ impl Cell {
             if installs && installed < entry.installed {
                 // Refused only by a replica of a later installation; calls then say so.
                 let op = state.replica.installs();
-                let _ = state.order(shared, self.partition, op);
+                let _ = state.order(shared, self.partition, Requester::Primary, op);
             }
             state.settle();
         }
@@ -163,7 +168,7 @@ impl Cell {
         if let Some(lead) = &state.lead {
             lead.admit()?;
         }
-        let mut ordered = state.order(shared, self.partition, op)?;
+        let mut ordered = state.order(shared, self.partition, requester, op)?;
         ordered.is_acknowledged = state.settle().is_some_and(|upto| upto >= ordered.version);
         Ok(ordered)
     }
@@ -180,13 +185,23 @@ impl State {
         }
     }
 
-    pub fn order(&mut self, shared: &Shared, partition: PartitionId, op: Op) -> Result<Ordered, Refusal> {
+    pub fn order(
+        &mut self,
+        shared: &Shared,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+    ) -> Result<Ordered, Refusal> {
         let tick = self.tick();
         let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
         let (installed, bytes) = (lead.installed, op.size());
-        let jet_map::Ordered { version, reply, log, .. } = self.replica.order(installed, tick, op, false)?;
+        let told = shared.listeners.listen_to(&op);
+        let kept = told && op.map().is_some_and(|map| shared.fsync.waits(map));
+        let to_disk = kept && shared.waits_for_disks(requester, &op);
+        let jet_map::Ordered { version, reply, log, events } = self.replica.order(installed, tick, op, told)?;
         lead.sequenced(version, bytes);
         let logs = !log.is_empty();
+        self.untold.add(version, events, kept, to_disk && logs);
         self.log(shared, partition, log);
         Ok(Ordered { version, reply, installed, logs, is_acknowledged: false })
     }
@@ -204,10 +219,15 @@ impl State {
         }
     }
 
-    /// Counts what is acknowledged; gives the newest acknowledged version.
+    /// Counts what is acknowledged, and tells it; gives the newest acknowledged version.
     pub fn settle(&mut self) -> Option<Version> {
-        let upto = self.lead.as_mut()?.acknowledged(self.replica.version());
+        let lead = self.lead.as_mut()?;
+        let upto = lead.acknowledged(self.replica.version());
         self.replica.confirmed(upto);
+        if !self.untold.is_empty() {
+            let lead = &*lead;
+            self.untold.tell(lead.installed, upto, |version| lead.lacking_on_disk(version).is_empty());
+        }
         Some(upto)
     }
 }

@@ -179,6 +179,16 @@ impl Shared {
         }
     }
 
+    /// Asks for what would be told if it were on the disks, and nobody waits for any more.
+    pub(super) fn ask_for_untold(self: &Arc<Self>, cell: &Cell) {
+        let lacking = {
+            let state = cell.state();
+            let wanted = state.untold.wanted().filter(|_| state.waits.wanted().is_none());
+            wanted.and_then(|version| Some(state.lead.as_ref()?.lacking_on_disk(version)))
+        };
+        self.want(cell.partition, &lacking.unwrap_or_default());
+    }
+
     /// Asks one disk as long as anything of it is wanted.
     async fn keep_asking(self: Arc<Self>, disk: MemberId) {
         loop {
@@ -211,7 +221,7 @@ impl Shared {
         let cell = self.cell(partition).ok()?;
         let (asked, changed, version) = {
             let state = cell.state();
-            let (lead, version) = (state.lead.as_ref()?, state.waits.wanted()?);
+            let (lead, version) = (state.lead.as_ref()?, state.waits.wanted().max(state.untold.wanted())?);
             let asked = lead.lacking_on_disk(version).contains(&disk).then(|| lead.asking(disk)).flatten()?;
             (asked, lead.changed, version)
         };
@@ -222,7 +232,12 @@ impl Shared {
         let there: BTreeMap<PartitionId, Version> = answer.there.iter().copied().collect();
         for Question { cell, asked, wanted } in questions {
             let found = there.get(&wanted.partition).copied().unwrap_or_default();
-            let look_again = cell.state().takes(asked, wanted.version, found, answer.failed.as_deref());
+            let look_again = {
+                let mut state = cell.state();
+                let look_again = state.takes(asked, wanted.version, found, answer.failed.as_deref());
+                state.settle();
+                look_again
+            };
             match look_again {
                 true => cell.moved.notify_waiters(),
                 false => lock(&self.asks).was_not_there(disk, wanted.partition, Instant::now()),
@@ -319,7 +334,7 @@ mod tests {
 
     /// A partition that member 1 leads.
     fn led(me: Process, followers: &[u128]) -> Cell {
-        let cell = Cell::new(PartitionId(0), no_sinks);
+        let cell = Cell::new(PartitionId(0), no_sinks, Arc::default());
         cell.state().lead = Some(Lead::begin(PartitionId(0), me, &entry(followers)));
         cell
     }

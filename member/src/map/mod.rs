@@ -13,6 +13,7 @@
 //! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
+//! | [`told`] | who listens, and what is told when |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
@@ -36,6 +37,7 @@ mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time;
+mod told;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,7 @@ use turns::Turns;
 pub use epochs::FlushError;
 pub use now::{Invoked, Unacknowledged};
 pub use restore::Restored;
+pub use told::{Emptied, Heard, Hearing, Kinds, Listeners, Lost, Wish};
 
 /// Whole copies that are sent at a time.
 const COPIES_AT_A_TIME: usize = 4;
@@ -97,6 +100,7 @@ struct Shared {
     asks: Mutex<Asks>,
     /// Places of those that wait for disks.
     waiting: Semaphore,
+    listeners: Arc<Listeners>,
 }
 
 #[derive(Default)]
@@ -141,6 +145,7 @@ impl MapService {
             fsync,
             asks: Mutex::default(),
             waiting: Semaphore::new(disks::MOST_WAITING),
+            listeners: Arc::default(),
         });
         for lane in [Lane::Data, Lane::Copies] {
             net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
@@ -172,7 +177,7 @@ impl Shared {
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
         while cells.len() < count {
             let partition = PartitionId(u16::try_from(cells.len()).unwrap_or(u16::MAX));
-            let cell = Cell::new(partition, self.decode);
+            let cell = Cell::new(partition, self.decode, self.listeners.clone());
             cell.state().ticks.goes(time_goes, Moment::now());
             cells.push(Arc::new(cell));
         }

@@ -115,6 +115,7 @@ pub fn keep_burying(shared: &Arc<Shared>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(shared) = weak.upgrade() else { return };
+            shared.cells().iter().for_each(|cell| shared.ask_for_untold(cell));
             if goes(&shared.cluster.machine()) {
                 shared.cells().iter().for_each(|cell| shared.bury(cell));
             }

@@ -14,6 +14,7 @@ use super::*;
 
 mod behind;
 mod slow;
+mod told;
 
 /// The map of which changes wait.
 pub(super) const KEPT: &str = "kept";
