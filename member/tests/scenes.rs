@@ -11,6 +11,8 @@ mod crash;
 mod deaths;
 #[path = "scenes/one_by_one.rs"]
 mod one_by_one;
+#[path = "scenes/partial.rs"]
+mod partial;
 #[path = "scenes/places.rs"]
 mod places;
 #[path = "scenes/refused.rs"]

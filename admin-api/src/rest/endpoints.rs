@@ -86,6 +86,8 @@ pub enum Endpoint {
     MemberShutdown,
     ForceStart,
     PartialStart,
+    /// Ours: the same, by who has seen what would be missing.
+    PartialStartConsent,
     HotBackupInterrupt,
     HotBackup,
 }
@@ -119,7 +121,7 @@ use Endpoint as E;
 use Group::{ClusterRead, ClusterWrite, HealthCheck, HotRestart};
 
 /// Every endpoint. Of two paths one of which begins with the other, the longer stands first.
-pub const ROUTES: [Route; 22] = [
+pub const ROUTES: [Route; 23] = [
     get("/hazelcast/health/node-state", E::NodeState, HealthCheck),
     get("/hazelcast/health/cluster-state", E::ClusterState, HealthCheck),
     get("/hazelcast/health/cluster-safe", E::ClusterSafe, HealthCheck),
@@ -139,6 +141,7 @@ pub const ROUTES: [Route; 22] = [
     post("/hazelcast/rest/management/cluster/clusterShutdown", E::ClusterShutdown, ClusterWrite, 2),
     post("/hazelcast/rest/management/cluster/memberShutdown", E::MemberShutdown, ClusterWrite, 2),
     post("/hazelcast/rest/management/cluster/forceStart", E::ForceStart, HotRestart, 2),
+    post("/hazelcast/rest/management/cluster/partialStartConsent", E::PartialStartConsent, HotRestart, 3),
     post("/hazelcast/rest/management/cluster/partialStart", E::PartialStart, HotRestart, 2),
     post("/hazelcast/rest/management/cluster/hotBackupInterrupt", E::HotBackupInterrupt, HotRestart, 2),
     post("/hazelcast/rest/management/cluster/hotBackup", E::HotBackup, HotRestart, 2),
@@ -215,6 +218,8 @@ mod tests {
             ("/stateXYZ", E::State),
             ("/version", E::ChangeVersion),
             ("/forceStart/", E::ForceStart),
+            ("/partialStart", E::PartialStart),
+            ("/partialStartConsent", E::PartialStartConsent),
             ("/hotBackup", E::HotBackup),
             ("/hotBackupInterrupt", E::HotBackupInterrupt),
         ] {

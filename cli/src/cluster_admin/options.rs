@@ -34,6 +34,9 @@ pub struct Options {
     /// Cluster version to change to, MAJOR.MINOR
     #[arg(short, long)]
     pub version: Option<String>,
+    /// With partial-start: what it told without, so that exactly that is consented to
+    #[arg(long)]
+    pub consent: Option<String>,
     /// Print what is sent and answered to standard error, without the password
     #[arg(short, long)]
     pub debug: bool,

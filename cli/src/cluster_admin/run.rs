@@ -76,9 +76,14 @@ impl Caller<'_> {
         let third = match operation {
             Operation::ChangeState => self.options.state(),
             Operation::ChangeClusterVersion => self.options.version.as_deref(),
+            Operation::PartialStart => self.options.consent.as_deref(),
             _ => None,
         };
-        let reply = match self.ask(operation.endpoint(), third).await {
+        let endpoint = match (operation, third) {
+            (Operation::PartialStart, Some(_)) => Endpoint::PartialStartConsent,
+            _ => operation.endpoint(),
+        };
+        let reply = match self.ask(endpoint, third).await {
             Ok(reply) => reply,
             Err(why) => return (words::no_answer(&why), End::NoAnswer(why)),
         };

@@ -46,7 +46,7 @@ pub fn announcement(operation: Operation, options: &Options) -> Result<Vec<Strin
         Operation::PartialStart => Ok([
             "Partial start is for a cluster that waits for members which will not come back soon.",
             "Expected situation: some members have loaded their data, others have not.",
-            "Expected outcome: members that have not loaded are ejected, and their data is lost.",
+            "Expected outcome: what would be missing is told, and only --consent with its digest ejects who is not back.",
         ]
         .map(String::from)
         .into()),

@@ -3,7 +3,7 @@
 //! Law: a command carries all that its rule needs; asked twice, the second answer is "already so". Must not know: who
 //! may ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,8 @@ pub enum Command {
 
     /// RAM is gone. `observed`: boots that the leader hears.
     Recover { observed: BTreeMap<MemberId, Boot> },
+    /// By a person's consent: nobody waits for these members any more. `consent`: the digest of what is missing then.
+    GoOnWithout { members: BTreeSet<MemberId>, consent: Digest },
     /// A member is back with its store.
     Rejoined { member: MemberId, boot: Boot, volume_id: String, store: StoreReport },
     /// It has loaded and verified it. `content_digest`: as for a seal; after a crash it is not compared.

@@ -10,6 +10,7 @@
 //! | [`command`], [`outcome`] | what can be asked of it, and what it answers |
 //! | [`mod@apply`] | the one function that changes it |
 //! | [`safety`] | every question whose wrong answer loses data |
+//! | [`loss`] | what is missing without a member that does not come back, and the consent to it |
 //! | [`report`] | what a member tells the leader |
 //! | [`supervisor`] | at the leader: machine and reports → commands |
 //! | [`agent`] | on every member: machine and own facts → local actions |
@@ -21,6 +22,7 @@ pub mod cluster_state;
 pub mod command;
 pub mod ids;
 pub mod job;
+pub mod loss;
 pub mod machine;
 pub mod membership;
 pub mod moves;

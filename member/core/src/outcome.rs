@@ -114,6 +114,10 @@ pub enum Refused {
     NotAdmitted { member: MemberId, why: Vec<Reason> },
     #[error("member {member} does not leave: {}", sentence(why))]
     NotLeft { member: MemberId, why: Vec<Reason> },
+    #[error("nobody goes on without them: {}", sentence(why))]
+    NotGivenUp { why: Vec<Reason> },
+    #[error("the consent is to {given}, but what would be missing now is {known}; look at it again")]
+    ConsentDiffers { given: Digest, known: Digest },
     #[error("partition {partition} does not move so: {}", sentence(why))]
     NotMoved { partition: PartitionId, why: Vec<Reason> },
     #[error("partitions without any replica: {count}, first {first}; they wait for the members that had them")]
@@ -153,6 +157,7 @@ impl Refused {
             | Self::NotRecovered { .. }
             | Self::NotLeft { .. }
             | Self::NotMoved { .. }
+            | Self::NotGivenUp { .. }
             | Self::RosterDiffers { .. }
             | Self::GenerationDiffers { .. }
             | Self::JobIs { .. }
@@ -162,6 +167,7 @@ impl Refused {
             | Self::StaleLine { .. }
             | Self::StaleBoot { .. }
             | Self::StaleTable { .. }
+            | Self::ConsentDiffers { .. }
             | Self::StaleExecution { .. } => Kind::Stale,
             Self::PartitionAbsent { .. } => Kind::PartitionAbsent,
             Self::JobExists { .. } => Kind::Exists,

@@ -3,14 +3,17 @@
 //! Law: an empty list is the only yes; each reason names what stands against it, with its numbers. No time, no default
 //! and no retry turns a reason into a yes. Must not know: who asks, and how long already.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cluster_state::{ClusterState, RecoveringFrom};
-use crate::ids::{ExecutionId, Generation, MemberId, PartitionId};
+use crate::ids::{ExecutionId, Generation, MemberId, OperationId, PartitionId};
 use crate::job::{Guarantee, Job, SnapshotRef};
 use crate::machine::Machine;
 use crate::moves::{MOVES_AT_A_TIME, RELEASES_AT_A_TIME};
 use crate::operation::Operation;
+use crate::partition::PartitionEntry;
 use crate::recovery::Restored;
 use crate::roster::MEMBERS_MOST;
 
@@ -76,6 +79,18 @@ pub enum Reason {
     Moves,
     #[error("its primary is giving its place")]
     Releasing,
+    #[error("no member is waited for in this state of the cluster")]
+    NobodyAwaited,
+    #[error("no member is named")]
+    NobodyNamed,
+    #[error("member {member} is not of the roster")]
+    NotInRoster { member: MemberId },
+    #[error("the stop {op} is carried out by whoever asked for it, and only they say who is given up")]
+    CarriedOut { op: OperationId },
+    #[error("{count} partitions lie only with them, the first is {first}: wait for them, or restore a backup")]
+    OnlyThere { count: usize, first: PartitionId },
+    #[error("{why}")]
+    Otherwise { why: String },
     #[error("job '{job}' may not go on from {given}: {why}")]
     Restore { job: String, given: String, why: String },
 }
@@ -363,6 +378,38 @@ pub fn why_not_complete(machine: &Machine) -> Vec<Reason> {
             why.push(Reason::NotBack { ordinal, member });
         } else if !loaded.contains(&member) {
             why.push(Reason::NotLoaded { ordinal, member });
+        }
+    }
+    why
+}
+
+/// Why nobody goes on without these members, whoever consents.
+pub fn why_not_give_up(machine: &Machine, members: &BTreeSet<MemberId>) -> Vec<Reason> {
+    let ClusterState::Recovering { from, .. } = &machine.state else { return vec![Reason::NobodyAwaited] };
+    let mut why = Vec::new();
+    if members.is_empty() {
+        why.push(Reason::NobodyNamed);
+    }
+    let strangers = members.iter().filter(|member| !machine.roster.contains_key(member));
+    why.extend(strangers.map(|member| Reason::NotInRoster { member: *member }));
+    let named = |reason: &Reason| match reason {
+        Reason::NotBack { member, .. } | Reason::NotLoaded { member, .. } => members.contains(member),
+        _ => false,
+    };
+    why.extend(why_not_complete(machine).into_iter().filter(|reason| !named(reason)));
+    if !machine.roster.keys().any(|member| machine.stays(*member) && !members.contains(member)) {
+        why.push(Reason::NobodyStays);
+    }
+    if let RecoveringFrom::Sealed { op, .. } = from {
+        if machine.operation(op).is_none_or(|operation| !operation.transient) {
+            why.push(Reason::CarriedOut { op: op.clone() });
+        }
+        let only_there = |(_, entry): &(PartitionId, &PartitionEntry)| {
+            entry.replicas.iter().all(|replica| members.contains(&replica.member))
+        };
+        let mut lost = machine.table.entries().filter(only_there);
+        if let Some((first, _)) = lost.next() {
+            why.push(Reason::OnlyThere { count: 1 + lost.count(), first });
         }
     }
     why

@@ -44,7 +44,7 @@ fn unfounded() -> Answer {
     Answer::error("the cluster is not founded, or this member does not know it yet")
 }
 
-fn refused(refusal: &Refusal) -> Answer {
+pub(super) fn refused(refusal: &Refusal) -> Answer {
     let way_out = refusal.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
     Answer::error(format!("{}{way_out}", refusal.message))
 }
@@ -216,12 +216,10 @@ pub fn shut_down_member(member: &Member) -> Answer {
     Answer::json(&Reply::success())
 }
 
-/// `…/forceStart`, `…/partialStart`: as in the original under full recovery, a failure that is no error.
-pub fn start_with_loss(what: &str) -> Answer {
-    let why = format!(
-        "{what} loses data and is not offered in this version: the cluster goes on when every member of its roster is \
-         back with its own store"
-    );
+/// `…/forceStart`: as in the original under full recovery, a failure that is no error.
+pub fn force_start() -> Answer {
+    let why = "force start wipes every member and is not offered in this version: the cluster goes on when every member of \
+               its roster is back with its own store, or without one that partial-start names";
     Answer::json(&Reply::failed(why))
 }
 

@@ -63,12 +63,18 @@ pub(super) fn activate(
     Ok(format!("members open generation {generation}; {ignored} wishes name no job that they fit"))
 }
 
-/// Every copy equals `Quiesced`, so all of them count under the new boots; who writes next continues the version.
+/// Every copy equals `Quiesced`, so all of them count under the new boots; who writes next continues the version. Of members
+/// that were given up none counts, and where one led, the next copy does.
 fn take_over_sealed_copies(machine: &mut Machine) {
     let next = machine.table.version.next();
     machine.table.version = next;
     for entry in &mut machine.table.partitions {
         entry.changed = next;
+        let primary = entry.primary().map(|primary| primary.member);
+        entry.replicas.retain(|replica| machine.roster.contains_key(&replica.member));
+        if entry.primary().map(|primary| primary.member) != primary {
+            entry.installed = next;
+        }
         for replica in &mut entry.replicas {
             if let Some(member) = machine.roster.get(&replica.member) {
                 replica.boot = member.boot;

@@ -37,7 +37,7 @@ pub(super) fn admit(machine: &mut Machine, founder: Founder, opened: Generation,
 }
 
 /// From here on who votes does not follow from the roster.
-fn tell_voters(machine: &mut Machine) {
+pub(super) fn tell_voters(machine: &mut Machine) {
     if machine.voters.are_untold() {
         machine.voters.members = machine.voting_members();
     }
@@ -81,6 +81,12 @@ pub(super) fn left(machine: &mut Machine, index: LogIndex, member: MemberId) -> 
         return Err(Refused::NotLeft { member, why });
     }
     machine.roster.remove(&member);
+    mark_left(machine, index, member, ordinal);
+    Ok(format!("member {ordinal} ({member}) has left; its store belongs to no cluster any more"))
+}
+
+/// A member that is out of the roster was here.
+pub(super) fn mark_left(machine: &mut Machine, index: LogIndex, member: MemberId, ordinal: u32) {
     machine.membership.leaving.remove(&member);
     machine.membership.joining.remove(&member);
     machine.membership.left.insert(member, Left { ordinal, index });
@@ -89,5 +95,4 @@ pub(super) fn left(machine: &mut Machine, index: LogIndex, member: MemberId) -> 
         let Some(oldest) = oldest else { break };
         machine.membership.left.remove(&oldest);
     }
-    Ok(format!("member {ordinal} ({member}) has left; its store belongs to no cluster any more"))
 }

@@ -6,9 +6,10 @@
 mod activation;
 mod founding;
 mod jobs;
+pub(crate) mod loss;
 mod membership;
 mod moves;
-mod recovery;
+pub(crate) mod recovery;
 mod request;
 mod runtime;
 mod stop;
@@ -95,6 +96,7 @@ fn founded(machine: &mut Machine, index: LogIndex, command: Command) -> Answer {
         Command::Open { op } => activation::open(machine, &op),
 
         Command::Recover { observed } => recovery::recover(machine, &observed),
+        Command::GoOnWithout { members, consent } => loss::go_on_without(machine, index, &members, &consent),
         Command::Rejoined { member, boot, volume_id, store } => {
             recovery::rejoined(machine, member, boot, &volume_id, store)
         }

@@ -202,7 +202,7 @@ pub(super) fn loaded(machine: &mut Machine, member: MemberId, boot: Boot, conten
     Ok(format!("member {member} has loaded"))
 }
 
-pub(super) fn recover_table(machine: &mut Machine) -> Answer {
+pub(crate) fn recover_table(machine: &mut Machine) -> Answer {
     let ClusterState::Recovering { from: RecoveringFrom::Crash, rejoined, table_recovered, .. } = &machine.state else {
         return Err(wrong_state(machine, "RecoverTable"));
     };

@@ -9,12 +9,12 @@ use jet_core::roster::Founder;
 use jet_core::{
     Boot, ClusterState, Command, Digest, Epoch, ExecutionId, Generation, Guarantee, JobId, Machine, MemberId,
     OperationId, PartitionContent, PartitionEntry, PartitionId, RequestAnswer, SealRecord, Settled, SnapshotRecord,
-    StoreReport, TableVersion, Version, recovery, view,
+    StoreReport, TableVersion, Version, loss, recovery, view,
 };
 
 use super::scenes::{self, MEMBERS, PARTITIONS, member};
 
-pub const COMMANDS: usize = 42;
+pub const COMMANDS: usize = 43;
 
 /// Of its kind.
 pub fn number(command: &Command) -> usize {
@@ -61,6 +61,7 @@ pub fn number(command: &Command) -> usize {
         Command::Admit { .. } => 39,
         Command::Leave { .. } => 40,
         Command::Left { .. } => 41,
+        Command::GoOnWithout { .. } => 42,
     }
 }
 
@@ -322,7 +323,19 @@ fn way_back() -> Vec<Row> {
         row("RecoverTable", |_| Command::RecoverTable {}),
         row("SelfActivate", |_| Command::SelfActivate {}),
         row("Opened", opened),
+        row("GoOnWithout who is not back", go_on_without),
     ]
+}
+
+/// With the consent to what is missing then.
+fn go_on_without(machine: &Machine) -> Command {
+    let back = |member: &MemberId| match &machine.state {
+        ClusterState::Recovering { rejoined, .. } => rejoined.contains_key(member),
+        _ => *member != scenes::member(MEMBERS - 1),
+    };
+    let members = machine.roster.keys().copied().filter(|member| !back(member)).collect();
+    let consent = loss::preview(machine, &members).map(|loss| loss.digest()).unwrap_or_default();
+    Command::GoOnWithout { members, consent }
 }
 
 fn recover(machine: &Machine, later: u64) -> Command {
