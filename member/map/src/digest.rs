@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::entries::in_order;
+use crate::lock::Owner;
 use crate::{Content, Digest, PartitionContent, PartitionId, Point, Replica, SnapshotId, Version};
 
 /// Digest over a content; `counted` says which snapshots are in it (`None`: all).
@@ -138,6 +139,10 @@ impl Hash {
             self.number(u64::from(lock.count));
             self.number(lock.until);
             self.number(lock.reference as u64);
+            let (before, reference) = lock.before.unwrap_or((Owner::NOBODY, 0));
+            self.bytes(before.client.as_bytes());
+            self.number(before.thread as u64);
+            self.number(reference as u64);
         }
     }
 

@@ -115,6 +115,11 @@ impl<T: Ends> Timed<T> {
         self.ends.iter().take_while(move |(end, _, _)| *end <= now).map(|(_, map, key)| (map.as_ref(), key))
     }
 
+    /// How many have an end.
+    pub fn ending(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The first end.
     pub fn first_end(&self) -> Option<u64> {
         self.ends.first().map(|(end, _, _)| *end)

@@ -141,7 +141,7 @@ impl Content {
             .of_map(map)
             .into_iter()
             .flatten()
-            .filter(|(_, lock)| now < lock.until)
+            .filter(|(_, lock)| lock.is_held(now))
             .map(|(key, _)| key.clone())
             .collect();
         if locked.is_empty() {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use jet_map::digest::{content_of, digest_of};
 use jet_map::journal::Logged;
 use jet_map::life::PUT_OFF_AT;
+use jet_map::lock::REMEMBERED;
 use jet_map::replica::no_sinks;
 use jet_map::wire::{Request, Response};
 use jet_map::{
@@ -59,12 +60,20 @@ struct Model {
     entries: BTreeMap<u8, Held>,
     /// Owner, count, until, reference.
     locks: BTreeMap<u8, (Owner, u32, u64, i64)>,
+    /// Who has unlocked a key, under which reference, and until when that is remembered where nobody has locked it since.
+    freed: BTreeMap<u8, (Owner, i64, u64)>,
 }
 
 impl Model {
     fn at(&mut self, now: u64) {
         self.now = now;
-        self.locks.retain(|_, lock| now < lock.2);
+        let over: Vec<u8> = self.locks.iter().filter(|(_, lock)| now >= lock.2).map(|(key, _)| *key).collect();
+        for key in over {
+            self.locks.remove(&key);
+            self.freed.remove(&key);
+        }
+        let locks = &self.locks;
+        self.freed.retain(|key, freed| now < freed.2 || locks.contains_key(key));
         let locks = &self.locks;
         self.entries.retain(|key, held| now < held.end() || locks.contains_key(key));
     }
@@ -187,21 +196,33 @@ impl Model {
             }
             Op::Unlock { key, asked: None, .. } => {
                 self.locks.remove(&key[0]);
+                self.freed.remove(&key[0]);
                 Reply::Done
             }
             Op::Unlock { key, asked: Some((owner, reference)), .. } => {
-                let lock = self.locks.get_mut(&key[0]).filter(|lock| lock.0 == *owner)?;
+                let Some(lock) = self.locks.get_mut(&key[0]).filter(|lock| lock.0 == *owner) else {
+                    let freed = self.freed.get(&key[0]).filter(|freed| (freed.0, freed.1) == (*owner, *reference));
+                    return freed.map(|_| Reply::AlreadySo);
+                };
                 if lock.3 == *reference {
                     return Some(Reply::AlreadySo);
                 }
                 (lock.1, lock.3) = (lock.1 - 1, *reference);
                 if lock.1 == 0 {
                     self.locks.remove(&key[0]);
+                    self.freed.insert(key[0], (*owner, *reference, self.now + REMEMBERED));
                 }
                 Reply::Done
             }
             Op::FreeLocks { client } => {
-                self.locks.retain(|_, lock| lock.0.client != *client);
+                let of: Vec<u8> =
+                    self.locks.iter().filter(|(_, lock)| lock.0.client == *client).map(|(key, _)| *key).collect();
+                for key in of {
+                    self.locks.remove(&key);
+                    self.freed.remove(&key);
+                }
+                let locks = &self.locks;
+                self.freed.retain(|key, freed| locks.contains_key(key) || freed.0.client != *client);
                 Reply::Done
             }
             other => panic!("{other:?} is no change of entries"),

@@ -248,6 +248,10 @@ pub struct LockItemWire {
     lock: Option<LockWire>,
     #[prost(uint32, tag = "2")]
     count: u32,
+    #[prost(message, optional, tag = "3")]
+    before: Option<OwnerWire>,
+    #[prost(sint64, tag = "4")]
+    before_reference: i64,
 }
 
 impl LockItemWire {
@@ -255,14 +259,17 @@ impl LockItemWire {
     pub fn new(map: String, key: Bytes, lock: Lock) -> Self {
         let owner = Some(lock.owner.into());
         let wire = LockWire { map, key, owner, reference: lock.reference, lease: lock.until };
-        LockItemWire { lock: Some(wire), count: lock.count }
+        let (before, reference) = lock.before.unzip();
+        let (before, before_reference) = (before.map(OwnerWire::from), reference.unwrap_or_default());
+        LockItemWire { lock: Some(wire), count: lock.count, before, before_reference }
     }
 
     /// The item.
     pub fn read(self) -> Result<CopyItem, Refusal> {
         let wire = self.lock.ok_or_else(|| missing("lock"))?;
         let owner = wire.owner.ok_or_else(|| missing("owner"))?.read()?;
-        let lock = Lock { owner, count: self.count, until: wire.lease, reference: wire.reference };
+        let before = self.before.map(OwnerWire::read).transpose()?.map(|owner| (owner, self.before_reference));
+        let lock = Lock { owner, count: self.count, until: wire.lease, reference: wire.reference, before };
         Ok(CopyItem::Lock { map: wire.map, key: wire.key, lock })
     }
 }
