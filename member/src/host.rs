@@ -64,6 +64,17 @@ fn turn() -> Option<BoxFuture<'static, ()>> {
     STAND_IN.with(|here| here.borrow().as_ref().map(|host| host.disk()))
 }
 
+/// Something that others rely on was left half done. A process that went on would tell and write what nobody decided: it ends
+/// as if it had lost its power, and comes back with what its disk and the others have. (A simulated machine goes on, so that
+/// its history can be told.)
+pub fn is_half_done(what: &str) {
+    if STAND_IN.with(|here| here.borrow().is_some()) {
+        return;
+    }
+    tracing::error!(what, "it was left half done by what broke down in the middle of it: this process ends at once");
+    std::process::abort();
+}
+
 /// Does what may wait for a disk where no task waits for it.
 pub fn blocking<T, F>(work: F) -> JoinHandle<T>
 where

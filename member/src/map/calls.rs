@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Ordered, State};
+use super::doors::InFlight;
 use super::{MapService, Shared, time};
 use crate::net::{CallError, Lane};
 
@@ -29,6 +30,9 @@ pub const FIND_WITHIN: Duration = Duration::from_secs(5);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Between two tries of who waits for a lock, at the longest: nobody tells of one whose time is over, or that another member
+/// leads.
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 /// Largest change; below what one frame of the network carries.
 pub const MOST_CHANGE_BYTES: usize = 12 << 20;
 /// Bytes of a page of a scan.
@@ -57,9 +61,20 @@ impl MapService {
         self.shared.doors.door().admit(requester, &op)?;
         let (deadline, unlocked_by) = (Instant::now() + FIND_WITHIN, Instant::now() + locked);
         let to_disk = self.shared.waits_for_disks(requester, &op);
+        let mut patience = PAUSE;
+        let cell = self.shared.cell(partition).ok();
         loop {
+            // From before the try on: what becomes free behind it is not missed.
+            let unlocked = cell.as_ref().map(|cell| cell.unlocked.notified());
             match self.shared.invoke_once(partition, requester, op.clone(), to_disk.then_some(deadline)).await {
-                Err(Refusal::Locked { .. }) if Instant::now() < unlocked_by => self.shared.pause().await,
+                Err(Refusal::Locked { .. }) if Instant::now() < unlocked_by => {
+                    let at_most = (Instant::now() + patience).min(unlocked_by);
+                    match unlocked {
+                        Some(unlocked) => drop(tokio::time::timeout_at(at_most, unlocked).await),
+                        None => tokio::time::sleep_until(at_most).await,
+                    }
+                    patience = (patience * 2).min(LONGEST_PAUSE);
+                }
                 Err(locked @ Refusal::Locked { .. }) => return Err(locked),
                 Err(refusal) if refusal.may_ask_again() && Instant::now() < deadline => self.shared.pause().await,
                 result => return result,
@@ -185,6 +200,15 @@ impl MapService {
     }
 }
 
+/// A change that is in order here and not acknowledged.
+pub(super) struct InOrder {
+    cell: Arc<Cell>,
+    ordered: Ordered,
+    to_disk: bool,
+    deadline: Instant,
+    _in_flight: InFlight,
+}
+
 impl Shared {
     /// Where the primary is; `None`: here.
     fn primary(&self, partition: PartitionId) -> Result<Option<MemberId>, Refusal> {
@@ -235,7 +259,19 @@ impl Shared {
         op: Op,
         to_disk: bool,
     ) -> Result<Acknowledged, Refusal> {
-        let _in_flight = self.doors.write();
+        let ordered = self.order_here(partition, requester, op, to_disk)?;
+        self.finish_here(ordered).await
+    }
+
+    /// The part of it that is over at once: the change is in order, or nothing of it has happened.
+    pub(super) fn order_here(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        requester: Requester,
+        op: Op,
+        to_disk: bool,
+    ) -> Result<InOrder, Refusal> {
+        let in_flight = self.doors.write();
         self.doors.door().admit(requester, &op)?;
         let to_disk = to_disk || self.waits_for_disks(requester, &op);
         if to_disk {
@@ -248,6 +284,12 @@ impl Shared {
             None => cell.order(self, requester, op)?,
         };
         self.kick(&cell);
+        Ok(InOrder { cell, ordered, to_disk, deadline, _in_flight: in_flight })
+    }
+
+    /// The rest of it.
+    pub(super) async fn finish_here(self: &Arc<Self>, in_order: InOrder) -> Result<Acknowledged, Refusal> {
+        let InOrder { cell, ordered, to_disk, deadline, _in_flight } = in_order;
         self.confirmed(&cell, ordered.installed, ordered.version, deadline).await?;
         if to_disk && ordered.logs {
             self.on_every_disk(&cell, &ordered, deadline).await?;
@@ -335,11 +377,12 @@ impl Shared {
     /// An answer as of now. Where it is one because of the time, that comes to all copies with it.
     pub(super) fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
         let content = state.replica.content();
-        if content.is_timeless() || !time::goes(&self.cluster.machine()) {
+        if content.is_timeless() {
             return Ok(content.ask(query));
         }
         let Looked { reply, then } = content.look(query, state.tick());
-        if let Some(op) = then {
+        // Behind closed doors time stands still where it was: who was dead by then is not seen again.
+        if let Some(op) = then.filter(|_| time::goes(&self.cluster.machine())) {
             state.lead.as_ref().map_or(Ok(()), Lead::admit)?;
             state.order(self, partition, Requester::Primary, op)?;
         }

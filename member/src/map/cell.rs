@@ -1,7 +1,7 @@
 //! One partition of this member: its replica, what it knows as primary, and how the log stands to it.
 //!
 //! Law: order of changes is order of the lock; records reach the log's queue under the same lock. Nothing waits under
-//! it. Must not know: the network.
+//! it, and nobody goes on with what was left half done under it. Must not know: the network.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +17,7 @@ use super::disks::Waits;
 use super::marks::Marks;
 use super::time::Ticks;
 use super::told::{Listeners, Untold};
-use super::{Shared, lock};
+use super::Shared;
 
 /// One partition.
 pub struct Cell {
@@ -25,6 +25,8 @@ pub struct Cell {
     state: Mutex<State>,
     /// Something that a waiting call looks at has changed.
     pub moved: Notify,
+    /// A key may be free that was locked.
+    pub unlocked: Notify,
 }
 
 /// How the log stands to the replica.
@@ -100,11 +102,14 @@ impl Cell {
             copies: 0,
             from_store: false,
         };
-        Self { partition, state: Mutex::new(state), moved: Notify::new() }
+        Self { partition, state: Mutex::new(state), moved: Notify::new(), unlocked: Notify::new() }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock().unwrap_or_else(|broken| {
+            crate::host::is_half_done(&format!("partition {}", self.partition));
+            broken.into_inner()
+        })
     }
 
     /// Takes over an entry of the table. `fresh`: of a cluster that holds nothing yet.
@@ -168,7 +173,11 @@ impl Cell {
         if let Some(lead) = &state.lead {
             lead.admit()?;
         }
+        let frees = matches!(op, Op::Unlock { .. } | Op::FreeLocks { .. } | Op::Expire { .. });
         let mut ordered = state.order(shared, self.partition, requester, op)?;
+        if frees {
+            self.unlocked.notify_waiters();
+        }
         ordered.is_acknowledged = state.settle().is_some_and(|upto| upto >= ordered.version);
         Ok(ordered)
     }

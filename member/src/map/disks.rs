@@ -174,7 +174,7 @@ impl Shared {
         for disk in disks {
             let begins = lock(&self.asks).want(*disk, partition, Instant::now());
             if begins {
-                tokio::spawn(self.clone().keep_asking(*disk));
+                self.home.spawn(self.clone().keep_asking(*disk));
             }
         }
     }

@@ -36,6 +36,11 @@ impl DoorBook {
         *lock(&self.wanted) = doors;
     }
 
+    /// What was said last.
+    pub fn wanted(&self) -> Doors {
+        *lock(&self.wanted)
+    }
+
     /// Counts a write in; the door is to be looked at afterwards.
     pub fn write(&self) -> InFlight {
         Self::count(&self.writes)

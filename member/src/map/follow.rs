@@ -35,7 +35,7 @@ impl Shared {
         for member in idle {
             if state.has_next(member) {
                 state.sending.insert(member);
-                tokio::spawn(self.clone().send(cell.clone(), member));
+                self.home.spawn(self.clone().send(cell.clone(), member));
             }
         }
     }

@@ -47,6 +47,7 @@ use jet_core::{ClusterState, Generation, Machine, TableVersion};
 use jet_hotstore::Store;
 use jet_map::fence::Process;
 use jet_map::{DecodeSink, PartitionId, Point, Refusal, SnapshotId};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Moment;
@@ -76,6 +77,8 @@ pub struct MapService {
 }
 
 struct Shared {
+    /// Where what goes on behind a call runs: callers may be on threads of their own, which end before.
+    home: Handle,
     net: Net,
     store: Arc<Store>,
     cluster: Arc<dyn Cluster>,
@@ -126,6 +129,7 @@ impl MapService {
     /// Maps of this member; begins to answer other members on their lanes.
     pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink, fsync: Fsync) -> Self {
         let shared = Arc::new(Shared {
+            home: Handle::current(),
             net: net.clone(),
             store,
             cluster,

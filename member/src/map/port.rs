@@ -34,6 +34,10 @@ impl Maps for MapService {
         self.shared.doors.set(doors);
     }
 
+    fn wanted_doors(&self) -> Doors {
+        self.shared.doors.wanted()
+    }
+
     fn doors(&self) -> Doors {
         self.shared.doors.as_it_is(|| self.shared.cells().iter().all(|cell| confirmed_everywhere(cell)))
     }

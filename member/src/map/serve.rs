@@ -1,6 +1,7 @@
 //! Answering other members on the lanes of partitions.
 //!
-//! Law: who sends is known from the connection; a receiver whose table is behind waits a little for it, then says so.
+//! Law: who sends is known from the connection; changes are put in order as they came; a receiver whose table is behind
+//! waits a little for it, then says so.
 //! Must not know: how the answer travels.
 
 use std::sync::{Arc, Weak};
@@ -28,14 +29,14 @@ pub struct DataHandler {
 
 impl Handler for DataHandler {
     fn handle(&self, from: Peer, request: Bytes) -> BoxFuture<'static, Bytes> {
-        let shared = self.shared.upgrade();
+        let process = Process { member: MemberId(from.member), boot: Boot(from.boot) };
+        let begun = match self.shared.upgrade() {
+            Some(shared) => Request::decode(request).map(|request| shared.begin(process, request)),
+            None => Err(Refusal::NotNow { what: "this member ends".into() }),
+        };
         Box::pin(async move {
-            let Some(shared) = shared else {
-                return Response::Refused(Refusal::NotNow { what: "this member ends".into() }).encode();
-            };
-            let process = Process { member: MemberId(from.member), boot: Boot(from.boot) };
-            let answer = match Request::decode(request) {
-                Ok(request) => shared.answer(process, request).await,
+            let answer = match begun {
+                Ok(begun) => begun.await,
                 Err(refusal) => Err(refusal),
             };
             answer.unwrap_or_else(Response::Refused).encode()
@@ -44,6 +45,17 @@ impl Handler for DataHandler {
 }
 
 impl Shared {
+    /// A change is put in order at once: two that one member has sent are made in the order in which they came.
+    fn begin(self: Arc<Self>, from: Process, request: Request) -> BoxFuture<'static, Result<Response, Refusal>> {
+        match request {
+            Request::Invoke { partition, requester, op, to_disk } => {
+                let ordered = self.order_here(partition, requester, op, to_disk);
+                Box::pin(async move { self.finish_here(ordered?).await.map(Response::Acknowledged) })
+            }
+            other => Box::pin(async move { self.answer(from, other).await }),
+        }
+    }
+
     async fn answer(self: &Arc<Self>, from: Process, request: Request) -> Result<Response, Refusal> {
         match request {
             Request::Invoke { partition, requester, op, to_disk } => {

@@ -33,6 +33,7 @@ use crate::store::Keeper;
 mod collect;
 mod disks;
 mod files;
+mod order;
 mod recovery;
 mod time;
 

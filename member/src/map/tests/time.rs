@@ -87,6 +87,45 @@ async fn behind_closed_doors_nothing_dies() {
     world.until("time goes on", async |world| !world.has("k").await).await;
 }
 
+/// On one thread, so that nobody buries meanwhile.
+#[tokio::test]
+async fn who_was_dead_when_the_doors_closed_is_not_seen_again() {
+    let world = World::founded();
+    world.client(set("k", 20)).await.unwrap();
+    let size = || {
+        let size = Query::Size { map: MAP.into() };
+        match world.maps.ask_now(P, Requester::Client, &size).unwrap().unwrap() {
+            QueryReply::Size(size) => size,
+            other => panic!("{other:?}"),
+        }
+    };
+    let begun = std::time::Instant::now();
+    while size() > 0 {
+        assert!(begun.elapsed() < A_WHILE * 20, "it does not die");
+        std::thread::yield_now();
+    }
+    assert_eq!(world.entries(), 1, "it is dead, and nobody has buried it");
+    world.does(Command::SetState { state: jet_core::Settled::Passive, absent: Vec::new() });
+    assert_eq!(size(), 0);
+    assert!(!world.has("k").await);
+    assert_eq!(world.entries(), 1, "nothing is changed behind closed doors");
+}
+
+/// On a clock that stands still unless everybody waits.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_lock_looks_seldom_and_gets_it_at_once() {
+    let world = World::founded();
+    assert_eq!(world.client(lock_of(1)).await, Ok(Reply::Done));
+    let maps = world.maps.clone();
+    let waits = tokio::spawn(async move { maps.invoke_within(P, Requester::Client, lock_of(2), A_WHILE * 100).await });
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let unlocked = tokio::time::Instant::now();
+    let unlock = Op::Unlock { map: MAP.into(), key: "k".into(), asked: Some((owner(1), 2)) };
+    assert_eq!(world.client(unlock).await, Ok(Reply::Done));
+    assert_eq!(waits.await.unwrap().unwrap().reply, Reply::Done);
+    assert_eq!(unlocked.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_lock_goes_on_when_it_is_free_and_a_client_that_is_gone_has_none() {
     let world = World::founded();
