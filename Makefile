@@ -53,6 +53,9 @@ fuzz-store: ## Fuzz targets of the hot-restart store (TARGET=... for one of them
 fuzz-protocol: ## Fuzz targets of the client protocol (TARGET=... for one of them, SECONDS_EACH=240)
 	@dev/fuzz-protocol
 
+fuzz-member: ## Fuzz targets of the member: settings, letters of consensus, the wire between members (TARGET=..., SECONDS_EACH=240)
+	@dev/fuzz-member
+
 store-mutants: ## Bugs put back on purpose into the hot-restart store, each caught by the test that its patch names (ONLY="03 11" for some)
 	@dev/store-mutants $(ONLY)
 
@@ -81,11 +84,11 @@ lint: ## Formatting, clippy, shellcheck, helm lint, licences
 	@for tool in cargo-deny shellcheck helm; do command -v $$tool > /dev/null || { echo "lint: $$tool is missing: cargo install cargo-deny --locked; apt install shellcheck; helm is in the directory that e2e/kube/kube path prints"; exit 1; }; done
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/e2e-full dev/images dev/kube-up dev/bench-store dev/store-faults dev/fuzz-store dev/fuzz-protocol dev/store-mutants dev/sim-mutants dev/conformance demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
+	shellcheck -x --source-path=SCRIPTDIR dev/check-host dev/test dev/e2e dev/e2e-full dev/images dev/kube-up dev/bench-store dev/store-faults dev/fuzz-store dev/fuzz-protocol dev/fuzz-member dev/store-mutants dev/sim-mutants dev/conformance demo/run demo/prove demo/clean demo/fresh demo/input e2e/kube/kube
 	helm lint charts/jet --set image.repository=example
 	cargo deny check licenses bans sources
 
 advisories: ## Known weaknesses of dependencies (asks the advisory database)
 	cargo deny check advisories
 
-.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store bench-map store-faults fuzz-store fuzz-protocol store-mutants soak sim-mutants conformance build images dist kube lint advisories
+.PHONY: help demo clean-demo test unit e2e e2e-full bars bench bench-store bench-map store-faults fuzz-store fuzz-protocol fuzz-member store-mutants soak sim-mutants conformance build images dist kube lint advisories

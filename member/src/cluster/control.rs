@@ -11,7 +11,7 @@ use jet_core::{Command, Outcome};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::consensus::wire::Letter;
+use super::consensus::letter::Letter;
 use super::presence::{Beat, BeatAnswer};
 use crate::backup::{BackupAnswer, BackupAsk};
 use crate::net::{Handler, Peer};

@@ -18,7 +18,7 @@ use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, Version};
 use tokio::sync::{Notify, watch};
 
-use super::consensus::wire::Letter;
+use super::consensus::letter::Letter;
 use super::consensus::{Consensus, ConsensusError, Kept, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;

@@ -4,10 +4,11 @@
 //! only when it is certain. Must not know: what commands mean, who should be asked to propose.
 //!
 //! - [`types`]: voters, entries · [`disk`]: what is asked of a disk (`hot`: the store's) · [`writer`]: the thread that writes
-//! - [`log`], [`machine`]: openraft's two stores · [`wire`]: its network · [`membership`]: who votes in it
+//! - [`log`], [`machine`]: openraft's two stores · [`letter`], [`wire`]: its network · [`membership`]: who votes in it
 
 pub mod disk;
 mod hot;
+pub mod letter;
 pub mod log;
 pub mod machine;
 pub mod membership;
@@ -28,10 +29,11 @@ use openraft::{EmptyNode, Raft, ServerState, SnapshotPolicy};
 use tokio::sync::watch;
 
 use self::disk::{DiskFailed, LogDisk};
+use self::letter::Letter;
 use self::log::Log;
 use self::machine::{MachineStore, Published};
 use self::types::{Types, Voter};
-use self::wire::{Letter, Post};
+use self::wire::Post;
 use crate::net::Net;
 
 /// Pause between openraft's own heartbeats; also the time that one append may take before it is sent again.

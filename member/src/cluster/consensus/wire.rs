@@ -14,8 +14,8 @@ use openraft::raft::{
 };
 use openraft::{EmptyNode, Raft};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use super::letter::{Body, Letter};
 use super::types::{Types, Voter};
 use crate::net::{Lane, Net};
 
@@ -23,31 +23,6 @@ use crate::net::{Lane, Net};
 /// return waits for it when the leader is up before the others. It is waited for here: openraft's own pause, after what it
 /// calls unreachable, chooses by chance between its end and an event, and then no history of a cluster repeats.
 const UNREACHED: Duration = Duration::from_millis(25);
-
-/// A message of consensus to one voter.
-#[derive(Serialize, Deserialize)]
-pub struct Letter {
-    /// The voter that is meant.
-    pub to: Voter,
-    /// What is said.
-    pub body: Body,
-}
-
-impl Letter {
-    /// It asks for a vote.
-    pub fn is_vote(&self) -> bool {
-        matches!(self.body, Body::Vote(_))
-    }
-}
-
-/// What is said.
-#[derive(Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Body {
-    Append(AppendEntriesRequest<Types>),
-    Vote(VoteRequest<Voter>),
-    Snapshot(InstallSnapshotRequest<Types>),
-}
 
 type Answered<T, E = openraft::error::Infallible> = Result<T, RaftError<Voter, E>>;
 
