@@ -92,7 +92,7 @@ impl Member {
         let tls = Arc::new(Renewable::read(&settings.tls, &settings.ordinal.to_string())?);
         tls_is_ours(&tls, &settings)?;
         if let Some(credentials) = settings.clients.as_ref().and_then(|clients| clients.credentials.as_ref()) {
-            client::credentials::check(credentials).await?;
+            client::credentials::read(credentials).await?;
         }
         if let Some(password) = settings.rest.as_ref().and_then(|rest| rest.password.as_ref()) {
             rest::password::check(password).await?;
@@ -135,12 +135,13 @@ impl Member {
         let of_rest = rest.as_ref().map(|rest| rest.port);
         let Some(port) = clients.as_ref().map(|clients| clients.port).or(of_rest) else { return Ok(()) };
         let what = "clients and the REST, if they are on";
+        let room = client::registry::room();
         let listener = listen(what, "--client-port", SocketAddr::new(self.settings.bind, port)).await?;
         if let (Some(clients), Ok(running)) = (clients, &self.running)
             && let Some(service) = running.maps.for_clients()
         {
             let (node, maps) = (running.node.clone(), running.maps.clone());
-            let server = client::Server::start(&self.settings.cluster, clients, node, maps, service);
+            let server = client::Server::start((&self.settings.cluster, clients, room), node, maps, service);
             let _ = self.clients.set(Arc::new(server));
             info!(port, with_credentials = clients.credentials.is_some(), "clients are served");
         }
@@ -148,7 +149,7 @@ impl Member {
         if let Some(rest) = rest {
             info!(port, groups = ?rest.groups, "the REST is on");
         }
-        tokio::spawn(rest::serve::run(listener, tls.server()?, self.clone(), door));
+        tokio::spawn(rest::serve::run((listener, room), tls.server()?, self.clone(), door));
         Ok(())
     }
 

@@ -32,6 +32,10 @@ pub trait Maps: Send + Sync + 'static {
     fn published(&self);
     /// From now on, who is let in. Returns at once; `doors` says when nothing is in flight any more.
     fn set_doors(&self, doors: Doors);
+    /// Doors as they are wanted: who comes now meets them.
+    fn wanted_doors(&self) -> Doors {
+        self.doors()
+    }
     /// Doors as they are, with everything in flight counted.
     fn doors(&self) -> Doors;
     /// Loads the store into RAM and verifies it; answers the content digest as for a seal (over the partitions held).

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use jet_map::{Owner, Query, Reply};
 use jet_protocol::error::ErrorCode;
 use jet_protocol::frames::Message;
-use jet_protocol::message::{self, Answer, RequestError, client, map, put_answer, put_event};
+use jet_protocol::message::{self, Answer, Body, RequestError, client, map, put_answer, put_event};
 use tokio::sync::watch;
 use tracing::error;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use super::keyed::{At, Does, Lives, entry_view};
 use super::listeners::{Entries, Listeners};
 use super::maps::{Going, Maps, former, value, was, yes};
 use super::objects::{MAP_SERVICE, Objects};
+use super::order::Order;
 use super::schemas::Schemas;
 use super::values::told;
 use super::views::View;
@@ -31,8 +32,8 @@ use crate::ports::Cluster;
 
 /// The longest that a lock is waited for by who says for how long.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Of requests that say no thread: it owns no lock.
-const NO_THREAD: i64 = 0;
+/// Of requests that say no thread.
+const NO_THREAD: i64 = Owner::ANY_THREAD;
 
 /// How far a request is.
 pub enum Begun {
@@ -42,6 +43,8 @@ pub enum Begun {
     Waits(BoxFuture<'static, BytesMut>),
     /// The same, and it waits for what other requests do.
     Parks(BoxFuture<'static, BytesMut>),
+    /// The same, and it may be large.
+    Large(BoxFuture<'static, BytesMut>),
 }
 
 /// What one connection has asked for.
@@ -52,13 +55,15 @@ pub struct Caller {
     views: Option<(i64, i32, i32)>,
     /// What it listens to.
     pub listeners: Listeners,
+    /// Of its changes of a key.
+    pub order: Order,
 }
 
 impl Caller {
     /// Nothing yet.
     fn new(session: Arc<Session>, maps: &Maps, member: Uuid) -> Self {
         let listeners = Listeners::new(maps.clone(), member, session.cluster);
-        Self { session, views: None, listeners }
+        Self { session, views: None, listeners, order: Order::default() }
     }
 
     /// Tells what is new of the cluster.
@@ -151,6 +156,14 @@ impl To<'_> {
         }
     }
 
+    /// The same of what may have a large answer, and is begun when most of those before it was taken.
+    fn large<A: Answer>(self, answer: impl Future<Output = Result<A, Fault>> + Send + 'static) -> Begun {
+        match self.later(answer) {
+            Begun::Waits(answer) => Begun::Large(answer),
+            other => other,
+        }
+    }
+
     fn later<A: Answer>(self, answer: impl Future<Output = Result<A, Fault>> + Send + 'static) -> Begun {
         let correlation = self.correlation;
         Begun::Waits(Box::pin(async move {
@@ -196,9 +209,18 @@ impl Calls {
         }
     }
 
-    /// Too many wait already; the change may be in order by now, and its answer is not waited for.
+    /// Whether a request may come to wait for what other clients do.
+    pub fn may_park(message: &Message) -> bool {
+        use map::{lock, try_lock, try_put, try_remove};
+        let kinds = [lock::Request::KIND, try_lock::Request::KIND, try_put::Request::KIND, try_remove::Request::KIND];
+        kinds.contains(&message.kind())
+    }
+
+    /// Too many wait already: nothing of it is done.
     pub fn refuse(&self, message: &Message, most: usize, out: &mut BytesMut) {
-        let why = format!("{most} requests of this connection wait for locks already");
+        let why = format!(
+            "requests of this connection wait for locks already, {most} or many bytes of them: nothing was done; ask again"
+        );
         write::<client::ping::Answer>(Err(Fault::new(ErrorCode::Overload, why)), message.correlation(), out);
     }
 
@@ -307,7 +329,13 @@ impl Calls {
         let maps = &self.maps;
         macro_rules! at {
             ($ask:ident) => {
-                At { name: &$ask.name, key: &$ask.key, client: caller.session.client, thread: $ask.thread }
+                At {
+                    name: &$ask.name,
+                    key: &$ask.key,
+                    client: caller.session.owner,
+                    thread: $ask.thread,
+                    order: &caller.order,
+                }
             };
         }
         macro_rules! lives {
@@ -381,10 +409,10 @@ impl Calls {
         use map::Request as R;
         use map::*;
         let maps = &self.maps;
-        let client = caller.session.client;
+        let client = caller.session.owner;
         macro_rules! at {
             ($ask:ident, $thread:expr) => {
-                At { name: &$ask.name, key: &$ask.key, client, thread: $thread }
+                At { name: &$ask.name, key: &$ask.key, client, thread: $thread, order: &caller.order }
             };
         }
         let configured = Lives::AS_CONFIGURED;
@@ -450,14 +478,14 @@ impl Calls {
         let maps = self.maps.clone();
         match request {
             R::PutAll(ask) => to.later(maps.put_all(ask, Owner { client, thread: NO_THREAD })),
-            R::GetAll(ask) => to.later(maps.get_all(ask)),
+            R::GetAll(ask) => to.large(maps.get_all(ask)),
             R::Size(ask) => to.later(maps.size(ask)),
             R::IsEmpty(ask) => to.later(maps.is_empty(ask)),
             R::Clear(ask) => to.later(maps.clear(ask)),
             R::EvictAll(ask) => to.later(maps.evict_all(ask)),
-            R::KeySet(ask) => to.later(maps.key_set(ask)),
-            R::Values(ask) => to.later(maps.values(ask)),
-            R::EntrySet(ask) => to.later(maps.entry_set(ask)),
+            R::KeySet(ask) => to.large(maps.key_set(ask)),
+            R::Values(ask) => to.large(maps.values(ask)),
+            R::EntrySet(ask) => to.large(maps.entry_set(ask)),
             R::ContainsValue(ask) => to.later(maps.contains_value(ask)),
             R::FetchKeys(ask) => {
                 let partition = to.partition;

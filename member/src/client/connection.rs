@@ -1,21 +1,19 @@
 //! One client that is known: reading, answering, writing, bounds.
 //!
-//! Laws. *In order*: requests are begun in the order in which they came, each as far as it goes without waiting, so that
-//! two changes of one key are made in that order; answers come as they are ready. *Bounded*: no request is read while
-//! [`IN_FLIGHT_MOST`] wait (locks apart, of which [`PARKED_MOST`] may) or [`UNWRITTEN_PAUSE`] bytes are not written, so that a client that does not read its answers
-//! stops itself; of what comes unasked no more is written meanwhile: of the cluster it is told the newest when there is room, and
-//! events wait in a queue, at whose bound of [`EVENTS_MOST`] bytes it is cut off. *Alive*: who takes nothing for
-//! [`STALLED`], or says nothing for [`SILENT`], is cut off. *In one piece*: what is ready is written at once with all
-//! that is ready beside it. Where these laws are not kept yet is said in docs/clients.md. Must not know: what a request asks.
+//! Laws. *In order*: requests are begun in the order in which they came, each as far as it goes without waiting; answers
+//! come as they are ready. *Bounded*: no request is read while [`Open`] has no room for it or much is not written
+//! ([`Unwritten`]), so that a client that does not read its answers stops itself, and what it has asked goes on meanwhile; of
+//! what comes unasked no more is written meanwhile: of the cluster it is told the newest when there is room, and events wait
+//! in a queue, at whose bound of [`EVENTS_MOST`] bytes it is cut off. *Alive*: who takes too little of what waits for it, or says nothing for [`SILENT`], is cut off, whatever it waits for:
+//! official clients ping also while they wait for a lock. Must not know: what a request asks.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt};
 use jet_protocol::frames::{Decoder, FrameError, Message};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
@@ -24,19 +22,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::call::{Begun, Caller, Calls};
 use super::door::Session;
+use super::open::{Open, PARKED_MOST, Sort};
+use super::unwritten::{STALLED, TAKEN_LEAST, UNWRITTEN_PAUSE, Unwritten};
 use super::views::View;
 use crate::map::Lost;
 
-/// Requests of one connection that wait for something.
-pub const IN_FLIGHT_MOST: usize = 256;
-/// Requests of one connection that wait for what other requests do: for locks. With one more it is refused.
-pub const PARKED_MOST: usize = 4_096;
-/// Bytes that wait to be written, from which on nothing is read.
-pub const UNWRITTEN_PAUSE: usize = 1 << 20;
 /// Bytes of events that wait until there is room to write them, at which a client is cut off.
 pub const EVENTS_MOST: usize = 8 << 20;
-/// Nothing was taken of what waits for so long.
-pub const STALLED: Duration = Duration::from_secs(30);
 /// Nothing was said for so long; official clients ping every five seconds.
 pub const SILENT: Duration = Duration::from_secs(300);
 /// What is being answered when a connection is closed has so long.
@@ -45,8 +37,52 @@ const ENDING: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(5);
 /// Read at a time; more only where more lies there.
 const READ: usize = 16 << 10;
-/// Room for writing that is kept between answers.
-const KEPT: usize = 64 << 10;
+
+/// Who begins what is asked on a connection.
+pub trait Begins {
+    /// What is known of a connection.
+    type Caller;
+    /// Of a client that has asked for nothing yet.
+    fn caller(&self, session: Arc<Session>) -> Self::Caller;
+    /// Writes what is new of the cluster, if it wants to know.
+    fn tell(caller: &mut Self::Caller, view: &View, out: &mut BytesMut);
+    /// Writes the next event.
+    fn poll_told(caller: &mut Self::Caller, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Result<(), Lost>>;
+    /// Whether a request may come to wait for what other clients do.
+    fn may_park(&self, message: &Message) -> bool;
+    /// Begins it.
+    fn begin(&self, message: &Message, caller: &mut Self::Caller, view: &View, out: &mut BytesMut) -> Begun;
+    /// It is not begun: as many wait for locks as may.
+    fn refuse(&self, message: &Message, most: usize, out: &mut BytesMut);
+}
+
+impl Begins for Calls {
+    type Caller = Caller;
+
+    fn caller(&self, session: Arc<Session>) -> Caller {
+        Calls::caller(self, session)
+    }
+
+    fn tell(caller: &mut Caller, view: &View, out: &mut BytesMut) {
+        caller.tell(view, out);
+    }
+
+    fn poll_told(caller: &mut Caller, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Result<(), Lost>> {
+        caller.listeners.poll_told(cx, out)
+    }
+
+    fn may_park(&self, message: &Message) -> bool {
+        Calls::may_park(message)
+    }
+
+    fn begin(&self, message: &Message, caller: &mut Caller, view: &View, out: &mut BytesMut) -> Begun {
+        Calls::begin(self, message, caller, view, out)
+    }
+
+    fn refuse(&self, message: &Message, most: usize, out: &mut BytesMut) {
+        Calls::refuse(self, message, most, out);
+    }
+}
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +97,7 @@ pub enum Over {
     #[error(transparent)]
     Frames(#[from] FrameError),
     /// [`STALLED`].
-    #[error("it took nothing of {unwritten} bytes for {STALLED:?}")]
+    #[error("it took less than {TAKEN_LEAST} of the {unwritten} bytes that wait for it in {STALLED:?}")]
     Stalled {
         /// What waits.
         unwritten: usize,
@@ -69,6 +105,12 @@ pub enum Over {
     /// [`EVENTS_MOST`].
     #[error("it reads too slowly: {0}")]
     Slow(#[from] Lost),
+    /// More answers wait for it than may.
+    #[error("it reads too slowly: {unwritten} bytes of answers wait for it")]
+    TooMuch {
+        /// What waits.
+        unwritten: usize,
+    },
     /// [`SILENT`].
     #[error("it said nothing for {SILENT:?}")]
     Silent,
@@ -88,16 +130,17 @@ impl Over {
 }
 
 /// Serves until it is over.
-pub async fn serve<S>(
+pub async fn serve<S, C>(
     stream: &mut S,
     decoder: Decoder,
     session: Arc<Session>,
-    calls: Calls,
+    calls: C,
     view: watch::Receiver<Arc<View>>,
     ending: CancellationToken,
 ) -> Over
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
+    C: Begins,
 {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,9 +148,8 @@ where
     let mut connection = Connection {
         stream,
         decoder,
-        out: BytesMut::new(),
-        waiting: FuturesUnordered::new(),
-        parked: FuturesUnordered::new(),
+        unwritten: Unwritten::default(),
+        open: Open::default(),
         caller: calls.caller(session.clone()),
         session,
         calls,
@@ -118,22 +160,19 @@ where
         closing: None,
         look,
         heard: now,
-        stuck: None,
     };
     connection.look_at_the_cluster();
     std::future::poll_fn(|cx| connection.poll(cx)).await
 }
 
-struct Connection<'a, S> {
+struct Connection<'a, S, C: Begins> {
     stream: &'a mut S,
     decoder: Decoder,
-    /// To be written.
-    out: BytesMut,
-    waiting: FuturesUnordered<BoxFuture<'static, BytesMut>>,
-    parked: FuturesUnordered<BoxFuture<'static, BytesMut>>,
-    caller: Caller,
+    unwritten: Unwritten,
+    open: Open,
+    caller: C::Caller,
     session: Arc<Session>,
-    calls: Calls,
+    calls: C,
     /// The wait for another view.
     news: Option<BoxFuture<'static, Option<watch::Receiver<Arc<View>>>>>,
     view: watch::Receiver<Arc<View>>,
@@ -143,18 +182,16 @@ struct Connection<'a, S> {
     closing: Option<(Over, Instant)>,
     look: Interval,
     heard: Instant,
-    /// Since when nothing is taken of what is to be written.
-    stuck: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, C: Begins> Connection<'_, S, C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
             if self.ending.as_mut().poll(cx).is_ready() {
                 self.close(Over::Ending);
             }
             let mut moved = self.poll_news(cx);
-            moved |= self.poll_waiting(cx);
+            moved |= self.poll_open(cx);
             moved |= match self.poll_told(cx) {
                 Ok(moved) => moved,
                 Err(lost) => return Poll::Ready(lost.into()),
@@ -210,72 +247,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Writes what it has to be told, as long as there is room. Of another cluster it is told nothing.
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Result<bool, Lost> {
-        let before = self.out.len();
+        let before = self.unwritten.len();
         if before < UNWRITTEN_PAUSE && self.closing.is_none() {
-            self.caller.tell(&self.seen, &mut self.out);
+            C::tell(&mut self.caller, &self.seen, &mut self.unwritten.out);
         }
-        while self.out.len() < UNWRITTEN_PAUSE && self.closing.is_none() {
-            match self.caller.listeners.poll_told(cx, &mut self.out) {
+        while self.unwritten.len() < UNWRITTEN_PAUSE && self.closing.is_none() {
+            match C::poll_told(&mut self.caller, cx, &mut self.unwritten.out) {
                 Poll::Ready(told) => told?,
                 Poll::Pending => break,
             }
         }
-        Ok(self.out.len() > before)
+        Ok(self.unwritten.len() > before)
     }
 
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        while self.out.len() < UNWRITTEN_PAUSE
-            && let Poll::Ready(Some(answer)) = self.waiting.poll_next_unpin(cx)
-        {
-            self.append(answer);
-            moved = true;
-        }
-        while self.out.len() < UNWRITTEN_PAUSE
-            && let Poll::Ready(Some(answer)) = self.parked.poll_next_unpin(cx)
-        {
-            self.append(answer);
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = self.unwritten.len() < UNWRITTEN_PAUSE && self.open.begin_large();
+        while let Some(answer) = self.open.poll_answer(cx) {
+            self.unwritten.answer(answer);
             moved = true;
         }
         moved
     }
 
-    fn append(&mut self, answer: BytesMut) {
-        if self.out.is_empty() {
-            self.out = answer;
-        } else {
-            self.out.extend_from_slice(&answer);
-        }
-    }
-
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
-        let mut moved = false;
-        while !self.out.is_empty() {
-            match Pin::new(&mut *self.stream).poll_write(cx, &self.out) {
-                Poll::Pending => {
-                    self.stuck.get_or_insert_with(Instant::now);
-                    return Ok(moved);
-                }
-                Poll::Ready(Err(error)) => return Err(error.into()),
-                Poll::Ready(Ok(0)) => return Err(Over::Gone),
-                Poll::Ready(Ok(written)) => {
-                    self.out.advance(written);
-                    self.stuck = None;
-                    moved = true;
-                }
-            }
-        }
-        if self.out.capacity() > KEPT {
-            self.out = BytesMut::new();
-        }
-        match Pin::new(&mut *self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(error.into()),
-            _ => Ok(moved),
-        }
+        self.unwritten.poll_write(self.stream, cx)?.ok_or(Over::Gone)
     }
 
     fn has_room(&self) -> bool {
-        self.closing.is_none() && self.waiting.len() < IN_FLIGHT_MOST && self.out.len() < UNWRITTEN_PAUSE
+        self.closing.is_none() && self.open.has_room() && self.unwritten.len() < UNWRITTEN_PAUSE
     }
 
     /// Reads what is there, and begins what it asks.
@@ -318,36 +317,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn begin(&mut self, message: &Message, cx: &mut Context<'_>) {
-        match self.calls.begin(message, &mut self.caller, &self.seen, &mut self.out) {
-            Begun::Answered => {}
-            Begun::Waits(mut answer) => match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => self.append(answer),
-                Poll::Pending => self.waiting.push(answer),
-            },
-            Begun::Parks(mut answer) => match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => self.append(answer),
-                Poll::Pending if self.parked.len() < PARKED_MOST => self.parked.push(answer),
-                Poll::Pending => self.calls.refuse(message, PARKED_MOST, &mut self.out),
-            },
+        let bytes = message.bytes().len();
+        if self.calls.may_park(message) && !self.open.may_park(bytes) {
+            return self.calls.refuse(message, PARKED_MOST, &mut self.unwritten.out);
+        }
+        let eager = self.unwritten.len() < UNWRITTEN_PAUSE;
+        let begun = self.calls.begin(message, &mut self.caller, &self.seen, &mut self.unwritten.out);
+        let answer = match begun {
+            Begun::Answered => return,
+            Begun::Waits(answer) => self.open.begin((Sort::Plain, bytes), answer, eager, cx),
+            Begun::Parks(answer) => self.open.begin((Sort::Parked, bytes), answer, eager, cx),
+            Begun::Large(answer) => self.open.begin((Sort::Large, bytes), answer, eager, cx),
+        };
+        if let Some(answer) = answer {
+            self.unwritten.answer(answer);
         }
     }
 
     fn poll_bounds(&mut self, cx: &mut Context<'_>) -> Option<Over> {
-        let unwritten = self.out.len();
+        let unwritten = self.unwritten.len();
+        if self.unwritten.is_too_much() {
+            return Some(Over::TooMuch { unwritten });
+        }
         if let Some((_, until)) = &self.closing
-            && ((self.out.is_empty() && self.waiting.is_empty()) || Instant::now() >= *until)
+            && ((unwritten == 0 && self.open.is_idle()) || Instant::now() >= *until)
         {
             return self.closing.take().map(|(why, _)| why);
         }
         while self.look.poll_tick(cx).is_ready() {
             let now = Instant::now();
-            if self.stuck.is_some_and(|since| now - since > STALLED) {
+            if self.unwritten.is_stalled(now) {
                 return Some(Over::Stalled { unwritten });
             }
-            if now - self.heard > SILENT && self.waiting.is_empty() && self.parked.is_empty() {
+            // Whoever is not listened to cannot be heard.
+            self.heard = if self.has_room() { self.heard } else { now };
+            if now - self.heard > SILENT {
                 return Some(Over::Silent);
             }
         }
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

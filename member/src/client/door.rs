@@ -37,6 +37,8 @@ const LONGEST_NAME: usize = 64;
 pub struct Session {
     /// Its own id, for as long as the program lives.
     pub client: Uuid,
+    /// Whose the locks are that it takes: of this id under this user.
+    pub owner: Uuid,
     /// What it calls itself: type, version, name.
     pub name: String,
     /// The activation of the cluster that it was let into.
@@ -147,7 +149,9 @@ impl Door {
             return Verdict::Fault(Fault::new(ErrorCode::InstanceNotActive, why));
         };
         let client = asked.uuid.unwrap_or_else(Uuid::new_v4);
-        let session = Session { client, name: name(&asked), cluster, own, from };
+        let owner =
+            owner(client, self.clients.credentials.as_ref().and(asked.username.as_ref()).map(|user| user.as_str()));
+        let session = Session { client, owner, name: name(&asked), cluster, own, from };
         Verdict::In(session, Box::new(welcome(member, cluster, view, own)))
     }
 
@@ -157,41 +161,46 @@ impl Door {
             let why = format!("it serializes by version {version}, this member by {SERIALIZATION}");
             return Err(Verdict::Status(status::SERIALIZATION_VERSION_MISMATCH, why));
         }
-        if let Some(wait) = self.brake().wait(from.ip(), Instant::now()) {
-            let why = format!("wrong too often from {}: nothing is judged for {wait:?}", from.ip());
-            return Err(Verdict::Fault(Fault::new(ErrorCode::Authentication, why)));
-        }
+        Self::brakes(&self.brake(), from)?;
         let named = asked.cluster_name.as_str() == self.cluster;
-        match self.knows(asked).await {
-            Ok(known) if named && known => {
-                self.brake().right(from.ip());
-                Ok(())
-            }
-            Ok(_) => {
-                if self.clients.credentials.is_some() {
-                    self.brake().wrong(from.ip(), Instant::now());
-                }
-                let why = "cluster name, user or password is wrong".to_owned();
-                Err(Verdict::Status(status::CREDENTIALS_FAILED, why))
-            }
-            Err(why) => {
-                error!(%why, "no client can be let in");
-                let told = "the member cannot read its clients' credentials; its log says why";
-                Err(Verdict::Fault(Fault::new(ErrorCode::Authentication, told)))
-            }
-        }
-    }
-
-    async fn knows(&self, asked: &authentication::Request) -> Result<bool, credentials::CredentialsError> {
-        let Some(path) = &self.clients.credentials else { return Ok(true) };
+        let wrong = || {
+            let why = "cluster name, user or password is wrong".to_owned();
+            Err(Verdict::Status(status::CREDENTIALS_FAILED, why))
+        };
+        let Some(path) = &self.clients.credentials else { return if named { Ok(()) } else { wrong() } };
+        let known = credentials::read(path).await.map_err(|why| {
+            error!(%why, "no client can be let in");
+            let told = "the member cannot read its clients' credentials; its log says why";
+            Verdict::Fault(Fault::new(ErrorCode::Authentication, told))
+        })?;
         let user = asked.username.as_ref().map_or("", |user| user.as_str());
         let password = asked.password.as_ref().map_or("", |password| password.0.as_str());
-        credentials::are(path, user, password).await
+        // Looked at again and counted in one piece with the judgement: of guesses that come at once none is judged for free.
+        let mut brake = self.brake();
+        Self::brakes(&brake, from)?;
+        if named && known.has(user, password) {
+            brake.right(from.ip());
+            return Ok(());
+        }
+        brake.wrong(from.ip(), Instant::now());
+        wrong()
+    }
+
+    fn brakes(brake: &Brake, from: SocketAddr) -> Result<(), Verdict> {
+        let Some(wait) = brake.wait(from.ip(), Instant::now()) else { return Ok(()) };
+        let why = format!("wrong too often from {}: nothing is judged for {wait:?}", from.ip());
+        Err(Verdict::Fault(Fault::new(ErrorCode::Authentication, why)))
     }
 
     fn brake(&self) -> std::sync::MutexGuard<'_, Brake> {
         self.brake.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Whose a client's locks are: with credentials nobody of another user can take them for its own, at whichever member, by
+/// saying the id of a client of this one.
+fn owner(client: Uuid, user: Option<&str>) -> Uuid {
+    user.map_or(client, |user| Uuid::new_v5(&client, user.as_bytes()))
 }
 
 /// The first message.
@@ -256,5 +265,53 @@ fn refusal(status: i8) -> authentication::Answer {
         members: None,
         partitions: None,
         key_value_pairs: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jet_protocol::fields::Secret;
+
+    use super::*;
+    use crate::rest::brake::FREE;
+
+    fn asked(password: &str) -> authentication::Request {
+        authentication::Request {
+            uuid: Some(Uuid::from_u128(7)),
+            serialization_version: SERIALIZATION,
+            cluster_name: "orders".into(),
+            username: Some("ann".into()),
+            password: Some(Secret(password.into())),
+            client_type: "TST".into(),
+            client_version: "1".into(),
+            client_name: "test".into(),
+            labels: Vec::new(),
+            routing_mode: None,
+            cp_direct_to_leader: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn of_guesses_that_come_at_once_no_more_are_judged_than_of_those_that_come_one_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clients");
+        std::fs::write(&path, "ann:secret\n").unwrap();
+        let door = Door::new("orders", &Clients { port: 1, credentials: Some(path) });
+        let from = SocketAddr::from(([10, 0, 0, 7], 1));
+        let guess = asked("guess");
+        let guesses = futures::future::join_all((0..200).map(|_| door.judge_words(&guess, from))).await;
+        let judged = guesses.iter().filter(|verdict| matches!(verdict, Err(Verdict::Status(..)))).count();
+        assert_eq!(judged, FREE as usize);
+        let neighbour = SocketAddr::from(([10, 0, 0, 8], 1));
+        assert!(door.judge_words(&asked("secret"), neighbour).await.is_ok());
+    }
+
+    #[test]
+    fn the_locks_of_a_client_are_those_of_its_user() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(owner(id, None), id, "without credentials there are no users");
+        let of = |user| owner(id, Some(user));
+        assert!(of("ann") == of("ann") && of("ann") != of("bob") && of("ann") != id);
+        assert_ne!(of("ann"), owner(Uuid::from_u128(8), Some("ann")));
     }
 }

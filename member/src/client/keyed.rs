@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use super::maps::{Going, LOCKED_WITHIN, Maps, odd};
+use super::order::Order;
 use super::values::{looked_for, stored, told};
 
 /// A lock is waited for so long at the member; the client then asks again by itself, under the same reference.
@@ -32,6 +33,8 @@ pub struct At<'a> {
     pub client: Uuid,
     /// Its thread.
     pub thread: i64,
+    /// What its connection has sent before.
+    pub order: &'a Order,
 }
 
 impl At<'_> {
@@ -113,19 +116,23 @@ impl Maps {
 
     /// A change of a key.
     pub fn keyed(&self, at: &At<'_>, does: &Does<'_>, lives: Lives) -> Going<Reply> {
-        self.keyed_within(at, does, lives, LOCKED_WITHIN)
+        match self.change_of(at, does, lives) {
+            Ok(keyed) => self.changes_in_order(at, self.partition_of(&keyed.key), keyed),
+            Err(fault) => Going::Now(Err(fault)),
+        }
     }
 
     /// The same, where a lock is waited for so long.
     pub fn keyed_within(&self, at: &At<'_>, does: &Does<'_>, lives: Lives, locked: Duration) -> Going<Reply> {
-        let keyed = || {
-            let (map, key, change) = (self.named(at.name)?, stored(at.key)?, does.change()?);
-            Ok(Keyed { map, key, by: at.owner(), change, limits: lives.wished(), quiet: matches!(does, Does::Delete) })
-        };
-        match keyed() {
+        match self.change_of(at, does, lives) {
             Ok(keyed) => self.changes(self.partition_of(&keyed.key), Op::Keyed(keyed), locked),
             Err(fault) => Going::Now(Err(fault)),
         }
+    }
+
+    fn change_of(&self, at: &At<'_>, does: &Does<'_>, lives: Lives) -> Result<Keyed, Fault> {
+        let (map, key, change) = (self.named(at.name)?, stored(at.key)?, does.change()?);
+        Ok(Keyed { map, key, by: at.owner(), change, limits: lives.wished(), quiet: matches!(does, Does::Delete) })
     }
 
     /// A key is that owner's alone. Not `within`: it is refused.

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use jet_map::{MemberId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, TableVersion, What};
+use jet_map::{Keyed, MemberId, Op, PartitionId, Query, QueryReply, Refusal, Reply, Requester, TableVersion, What};
 use jet_protocol::error::ErrorCode;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::fault::{Asked, Fault};
+use super::keyed::At;
+use super::order::Place;
 use super::views::View;
 use crate::map::{Hearing, Invoked, MapService};
 
@@ -25,6 +27,8 @@ const LONGEST_NAME: usize = 1 << 10;
 pub const ANSWER_MOST: usize = 32 << 20;
 /// Answers about whole maps that are made at a time, of all clients.
 const WHOLE_AT_A_TIME: usize = 4;
+/// The next of them waits so long for its turn; the client then asks again by itself.
+const TURN_WITHIN: Duration = Duration::from_secs(30);
 /// Partitions, or keys, that one request asks at a time.
 pub const AT_A_TIME: usize = 16;
 /// A change of a locked key waits so long at the member; the client then asks again by itself.
@@ -91,7 +95,7 @@ impl Maps {
 
     /// Whose turn it is to answer about a whole map.
     pub async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        self.whole.acquire().await.map_err(|_| Fault::new(ErrorCode::InstanceNotActive, "this member ends"))
+        turn(&self.whole).await
     }
 
     /// All entries of a map, if they are no more than `most` bytes.
@@ -114,12 +118,41 @@ impl Maps {
 
     /// A change of one partition, as far as it goes at once; where a key is locked it waits for that so long.
     pub fn changes(&self, partition: PartitionId, op: Op, locked: Duration) -> Going<Reply> {
+        self.changes_then(partition, op, locked, || None)
+    }
+
+    /// A change of a key, in order with those that its thread has sent before.
+    pub fn changes_in_order(&self, at: &At<'_>, partition: PartitionId, keyed: Keyed) -> Going<Reply> {
+        let Some(mut place) = at.order.behind(&keyed.map, &keyed.key, at.thread) else {
+            let (map, key) = (keyed.map.clone(), keyed.key.clone());
+            let first = || Some(at.order.first(&map, &key, at.thread));
+            return self.changes_then(partition, Op::Keyed(keyed), LOCKED_WITHIN, first);
+        };
+        let maps = self.clone();
+        Going::Later(Box::pin(async move {
+            place.turn().await;
+            let op = Op::Keyed(keyed);
+            let done = maps.service.invoke_within(partition, Requester::Client, op, LOCKED_WITHIN).await;
+            done.map(|done| done.reply).map_err(|refusal| maps.fault(&refusal, true))
+        }))
+    }
+
+    /// `place`: that a change which goes the long way keeps until it is over.
+    fn changes_then(
+        &self,
+        partition: PartitionId,
+        op: Op,
+        locked: Duration,
+        place: impl FnOnce() -> Option<Place>,
+    ) -> Going<Reply> {
         let invoked = self.service.invoke_now(partition, Requester::Client, op);
         if let Invoked::Over(done) = invoked {
             return Going::Now(done.map(|done| done.reply).map_err(|refusal| self.fault(&refusal, true)));
         }
+        let place = if matches!(invoked, Invoked::NotNow(_)) { place() } else { None };
         let maps = self.clone();
         Going::Later(Box::pin(async move {
+            let _place = place;
             let done = match invoked {
                 Invoked::Over(done) => done,
                 Invoked::Waits(change) => change.acknowledged().await,
@@ -161,6 +194,18 @@ impl Maps {
 
     fn fault(&self, refusal: &Refusal, change: bool) -> Fault {
         Fault::of(refusal, Asked { change, settled: self.view.borrow().settled })
+    }
+}
+
+async fn turn(whole: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
+    match tokio::time::timeout(TURN_WITHIN, whole.acquire()).await {
+        Ok(turn) => turn.map_err(|_| Fault::new(ErrorCode::InstanceNotActive, "this member ends")),
+        Err(_) => {
+            let why = format!(
+                "{WHOLE_AT_A_TIME} answers about whole maps are made at a time, none was over in {TURN_WITHIN:?}"
+            );
+            Err(Fault::new(ErrorCode::Retryable, why))
+        }
     }
 }
 
@@ -210,4 +255,18 @@ pub fn too_large(bytes: usize) -> Fault {
          pages or with an iterator"
     );
     Fault::new(ErrorCode::QueryResultSizeExceeded, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_waited_for_within_a_bound_and_the_client_asks_again() {
+        let whole = Semaphore::new(1);
+        let first = turn(&whole).await.unwrap();
+        assert_eq!(turn(&whole).await.unwrap_err().code, ErrorCode::Retryable);
+        drop(first);
+        turn(&whole).await.unwrap();
+    }
 }

@@ -62,8 +62,9 @@ impl Objects {
     pub async fn destroy(self, ask: destroy_proxy::Request) -> Result<destroy_proxy::Answer, Fault> {
         is_map(&ask.service)?;
         let name = self.maps.named(&ask.name)?;
-        self.maps.empty(&name, |map| Op::ClearMap { map }).await?;
-        self.maps.forget(MADE, Bytes::copy_from_slice(name.as_bytes())).await?;
+        let emptied = self.maps.empty(&name, |map| Op::ClearMap { map }).await?;
+        let forgotten = self.maps.forget(MADE, Bytes::copy_from_slice(name.as_bytes())).await;
+        forgotten.map_err(|fault| emptied.before(fault))?;
         Ok(destroy_proxy::Answer {})
     }
 

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::call::Calls;
 use super::connection;
 use super::door::{AUTHENTICATING, Door, NotLetIn};
-use super::registry::{self, Registry};
+use super::registry::{Registry, Stranger};
 use super::threads::Threads;
 use super::views::{self, View};
 use crate::admin::serve::let_it_be_read;
@@ -42,12 +42,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Of a member that runs; begins to look at the cluster.
-    pub fn start(cluster: &str, clients: &Clients, node: Arc<Node>, maps: Arc<dyn Maps>, service: MapService) -> Self {
+    /// Of a member that runs, with room for so many; begins to look at the cluster.
+    pub fn start(
+        (cluster, clients, room): (&str, &Clients, usize),
+        node: Arc<Node>,
+        maps: Arc<dyn Maps>,
+        service: MapService,
+    ) -> Self {
         let (seen, view) = watch::channel(Arc::new(View::default()));
         let member = node.me().0;
-        tokio::spawn(views::watch(node.clone(), maps, clients.port, seen));
-        let (door, registry) = (Door::new(cluster, clients), Registry::new(registry::room()));
+        tokio::spawn(views::keep_watching(node.clone(), maps, clients.port, seen));
+        let (door, registry) = (Door::new(cluster, clients), Registry::new(room));
         Self { door, registry, calls: Calls::new(service, node, view.clone()), view, member, threads: Threads::start() }
     }
 
@@ -67,11 +72,16 @@ impl Server {
     }
 
     /// Serves one client until it goes, is cut off, or `ending`: on a thread of its own sort.
-    pub async fn serve(self: Arc<Self>, tcp: TcpStream, from: SocketAddr, ending: CancellationToken) {
+    pub async fn serve(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        (from, stranger): (SocketAddr, Stranger),
+        ending: CancellationToken,
+    ) {
         let moved = self.threads.next().spawn(async move {
             let own = tcp.local_addr()?;
             let stream = TcpStream::from_std(tcp.into_std()?)?;
-            self.serve_here(stream, own, from, ending).await;
+            self.serve_here(stream, own, (from, stranger), ending).await;
             Ok::<_, std::io::Error>(())
         });
         match moved.await {
@@ -81,8 +91,13 @@ impl Server {
         }
     }
 
-    async fn serve_here<S>(&self, mut stream: S, own: SocketAddr, from: SocketAddr, ending: CancellationToken)
-    where
+    async fn serve_here<S>(
+        &self,
+        mut stream: S,
+        own: SocketAddr,
+        (from, stranger): (SocketAddr, Stranger),
+        ending: CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let Some(_place) = self.registry.enter() else {
@@ -109,6 +124,7 @@ impl Server {
                 return let_it_be_read(stream).await;
             }
         };
+        drop(stranger);
         info!(%from, client = session.name, "a client is let in");
         let (calls, view) = (self.calls.clone(), self.view.clone());
         let over = connection::serve(&mut stream, decoder, session.clone(), calls, view, ending).await;

@@ -22,6 +22,7 @@ use jet_protocol::message::client::add_cluster_view_listener::{
 };
 use jet_protocol::structure::{Address, EndpointQualifier, MemberInfo, MemberVersion, Version, endpoint};
 use tokio::sync::watch;
+use tracing::error;
 use uuid::Uuid;
 
 use super::SPOKEN;
@@ -31,6 +32,9 @@ use crate::ports::{Cluster, Maps};
 
 /// Between two looks at what nobody tells of: who is heard, and the doors.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Before it is looked anew behind a look that broke down.
+const BROKE_DOWN: Duration = Duration::from_secs(1);
 
 /// A member without a lease closes its clients after so long: longer than an election, shorter than clients wait.
 const ALONE: Duration = Duration::from_secs(8);
@@ -126,8 +130,9 @@ fn cluster_id(machine: &Machine) -> Option<Uuid> {
 
 /// What can be seen now. `port`: for clients.
 fn look(node: &Node, maps: &dyn Maps, port: u16) -> View {
-    // Before the machine: doors that are open by an older one than this may be closed by it, and never the other way.
-    let open = maps.doors() != Doors::ClosedForAll;
+    // Before the machine: doors that are open by an older one than this may be closed by it, and never the other way. As
+    // they are wanted: doors are closed when nothing is in flight, and what clients do not take would be in flight for long.
+    let open = maps.wanted_doors() != Doors::ClosedForAll;
     let machine = node.machines().borrow().clone();
     let (me, addresses, now) = (node.me(), node.net().addresses(), Moment::now());
     let mut members = BTreeMap::from([(me.0, None)]);
@@ -167,8 +172,25 @@ fn owners(machine: &Machine) -> BTreeMap<Uuid, Vec<i32>> {
     owners
 }
 
-/// Shows every view to `seen` until nobody looks any more.
-pub async fn watch(node: Arc<Node>, maps: Arc<dyn Maps>, port: u16, seen: watch::Sender<Arc<View>>) {
+/// Shows every view to `seen` until nobody looks any more; a look that breaks down is begun again, or clients would be shown
+/// the last one for ever.
+pub async fn keep_watching(node: Arc<Node>, maps: Arc<dyn Maps>, port: u16, seen: watch::Sender<Arc<View>>) {
+    let seen = Arc::new(seen);
+    again(|| watch(node.clone(), maps.clone(), port, seen.clone())).await;
+}
+
+/// Does it until it ends by itself.
+async fn again<F>(begin: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(begin()).await {
+        error!(%error, "what clients are shown of the cluster broke down; it is looked at anew");
+        tokio::time::sleep(BROKE_DOWN).await;
+    }
+}
+
+async fn watch(node: Arc<Node>, maps: Arc<dyn Maps>, port: u16, seen: Arc<watch::Sender<Arc<View>>>) {
     let (mut machines, mut connections) = (node.machines(), node.net().changes());
     let mut leased = None;
     loop {
@@ -259,6 +281,17 @@ mod tests {
         let different: std::collections::BTreeSet<_> = all.into_iter().collect();
         assert_eq!(different.len(), 6);
         assert_eq!(cluster_id(&Machine::default()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_breaks_down_is_begun_again() {
+        let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let begin = || {
+            let nth = begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            async move { assert!(nth >= 2, "the test wants the first two to break down") }
+        };
+        again(begin).await;
+        assert_eq!(begun.load(std::sync::atomic::Ordering::Relaxed), 3);
     }
 
     #[test]

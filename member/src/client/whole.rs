@@ -1,13 +1,16 @@
 //! Requests to a whole map, or to several keys.
 //!
-//! Law: partition by partition, some at a time; an answer that grows beyond its bound is given up at once. Must not know:
-//! how an answer is written.
+//! Law: partition by partition, some at a time; an answer that grows beyond its bound is given up at once. A change in parts
+//! that is refused behind a part that is done is not known to the client as one that it may make again. Must not know: how
+//! an answer is written.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jet_map::{Op, Owner, PartitionId, Query, QueryReply, Reply, What};
+use jet_protocol::error::ErrorCode;
 use jet_protocol::message::map::*;
 
 use super::fault::Fault;
@@ -33,17 +36,13 @@ impl Maps {
             let (key, value) = (stored(key)?, stored(value)?);
             by_partition.entry(self.partition_of(&key)).or_default().push((key, value));
         }
-        let changes = by_partition.into_iter().map(|(partition, entries)| {
-            let (maps, map) = (&self, &map);
-            async move {
-                for entries in cut(entries) {
-                    let (map, limits) = (map.clone(), Lives::AS_CONFIGURED.wished());
-                    maps.change(partition, Op::PutAll { map, entries, by, limits }).await?;
-                }
-                Ok::<_, Fault>(())
-            }
+        // Parts of one partition one after the other: a key that is there twice keeps what was said last.
+        let put = |entries| Op::PutAll { map: map.clone(), entries, by, limits: Lives::AS_CONFIGURED.wished() };
+        let parts = by_partition.into_iter().map(|(partition, entries)| {
+            let changes: Vec<Op> = cut(entries).into_iter().map(put).collect();
+            (partition, changes)
         });
-        stream::iter(changes).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+        self.in_parts(parts).await?;
         Ok(put_all::Answer {})
     }
 
@@ -78,7 +77,7 @@ impl Maps {
     /// All keys that are not locked go.
     pub async fn clear(self, ask: clear::Request) -> Result<clear::Answer, Fault> {
         let map = self.named(&ask.name)?;
-        let gone = self.empty(&map, |map| Op::ClearMap { map }).await?;
+        let gone = self.empty(&map, |map| Op::ClearMap { map }).await?.gone;
         self.emptied(&map, What::Cleared, gone);
         Ok(clear::Answer {})
     }
@@ -86,7 +85,7 @@ impl Maps {
     /// The same, to make room.
     pub async fn evict_all(self, ask: evict_all::Request) -> Result<evict_all::Answer, Fault> {
         let map = self.named(&ask.name)?;
-        let gone = self.empty(&map, |map| Op::EvictAll { map }).await?;
+        let gone = self.empty(&map, |map| Op::EvictAll { map }).await?.gone;
         self.emptied(&map, What::AllEvicted, gone);
         Ok(evict_all::Answer {})
     }
@@ -158,7 +157,7 @@ impl Maps {
     fn partition(&self, number: i32) -> Result<PartitionId, Fault> {
         let known = u16::try_from(number).ok().filter(|number| *number < self.partitions());
         let why = || format!("there is no partition {number}: an iterator is of one partition");
-        known.map(PartitionId).ok_or_else(|| Fault::new(jet_protocol::error::ErrorCode::IllegalArgument, why()))
+        known.map(PartitionId).ok_or_else(|| Fault::new(ErrorCode::IllegalArgument, why()))
     }
 
     async fn keys_of(&self, partition: PartitionId, map: &str) -> Result<Vec<Bytes>, Fault> {
@@ -197,18 +196,67 @@ impl Maps {
     }
 
     /// All keys of a map go that were there when this began.
-    pub async fn empty(&self, map: &str, op: fn(String) -> Op) -> Result<u64, Fault> {
+    pub async fn empty(&self, map: &str, op: fn(String) -> Op) -> Result<Parts, Fault> {
         let filled = self.sizes(map).await?.into_keys();
-        let changes = filled.map(|partition| self.change(partition, op(map.to_owned())));
-        stream::iter(changes)
-            .buffer_unordered(AT_A_TIME)
-            .try_fold(0, |all, reply| std::future::ready(Ok(all + gone(&reply))))
-            .await
+        self.in_parts(filled.map(|partition| (partition, vec![op(map.to_owned())]))).await
+    }
+
+    /// A change of several partitions, each of its own changes one after the other.
+    async fn in_parts(&self, parts: impl Iterator<Item = (PartitionId, Vec<Op>)>) -> Result<Parts, Fault> {
+        let (done, gone, gave_up) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let parts = parts.map(|(partition, changes)| {
+            let (done, gone, gave_up) = (&done, &gone, &gave_up);
+            async move {
+                for change in changes {
+                    if gave_up.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let reply = self.change(partition, change).await;
+                    let reply = reply.inspect_err(|_| gave_up.store(true, Ordering::Relaxed))?;
+                    done.fetch_add(1, Ordering::Relaxed);
+                    gone.fetch_add(keys_gone(&reply), Ordering::Relaxed);
+                }
+                Ok::<_, Fault>(())
+            }
+        });
+        // What has begun is waited for also behind a refusal: only then is it known whether anything was done.
+        let ends: Vec<_> = stream::iter(parts).buffer_unordered(AT_A_TIME).collect().await;
+        let faults = ends.into_iter().filter_map(Result::err).collect();
+        Parts { done: done.into_inner(), gone: gone.into_inner() }.or_all_of(faults)
+    }
+}
+
+/// What became of a change in several parts.
+pub struct Parts {
+    /// Parts that are done.
+    done: usize,
+    /// Keys that they took.
+    gone: u64,
+}
+
+impl Parts {
+    /// The fault that is told, if there is any: of several the one that leaves most open, and never one by which a client
+    /// asks again by itself once anything was done.
+    fn or_all_of(self, faults: Vec<Fault>) -> Result<Self, Fault> {
+        let unknown = |fault: &Fault| fault.code == ErrorCode::IndeterminateOperationState;
+        match faults.into_iter().max_by_key(|fault| (unknown(fault), !fault.code.is_always_retried())) {
+            None => Ok(self),
+            Some(fault) => Err(self.before(fault)),
+        }
+    }
+
+    /// What is told of a fault that comes behind these parts.
+    pub fn before(&self, fault: Fault) -> Fault {
+        if self.done == 0 || !fault.code.is_always_retried() {
+            return fault;
+        }
+        let why = format!("a part of it is done ({} changes), the rest is not: {}", self.done, fault.message);
+        Fault::new(ErrorCode::IndeterminateOperationState, why)
     }
 }
 
 /// How many keys a change took.
-fn gone(reply: &Reply) -> u64 {
+fn keys_gone(reply: &Reply) -> u64 {
     if let Reply::Count(count) = reply { *count } else { 0 }
 }
 
@@ -273,6 +321,23 @@ mod tests {
         assert_eq!(sizes((0..5).map(|n| entry(n, CHANGE_BYTES / 3)).collect()), [2, 2, 1]);
         assert_eq!(sizes(vec![entry(0, CHANGE_BYTES * 2), entry(1, 1)]), [1, 1]);
         assert_eq!(sizes(Vec::new()), [0]);
+    }
+
+    #[test]
+    fn once_a_part_is_done_no_client_asks_again_by_itself() {
+        let fault = |code| Fault::new(code, "why");
+        let told = |done, codes: &[ErrorCode]| {
+            let faults = codes.iter().map(|code| fault(*code)).collect();
+            Parts { done, gone: 0 }.or_all_of(faults).err().map(|fault| fault.code)
+        };
+        use ErrorCode::{IllegalState, IndeterminateOperationState as Unknown, InstanceNotActive, Retryable};
+        assert_eq!(told(3, &[]), None);
+        assert_eq!(told(0, &[Retryable, InstanceNotActive]).map(ErrorCode::is_always_retried), Some(true));
+        assert_eq!(told(1, &[Retryable]), Some(Unknown));
+        assert_eq!(told(1, &[InstanceNotActive, Retryable]), Some(Unknown));
+        // A part that may be done counts as one that is.
+        assert_eq!(told(0, &[Retryable, Unknown, Retryable]), Some(Unknown));
+        assert_eq!(told(0, &[Retryable, IllegalState]), Some(IllegalState));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! apart by the first bytes.
 //!
 //! Law: what is no request of ours is closed without a byte; a request is read whole before anything is answered, so that
-//! a closed connection is not taken for a broken one; sizes, times and numbers are bounded, and whoever says nothing takes
-//! the place of nobody for long. Must not know: endpoints, what clients ask.
+//! a closed connection is not taken for a broken one; sizes, times and numbers are bounded by the files that the process may
+//! open, and whoever says nothing takes the place of nobody for long. Must not know: endpoints, what clients ask.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -31,13 +31,10 @@ use tracing::{debug, info, warn};
 
 use super::door::{Asked, Door};
 use crate::admin::serve::let_it_be_read;
-use crate::client::registry::CONNECTIONS_MOST;
+use crate::client::registry::{Stranger, Strangers};
 use crate::member::Member;
 
-/// Connections open at a time, whatever is spoken on them: as many clients as there may be, and room for those who have
-/// not said anything.
-const CONNECTIONS: usize = CONNECTIONS_MOST + 1_024;
-/// Of them those that speak HTTP.
+/// Connections that speak HTTP, of all that are open: as many clients as there is room for, and who has not said anything.
 const HTTP_CONNECTIONS: usize = 64;
 /// Time for the first bytes, for the handshake, for the head of a request and for its body, each.
 const READING: Duration = Duration::from_secs(5);
@@ -71,13 +68,20 @@ struct Behind {
     door: Option<Arc<Door>>,
     tls: Arc<ServerConfig>,
     http: Semaphore,
+    strangers: Strangers,
 }
 
-/// Serves until the process ends.
-pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, member: Arc<Member>, door: Option<Arc<Door>>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+/// Serves until the process ends, with room for so many clients.
+pub async fn run(
+    (listener, room): (TcpListener, usize),
+    tls: Arc<ServerConfig>,
+    member: Arc<Member>,
+    door: Option<Arc<Door>>,
+) {
+    let strangers = Strangers::beside(room);
+    let permits = Arc::new(Semaphore::new(room + strangers.most() + HTTP_CONNECTIONS));
     let ending = member.callers().ending.clone();
-    let behind = Arc::new(Behind { member, door, tls, http: Semaphore::new(HTTP_CONNECTIONS) });
+    let behind = Arc::new(Behind { member, door, tls, http: Semaphore::new(HTTP_CONNECTIONS), strangers });
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -92,9 +96,13 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, member: Arc<Memb
                 continue;
             }
         };
+        let Some(stranger) = behind.strangers.enter(address.ip()) else {
+            debug!(%address, "closed at once: too many callers of its address have not said yet who they are");
+            continue;
+        };
         let behind = behind.clone();
         behind.member.callers().open.clone().spawn(async move {
-            if let Err(error) = one(tcp, address, &behind).await {
+            if let Err(error) = one(tcp, (address, stranger), &behind).await {
                 debug!(%address, %error, "a connection to the port of clients and the REST ended");
             }
             drop(permit);
@@ -104,22 +112,24 @@ pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, member: Arc<Memb
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn one(tcp: TcpStream, from: SocketAddr, behind: &Behind) -> Ended {
+async fn one(tcp: TcpStream, (from, stranger): (SocketAddr, Stranger), behind: &Behind) -> Ended {
     let _ = tcp.set_nodelay(true);
     let at = tcp.local_addr()?;
     let mut first = [0; PREAMBLE.len()];
     let read = tokio::time::timeout(READING, tcp.peek(&mut first)).await??;
     match (spoken(first.get(..read).unwrap_or_default()), &behind.door, behind.member.clients()) {
         (Spoken::Clients, _, Some(clients)) => {
-            clients.clone().serve(tcp, from, behind.member.callers().ending.clone()).await;
+            clients.clone().serve(tcp, (from, stranger), behind.member.callers().ending.clone()).await;
             Ok(())
         }
         (Spoken::Http, Some(door), _) => {
             let _permit = tokio::time::timeout(READING, behind.http.acquire()).await??;
+            drop(stranger);
             requests(tcp, at, from.ip(), door.clone()).await
         }
         (Spoken::Tls, Some(door), _) => {
             let _permit = tokio::time::timeout(READING, behind.http.acquire()).await??;
+            drop(stranger);
             over_tls(tcp, at, from.ip(), behind.tls.clone(), door.clone()).await
         }
         (spoken, ..) => {
