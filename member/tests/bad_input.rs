@@ -1,4 +1,4 @@
-//! Bad input at real members: configuration, flags, stores, certificates, the REST, the admin API, SQL. The words that a
+//! Bad input at real members: configuration, flags, stores, certificates, the REST, the admin API, SQL, clients. The words that a
 //! person reads are those of `docs/bad-input.md`.
 //!
 //! Law: what was refused has changed nothing. Must not know: how it is judged.
@@ -7,8 +7,12 @@
 
 #[path = "bad_input/asked.rs"]
 mod asked;
+#[path = "clients/caller.rs"]
+mod caller;
 #[path = "bad_input/callers.rs"]
 mod callers;
+#[path = "bad_input/clients.rs"]
+mod clients;
 #[path = "bad_input/jobs.rs"]
 mod jobs;
 #[path = "bad_input/keys.rs"]
@@ -53,7 +57,12 @@ async fn whoever_asks_a_member_for_nonsense_reads_why_and_nothing_is_done() {
     world.serving([0], ClusterStateView::Active).await;
     let mut tables: Vec<Table> =
         vec![asked::rest(&world), asked::cluster_admin(&world), asked::admin_api(&world).await];
-    tables.extend([jobs::submitted(&world), jobs::named(&world), callers::certificates(&world)]);
+    tables.extend([
+        jobs::submitted(&world),
+        jobs::named(&world),
+        callers::certificates(&world),
+        clients::spoken(&world),
+    ]);
     nothing_was_done(&world).await;
     tables.iter().for_each(|table| table.keep(PAGE));
 }

@@ -17,6 +17,8 @@ use crate::world::World;
 
 /// Members say within this that somebody has said too little for too long.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Who takes nothing is cut off within this.
+const CUT_OFF: Duration = Duration::from_secs(60);
 const MIB: usize = 1 << 20;
 
 async fn one() -> World {
@@ -161,6 +163,37 @@ async fn who_does_not_read_stops_itself_and_nobody_else() {
         let value = slow.answer::<get::Request>(correlation).unwrap().value.unwrap();
         assert_eq!(value.as_bytes().len(), MIB + 12);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_nothing_is_cut_off_and_others_are_served_meanwhile() {
+    let world = one().await;
+    let address = world.client_address(0);
+    let mut other = Caller::new(&address);
+    other.ask(&set("large", &"v".repeat(MIB))).unwrap();
+    let mut slow: Vec<Caller> = (0..4).map(|_| Caller::new(&address)).collect();
+    for client in &mut slow {
+        let mut out = BytesMut::new();
+        // Answers of one key, of several, and of the whole map: more of them than are made at a time, of all clients.
+        for _ in 0..50 {
+            client.put(&get("m", "large"), &mut out);
+            client.put(&get_all::Request { name: "m".into(), keys: vec![text("large")] }, &mut out);
+            client.put(&entry_set::Request { name: "m".into() }, &mut out);
+        }
+        client.write(&out);
+    }
+    let begun = Instant::now();
+    let mut longest = Duration::ZERO;
+    while begun.elapsed() < CUT_OFF && !world.log(0).contains("is cut off") {
+        let asked = Instant::now();
+        assert_eq!(other.ask(&entry_set::Request { name: "m".into() }).unwrap().entries.len(), 1);
+        longest = longest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let log = world.log(0);
+    assert!(log.contains("it took less than 65536"), "{}", world.logs());
+    assert!(longest < Duration::from_secs(5), "others waited {longest:?}");
+    assert!(begun.elapsed() > jet_member::client::unwritten::STALLED, "after {:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,8 @@
 //! Law: a wait has a bound; an answer is found by its correlation, and what came before it is kept. Must not know: what is
 //! tested.
 
+#![allow(dead_code)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 

@@ -1,6 +1,7 @@
 //! What clients are told of the cluster, and how they find their data when members go and come back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use jet_admin_api::cluster::ClusterStateView;
 use jet_protocol::message::client::add_cluster_view_listener::{
@@ -8,6 +9,7 @@ use jet_protocol::message::client::add_cluster_view_listener::{
 };
 use jet_protocol::message::client::ping;
 use jet_protocol::message::map::*;
+use jet_protocol::message::{Body, take};
 use uuid::Uuid;
 
 use crate::caller::{Caller, text};
@@ -144,4 +146,30 @@ async fn after_a_stop_of_all_the_cluster_has_another_id_and_the_members_are_the_
     world.serving(0..3, ClusterStateView::Active).await;
     assert_eq!(identities(&world, 0).unwrap(), after[0]);
     client.ask(&ping::Request {}).unwrap();
+}
+
+/// Shorter than that nobody is sent away: an election passes sooner. Longer than that nobody waits: it is eight seconds, and
+/// what a busy machine needs to see it.
+const ALONE: std::ops::Range<Duration> = Duration::from_secs(8)..Duration::from_secs(25);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_has_lost_the_majority_shows_nothing_new_and_closes_its_clients_after_a_while() {
+    let world = three().await;
+    let mut client = Caller::new(&world.client_address(0));
+    client.watch();
+    let all = members(&mut client, 3);
+    let begun = Instant::now();
+    [1, 2].into_iter().for_each(|n| world.pause(n));
+    // Its connection ends by itself; until then it is told of no smaller cluster.
+    let told = client.closed();
+    let lasted = begun.elapsed();
+    assert!(ALONE.contains(&lasted), "closed after {lasted:?}");
+    let views = told.iter().filter(|message| message.kind() == <MembersView as Body>::KIND);
+    let views: Vec<MembersView> = views.map(|message| take(message).unwrap()).collect();
+    assert!(views.iter().all(|view| view.members.len() == all.members.len()), "{views:?}");
+    let why = Caller::identities(&world.client_address(0)).unwrap_err();
+    assert!(why.contains("InstanceNotActive"), "a member alone lets nobody in: {why}");
+    [1, 2].into_iter().for_each(|n| world.go_on(n));
+    let back = world.until("clients are let in", || async { Caller::tried_again(&world.client_address(0)) });
+    back.await.ask(&ping::Request {}).unwrap();
 }
