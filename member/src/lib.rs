@@ -53,8 +53,8 @@ use std::sync::Arc;
 
 /// Maps and jobs of the shipped program.
 pub fn assemble(parts: member::Parts) -> (Arc<dyn ports::Maps>, Arc<dyn ports::Jobs>) {
-    let (net, fsync) = (parts.net.clone(), parts.settings.fsync.clone());
-    let maps = map::MapService::new(net, parts.store, parts.cluster.clone(), jobs::decode_sink, fsync);
+    let (net, settings) = (parts.net.clone(), parts.settings.maps.clone());
+    let maps = map::MapService::new(net, parts.store, parts.cluster.clone(), jobs::decode_sink, settings);
     let jobs = jobs::JobService::new(parts.net, maps.clone(), parts.cluster, parts.streams, &parts.settings);
     (Arc::new(maps), Arc::new(jobs))
 }

@@ -9,8 +9,12 @@ mod bad;
 mod caller;
 #[path = "clients/cluster.rs"]
 mod cluster;
+#[path = "clients/gone.rs"]
+mod gone;
 #[path = "clients/listeners.rs"]
 mod listeners;
 #[path = "clients/maps.rs"]
 mod maps;
+#[path = "clients/settings.rs"]
+mod settings;
 mod world;

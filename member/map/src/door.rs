@@ -76,6 +76,7 @@ impl Asked {
     pub fn of(op: &Op) -> Self {
         match op {
             Op::Put { .. } | Op::PutAll { .. } | Op::Remove { .. } | Op::ClearMap { .. } => Asked::Entries,
+            Op::TakeOut { evicted: true, .. } => Asked::Own,
             Op::EvictAll { .. } | Op::TakeOut { .. } => Asked::Entries,
             Op::Keyed(keyed) if keyed.change == Change::Touch => Asked::Own,
             Op::Keyed(_) => Asked::Entries,

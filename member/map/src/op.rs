@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::life::{Life, Wished};
+use crate::life::{Life, Limits, Wished};
 use crate::lock::Owner;
 use crate::{Epoch, ExecutionId, JobId, TableVersion, Version};
 
@@ -100,6 +100,13 @@ pub enum Change {
     Limit,
     /// Of the primary: it was read, or found dead.
     Touch,
+}
+
+impl Change {
+    /// It may give the key a value.
+    fn writes(&self) -> bool {
+        matches!(self, Change::Set(_) | Change::IfAbsent(_) | Change::IfPresent(_) | Change::IfSame { .. })
+    }
 }
 
 /// A change of one key.
@@ -300,6 +307,22 @@ impl Op {
         }
     }
 
+    /// The same, where what it leaves open of the life of what it writes is as these say.
+    pub fn lives(mut self, as_configured: Limits) -> Self {
+        let filled = |wished: Wished| Wished::exactly(wished.or(as_configured));
+        match &mut self {
+            Op::PutAll { limits, .. } => *limits = filled(*limits),
+            Op::Keyed(keyed) if keyed.change.writes() => keyed.limits = filled(keyed.limits),
+            Op::Put { map, key, value } => {
+                let (map, key) = (std::mem::take(map), std::mem::take(key));
+                let (change, limits) = (Change::Set(std::mem::take(value)), filled(Wished::default()));
+                return Op::Keyed(Keyed { map, key, by: Owner::NOBODY, change, limits, quiet: false });
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Payload bytes, for bounds.
     pub fn size(&self) -> usize {
         const HEAD: usize = 64;
@@ -458,6 +481,24 @@ pub struct View {
     pub life: Option<Life>,
     /// The tick of the answer.
     pub now: u64,
+}
+
+impl Query {
+    /// The map that is asked, if it is one.
+    pub fn map(&self) -> Option<&str> {
+        match self {
+            Query::Get { map, .. }
+            | Query::ContainsKey { map, .. }
+            | Query::ContainsValue { map, .. }
+            | Query::View { map, .. }
+            | Query::GetAll { map, .. }
+            | Query::IsLocked { map, .. }
+            | Query::Size { map }
+            | Query::Scan { map, .. }
+            | Query::Keys { map, .. } => Some(map),
+            _ => None,
+        }
+    }
 }
 
 /// Answer to a [`Query`].

@@ -27,7 +27,7 @@ use super::schemas::Schemas;
 use super::values::told;
 use super::views::View;
 use crate::cluster::Node;
-use crate::map::MapService;
+use crate::map::{Connected, MapService};
 use crate::ports::Cluster;
 
 /// The longest that a lock is waited for by who says for how long.
@@ -57,13 +57,15 @@ pub struct Caller {
     pub listeners: Listeners,
     /// Of its changes of a key.
     pub order: Order,
+    _here: Connected,
 }
 
 impl Caller {
     /// Nothing yet.
     fn new(session: Arc<Session>, maps: &Maps, member: Uuid) -> Self {
         let listeners = Listeners::new(maps.clone(), member, session.cluster);
-        Self { session, views: None, listeners, order: Order::default() }
+        let _here = maps.client_is_here(session.client);
+        Self { session, views: None, listeners, order: Order::default(), _here }
     }
 
     /// Tells what is new of the cluster.

@@ -17,7 +17,7 @@ use super::fault::{Asked, Fault};
 use super::keyed::At;
 use super::order::Place;
 use super::views::View;
-use crate::map::{Hearing, Invoked, MapService};
+use crate::map::{Connected, Hearing, Invoked, MapService};
 
 /// Maps of ours begin so; clients are kept out of them.
 pub const OWN: &str = "__clients.";
@@ -76,6 +76,11 @@ impl Maps {
     /// The partition of a key.
     pub fn partition_of(&self, key: &[u8]) -> PartitionId {
         self.service.partition_of(key)
+    }
+
+    /// A client is connected to this member, until what this gives is dropped.
+    pub fn client_is_here(&self, client: Uuid) -> Connected {
+        self.service.client_is_here(client)
     }
 
     /// Somebody who listens to nothing yet.

@@ -52,6 +52,7 @@ impl Server {
         let (seen, view) = watch::channel(Arc::new(View::default()));
         let member = node.me().0;
         tokio::spawn(views::keep_watching(node.clone(), maps, clients.port, seen));
+        service.keep_freeing(clients.gone_after);
         let (door, registry) = (Door::new(cluster, clients), Registry::new(room));
         Self { door, registry, calls: Calls::new(service, node, view.clone()), view, member, threads: Threads::start() }
     }

@@ -4,6 +4,7 @@
 //! Must not know: what a client may ask.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::ConfigError;
 use super::documents::Document;
@@ -14,6 +15,9 @@ pub const PORT: u16 = 5701;
 
 const ENABLED: &str = "hazelcast.network.client-protocol.enabled";
 const PORT_KEY: &str = "hazelcast.network.port.port";
+const GONE_KEY: &str = "hazelcast.properties.hazelcast.client.cleanup.timeout.millis";
+/// As in the original, in milliseconds.
+const GONE_AFTER: u64 = 120_000;
 
 /// The client protocol, switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Clients {
     pub port: u16,
     /// File with names and passwords; without it the cluster's name lets in.
     pub credentials: Option<PathBuf>,
+    /// A client of which no member has a connection for so long is gone, and what it has locked is free.
+    pub gone_after: Duration,
 }
 
 impl Clients {
@@ -32,7 +38,16 @@ impl Clients {
             return Ok(None);
         }
         let credentials = launch.client_credentials_file.clone().filter(|path| !path.as_os_str().is_empty());
-        Ok(Some(Self { port, credentials }))
+        Ok(Some(Self { port, credentials, gone_after: gone_after(document)? }))
+    }
+}
+
+fn gone_after(document: &Document) -> Result<Duration, ConfigError> {
+    let wanted = "it must be a number of milliseconds from 1000 to 86400000";
+    let millis = document.parsed::<u64>(GONE_KEY, wanted)?.unwrap_or(GONE_AFTER);
+    match (1_000..=86_400_000).contains(&millis) {
+        true => Ok(Duration::from_millis(millis)),
+        false => Err(document.wrong(GONE_KEY, &format!("'{millis}'"), wanted)),
     }
 }
 
@@ -63,7 +78,10 @@ mod tests {
 
     #[test]
     fn clients_are_served_until_that_is_switched_off() {
-        assert_eq!(decide("", &[]), Ok(Some(Clients { port: PORT, credentials: None })));
+        assert_eq!(
+            decide("", &[]),
+            Ok(Some(Clients { port: PORT, credentials: None, gone_after: Duration::from_secs(120) }))
+        );
         assert_eq!(decide("client-protocol: {enabled: false}", &[]), Ok(None));
         let said = decide("client-protocol: {enabled: perhaps}", &[]).unwrap_err().to_string();
         assert!(said.contains(ENABLED), "{said}");
@@ -76,5 +94,17 @@ mod tests {
         assert_eq!(clients.credentials.as_deref(), Some(Path::new("/run/secrets/clients")));
         assert_eq!((clients.port, decide("port: 5711", &[]).unwrap().unwrap().port), (5799, 5711));
         assert!(decide("port: 0", &[]).is_err());
+    }
+
+    #[test]
+    fn a_client_is_gone_after_what_the_original_calls_its_cleanup() {
+        let decide = |millis: &str| {
+            let mut document = Document::default();
+            let text = format!("hazelcast: {{properties: {{hazelcast.client.cleanup.timeout.millis: {millis}}}}}\n");
+            document.add(Path::new("hazelcast.yaml"), &text).unwrap();
+            Clients::decide(&Launch::parse_from(["jet-member", "--ordinal", "0"]), &document)
+        };
+        assert_eq!(decide("3000").unwrap().unwrap().gone_after, Duration::from_secs(3));
+        assert!(decide("0").unwrap_err().to_string().contains("from 1000"));
     }
 }

@@ -1,84 +1,39 @@
 //! Of which maps a change waits for the disks: `hazelcast.map.NAME.hot-restart.fsync`.
 //!
-//! Law: the name itself is asked first, then patterns (a name with one `*`; the one with the most other letters), then the
-//! map `default`; who does not say is passed over, and of two patterns that fit equally well the one that waits counts.
-//! Nobody says: it does not wait. Must not know: what a map holds, how it is waited.
-
-use std::collections::BTreeMap;
+//! Law: as of everything that is said of maps by name ([`ByName`]); of two patterns that fit equally well the one that waits
+//! counts. Nobody says: it does not wait. Must not know: what a map holds, how it is waited.
 
 use super::ConfigError;
+use super::by_name::ByName;
 use super::documents::Document;
 
-/// Name of the map whose settings are those of every map without its own.
-const DEFAULT: &str = "default";
-const SECTION: &str = "hazelcast.map";
 const LEAF: &str = "hot-restart.fsync";
 
 /// Which maps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fsync {
-    names: BTreeMap<String, bool>,
-    patterns: Vec<Pattern>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
-    before: String,
-    behind: String,
-    waits: bool,
-}
-
-impl Pattern {
-    /// How well it fits, if it does.
-    fn fits(&self, map: &str) -> Option<(usize, bool)> {
-        let rest = map.strip_prefix(self.before.as_str())?;
-        rest.ends_with(self.behind.as_str()).then_some((self.before.len() + self.behind.len(), self.waits))
-    }
+    maps: ByName<bool>,
 }
 
 impl Fsync {
     /// As the documents say it.
     pub fn decide(document: &Document) -> Result<Self, ConfigError> {
-        let mut fsync = Self::default();
-        for (name, key) in document.named(SECTION, LEAF) {
-            let Some(waits) = document.parsed::<bool>(&key, "it must be true or false")? else { continue };
-            if !fsync.takes(&name, waits) {
-                let wanted = format!("'{name}' has more than one '*': write the map's name, or a pattern with one '*'");
-                return Err(document.wrong(&key, &format!("'{waits}'"), wanted));
-            }
-        }
-        Ok(fsync)
+        let read = |key: &str| document.parsed::<bool>(key, "it must be true or false");
+        Ok(Self { maps: ByName::decide(document, LEAF, read)? })
     }
 
     /// Of these maps and patterns every change waits.
     pub fn of(names: &[&str]) -> Self {
         let mut fsync = Self::default();
         for name in names {
-            fsync.takes(name, true);
+            fsync.maps.takes(name, true);
         }
         fsync
     }
 
-    fn takes(&mut self, name: &str, waits: bool) -> bool {
-        match name.split_once('*') {
-            Some((_, behind)) if behind.contains('*') => return false,
-            Some((before, behind)) => {
-                self.patterns.push(Pattern { before: before.to_owned(), behind: behind.to_owned(), waits });
-            }
-            None => {
-                self.names.insert(name.to_owned(), waits);
-            }
-        }
-        true
-    }
-
     /// Whether changes of this map wait.
     pub fn waits(&self, map: &str) -> bool {
-        if let Some(waits) = self.names.get(map) {
-            return *waits;
-        }
-        let best = self.patterns.iter().filter_map(|pattern| pattern.fits(map)).max();
-        best.map(|(_, waits)| waits).or_else(|| self.names.get(DEFAULT).copied()).unwrap_or(false)
+        self.maps.of(map).copied().unwrap_or(false)
     }
 }
 

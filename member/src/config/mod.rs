@@ -5,20 +5,24 @@
 //!
 //! - [`launch`]: flags and environment · [`keys`]: which keys exist, and what we do with each
 //! - [`documents`]: the two YAML files, checked against the keys · [`settings`]: what the member runs with
-//! - [`clients`]: what of that is the client protocol's · [`rest`]: the REST's · [`fsync`]: of which maps a change waits for the disks
+//! - [`clients`]: what of that is the client protocol's · [`rest`]: the REST's · [`maps`]: what is said of
+//!   single maps, [`by_name`] how it is found · [`fsync`]: of which a change waits for the disks
 
+pub mod by_name;
 pub mod clients;
 pub mod documents;
 pub mod encryption;
 pub mod fsync;
 pub mod keys;
 pub mod launch;
+pub mod maps;
 pub mod rest;
 pub mod settings;
 
 pub use clients::Clients;
 pub use fsync::Fsync;
 pub use launch::Launch;
+pub use maps::{Evicted, MapSettings, Room};
 pub use rest::Rest;
 pub use settings::{Founding, Settings};
 

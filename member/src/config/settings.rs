@@ -11,8 +11,8 @@ use super::ConfigError;
 use super::clients::Clients;
 use super::documents::Document;
 use super::encryption::{self, KeyDirectory};
-use super::fsync::Fsync;
 use super::launch::{Launch, LogFormat, PermitFrom};
+use super::maps::MapSettings;
 use super::rest::Rest;
 
 /// Partitions when nothing else is said.
@@ -78,8 +78,8 @@ pub struct Settings {
     pub clients: Option<Clients>,
     /// The Hazelcast-shaped REST, if it is on.
     pub rest: Option<Rest>,
-    /// Of which maps a change waits for the disks.
-    pub fsync: Fsync,
+    /// What is said of single maps.
+    pub maps: MapSettings,
     /// Dataflow workers of this member.
     pub workers: usize,
     /// Joining longer than this is an alarm, never a decision.
@@ -147,7 +147,7 @@ impl Settings {
             health_port: launch.health_port,
             clients: Clients::decide(launch, document)?,
             rest: Rest::decide(launch, document)?,
-            fsync: Fsync::decide(document)?,
+            maps: MapSettings::decide(document)?,
             workers: usize::from(workers),
             join_alarm: seconds(document, "hazelcast.hot-restart-persistence.validation-timeout-seconds", 120)?,
             load_alarm: seconds(document, "hazelcast.hot-restart-persistence.data-load-timeout-seconds", 900)?,

@@ -376,6 +376,9 @@ impl Shared {
 
     /// An answer as of now. Where it is one because of the time, that comes to all copies with it.
     pub(super) fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
+        if query.map().is_some_and(|map| self.maps.room(map).is_some()) {
+            state.uses.read(query, state.replica.content());
+        }
         let content = state.replica.content();
         if content.is_timeless() {
             return Ok(content.ask(query));

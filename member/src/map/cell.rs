@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::disks::Waits;
 use super::marks::Marks;
+use super::room::Uses;
 use super::time::Ticks;
 use super::told::{Listeners, Untold};
 use super::Shared;
@@ -60,6 +61,8 @@ pub struct State {
     pub ticks: Ticks,
     /// What listeners are still to be told.
     pub untold: Untold,
+    /// Of maps that may have no more than so many entries.
+    pub uses: Uses,
     /// Copies begun here.
     pub copies: u64,
     /// The content was read from the store, where sink writes that are not durable are not.
@@ -99,6 +102,7 @@ impl Cell {
             waits: Waits::default(),
             ticks: Ticks::begin(),
             untold: Untold::of(partition, listeners),
+            uses: Uses::default(),
             copies: 0,
             from_store: false,
         };
@@ -124,6 +128,7 @@ impl Cell {
             state.lead = None;
             state.shipping.clear();
             state.untold.clear();
+            state.uses.clear();
         } else {
             match &mut state.lead {
                 Some(lead) if lead.installed == entry.installed => lead.follow_table(me, entry),
@@ -174,9 +179,17 @@ impl Cell {
             lead.admit()?;
         }
         let frees = matches!(op, Op::Unlock { .. } | Op::FreeLocks { .. } | Op::Expire { .. });
+        let op = shared.lives_as_configured(requester, op);
+        let room = shared.room_of(requester, &op).map(|room| (room, op.clone()));
         let mut ordered = state.order(shared, self.partition, requester, op)?;
         if frees {
             self.unlocked.notify_waiters();
+        }
+        if let Some(((room, most), op)) = room
+            && let Some(goes) = state.uses.wrote(&op, state.replica.content(), room, most)
+        {
+            // Refused only where the change before it was too.
+            let _ = state.order(shared, self.partition, Requester::Primary, goes);
         }
         ordered.is_acknowledged = state.settle().is_some_and(|upto| upto >= ordered.version);
         Ok(ordered)
@@ -205,7 +218,7 @@ impl State {
         let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
         let (installed, bytes) = (lead.installed, op.size());
         let told = shared.listeners.listen_to(&op);
-        let kept = told && op.map().is_some_and(|map| shared.fsync.waits(map));
+        let kept = told && op.map().is_some_and(|map| shared.maps.fsync.waits(map));
         let to_disk = kept && shared.waits_for_disks(requester, &op);
         let jet_map::Ordered { version, reply, log, events } = self.replica.order(installed, tick, op, told)?;
         lead.sequenced(version, bytes);

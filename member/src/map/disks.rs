@@ -135,7 +135,7 @@ struct Question {
 impl Shared {
     /// Whether a change is answered only when it is on disk.
     pub(super) fn waits_for_disks(&self, requester: Requester, op: &Op) -> bool {
-        requester == Requester::Client && op.map().is_some_and(|map| self.fsync.waits(map))
+        requester == Requester::Client && op.map().is_some_and(|map| self.maps.fsync.waits(map))
     }
 
     /// A place among those that wait. Where there is none until then, nothing has happened.

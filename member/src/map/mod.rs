@@ -14,6 +14,8 @@
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
 //! | [`told`] | who listens, and what is told when |
+//! | [`gone`] | locks of clients that are gone |
+//! | [`room`] | maps that may have no more than so many entries |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
@@ -26,12 +28,14 @@ mod doors;
 mod epochs;
 mod finality;
 mod follow;
+mod gone;
 mod journal;
 mod load;
 mod marks;
 mod now;
 mod port;
 mod restore;
+mod room;
 mod serve;
 mod settle;
 #[cfg(test)]
@@ -41,17 +45,18 @@ mod told;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jet_core::{ClusterState, Generation, Machine, TableVersion};
 use jet_hotstore::Store;
 use jet_map::fence::Process;
-use jet_map::{DecodeSink, PartitionId, Point, Refusal, SnapshotId};
+use jet_map::{DecodeSink, Limits, Op, PartitionId, Point, Refusal, Requester, SnapshotId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Moment;
-use crate::config::Fsync;
+use crate::config::{MapSettings, Room};
 use crate::net::{Lane, Net};
 use crate::ports::Cluster;
 use asks::Asks;
@@ -63,6 +68,7 @@ use journal::Spaces;
 use turns::Turns;
 
 pub use epochs::FlushError;
+pub use gone::Connected;
 pub use now::{Invoked, Unacknowledged};
 pub use restore::Restored;
 pub use told::{Emptied, Heard, Hearing, Kinds, Listeners, Lost, Wish};
@@ -99,11 +105,16 @@ struct Shared {
     restoring: tokio::sync::Mutex<()>,
     finality: Mutex<Finality>,
     live: Mutex<collect::Live>,
-    fsync: Fsync,
+    /// What is said of single maps.
+    maps: MapSettings,
+    /// Members with replicas.
+    members: AtomicUsize,
     asks: Mutex<Asks>,
     /// Places of those that wait for disks.
     waiting: Semaphore,
     listeners: Arc<Listeners>,
+    /// Clients of this member.
+    here: Arc<gone::Here>,
 }
 
 #[derive(Default)]
@@ -127,7 +138,13 @@ struct Known {
 
 impl MapService {
     /// Maps of this member; begins to answer other members on their lanes.
-    pub fn new(net: Net, store: Arc<Store>, cluster: Arc<dyn Cluster>, decode: DecodeSink, fsync: Fsync) -> Self {
+    pub fn new(
+        net: Net,
+        store: Arc<Store>,
+        cluster: Arc<dyn Cluster>,
+        decode: DecodeSink,
+        maps: impl Into<MapSettings>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             home: Handle::current(),
             net: net.clone(),
@@ -146,10 +163,12 @@ impl MapService {
             restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),
             live: Mutex::default(),
-            fsync,
+            maps: maps.into(),
+            members: AtomicUsize::new(1),
             asks: Mutex::default(),
             waiting: Semaphore::new(disks::MOST_WAITING),
             listeners: Arc::default(),
+            here: Arc::default(),
         });
         for lane in [Lane::Data, Lane::Copies] {
             net.serve(lane, Arc::new(serve::DataHandler { shared: Arc::downgrade(&shared) }));
@@ -173,6 +192,22 @@ impl Shared {
     fn cell(&self, partition: PartitionId) -> Result<Arc<Cell>, Refusal> {
         let cells = self.cells.read().unwrap_or_else(PoisonError::into_inner);
         cells.get(usize::from(partition.0)).cloned().ok_or(Refusal::NoSuchPartition { partition })
+    }
+
+    /// A change of a client, with what it leaves open of the life of its entries as the configuration says.
+    fn lives_as_configured(&self, requester: Requester, op: Op) -> Op {
+        if requester != Requester::Client {
+            return op;
+        }
+        let limits = op.map().map_or(Limits::NONE, |map| self.maps.limits(map));
+        if limits.is_mortal() { op.lives(limits) } else { op }
+    }
+
+    /// How many entries the map that a client changes may have in a partition.
+    fn room_of(&self, requester: Requester, op: &Op) -> Option<(Room, u64)> {
+        let room = self.maps.room(op.map().filter(|_| requester == Requester::Client)?)?;
+        let partitions = self.cells.read().unwrap_or_else(PoisonError::into_inner).len();
+        Some((room, room.in_partition(self.members.load(Ordering::Relaxed), partitions)))
     }
 
     /// One cell for each partition of the table, empty at first.
@@ -205,6 +240,9 @@ impl Shared {
             (changed, newly_durable(&mut known.durable, machine).into_iter().chain(ended).collect::<Vec<_>>())
         };
         if table_changed {
+            let replicas = machine.table.entries().flat_map(|(_, entry)| &entry.replicas);
+            let members: BTreeSet<_> = replicas.map(|replica| replica.member).collect();
+            self.members.store(members.len().max(1), Ordering::Relaxed);
             for (cell, (_, entry)) in self.cells().iter().zip(machine.table.entries()) {
                 cell.follow_table(self, entry, installs, machine.generation == Generation(0));
                 self.kick(cell);

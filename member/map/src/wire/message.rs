@@ -4,8 +4,9 @@
 
 use bytes::Bytes;
 use prost::{Message, Oneof};
+use uuid::Uuid;
 
-use super::keyed::{LifeItemWire, LockItemWire};
+use super::keyed::{LifeItemWire, LockItemWire, uuid_of};
 use super::on_disk::{OnDisk, OnDiskWire, WantedOnDisk, WantedWire};
 use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
@@ -95,6 +96,11 @@ pub enum Request {
         /// What it is to have.
         wanted: Vec<WantedOnDisk>,
     },
+    /// Which of these clients are connected to a member.
+    Clients {
+        /// Clients.
+        of: Vec<Uuid>,
+    },
 }
 
 /// Its answer.
@@ -121,6 +127,11 @@ pub enum Response {
     },
     /// To `OnDisk`.
     OnDisk(OnDisk),
+    /// To `Clients`.
+    Clients {
+        /// Those that are connected.
+        here: Vec<Uuid>,
+    },
     /// To anything.
     Refused(Refusal),
 }
@@ -133,7 +144,7 @@ struct RequestWire {
     changed: u64,
     #[prost(bool, tag = "3")]
     for_job: bool,
-    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10, 12")]
     wanted: Option<Wanted>,
     #[prost(bool, tag = "11")]
     to_disk: bool,
@@ -155,6 +166,26 @@ enum Wanted {
     Fetch(FetchWire),
     #[prost(message, tag = "10")]
     OnDisk(WantedWire),
+    #[prost(message, tag = "12")]
+    Clients(ClientsWire),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ClientsWire {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    clients: Vec<Bytes>,
+}
+
+impl From<Vec<Uuid>> for ClientsWire {
+    fn from(clients: Vec<Uuid>) -> Self {
+        Self { clients: clients.iter().map(|client| Bytes::copy_from_slice(client.as_bytes())).collect() }
+    }
+}
+
+impl ClientsWire {
+    fn read(self) -> Result<Vec<Uuid>, Refusal> {
+        self.clients.iter().map(|client| uuid_of(client)).collect()
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -379,6 +410,7 @@ impl Request {
             | Request::CopyEnd { partition, .. }
             | Request::FetchEpoch { partition, .. } => *partition,
             Request::OnDisk { wanted } => wanted.first().map_or(PartitionId(0), |wanted| wanted.partition),
+            Request::Clients { .. } => PartitionId(0),
         }
     }
 
@@ -405,6 +437,7 @@ impl Request {
                 (TableVersion(0), Requester::Job, Wanted::Fetch(FetchWire { id: Some(id.into()), from }))
             }
             Request::OnDisk { wanted } => (TableVersion(0), Requester::Job, Wanted::OnDisk(wanted.into())),
+            Request::Clients { of } => (TableVersion(0), Requester::Job, Wanted::Clients(of.into())),
         };
         let for_job = requester == Requester::Job;
         RequestWire { partition, changed: changed.0, for_job, wanted: Some(wanted), to_disk }.encode_to_vec().into()
@@ -441,6 +474,7 @@ impl Request {
             }
             Wanted::Fetch(w) => Request::FetchEpoch { partition, id: named(w.id)?, from: w.from },
             Wanted::OnDisk(w) => Request::OnDisk { wanted: w.read()? },
+            Wanted::Clients(w) => Request::Clients { of: w.read()? },
         })
     }
 }
@@ -500,11 +534,13 @@ enum Said {
     Refused(Bytes),
     #[prost(message, tag = "8")]
     OnDisk(OnDiskWire),
+    #[prost(message, tag = "9")]
+    Clients(ClientsWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ResponseWire {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     said: Option<Said>,
 }
 
@@ -556,6 +592,7 @@ impl Response {
                 Said::Epoch(EpochWire { found, parts, more })
             }
             Response::OnDisk(answer) => Said::OnDisk(answer.into()),
+            Response::Clients { here } => Said::Clients(here.into()),
             Response::Refused(refusal) => Said::Refused(serde_json::to_vec(&refusal).unwrap_or_default().into()),
         };
         ResponseWire { said: Some(said) }.encode_to_vec().into()
@@ -574,6 +611,7 @@ impl Response {
                 Response::Epoch { found: w.found, parts, more: w.more }
             }
             Said::OnDisk(w) => Response::OnDisk(w.read()?),
+            Said::Clients(w) => Response::Clients { here: w.read()? },
             Said::Refused(bytes) => {
                 let refusal =
                     serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;
