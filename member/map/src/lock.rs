@@ -3,7 +3,8 @@
 //! The law: a lock has one owner, a thread of a client; until it is free nobody else changes its key, but jobs, whose sinks
 //! do not ask, and time. The owner may lock again and has to unlock as often. What was asked under the same reference was
 //! asked once; also the last unlocking, for a while, and when somebody else has locked the key since: a client whose
-//! connection is lost asks again. A lock with a lease is free when that is over by the ticks of changes. Locks are replicated and in every
+//! connection is lost asks again. Under 0 it has no reference, as of clients that count none, and is asked anew each time. A lock
+//! with a lease is free when that is over by the ticks of changes. Locks are replicated and in every
 //! copy; they are on no disk: after a return of the whole cluster there are none, as with the original. Must not know: who
 //! waits, whether a client is still there.
 
@@ -34,6 +35,9 @@ impl Owner {
     }
 }
 
+/// Of who does not count what it asks.
+const NO_REFERENCE: i64 = 0;
+
 /// Milliseconds for which it is remembered who has unlocked a key: longer than a client needs to ask again whose connection
 /// was lost.
 pub const REMEMBERED: u64 = 60_000;
@@ -59,6 +63,10 @@ impl Lock {
     /// It is somebody's at this tick.
     pub fn is_held(&self, now: u64) -> bool {
         self.count > 0 && now < self.until
+    }
+
+    fn was_asked(&self, reference: i64) -> bool {
+        self.reference == reference && reference != NO_REFERENCE
     }
 }
 
@@ -109,7 +117,7 @@ impl Locks {
         let lock = match self.held(map, key, now) {
             None => Lock { owner, count: 1, until, reference, before },
             Some(held) if held.owner != owner => return None,
-            Some(held) if held.reference == reference => return Some(false),
+            Some(held) if held.was_asked(reference) => return Some(false),
             Some(held) => Lock { count: held.count.saturating_add(1), until, reference, ..*held },
         };
         self.put(map, key, lock);
@@ -123,7 +131,7 @@ impl Locks {
             return Unlocked::Done;
         };
         match self.held(map, key, now).copied() {
-            Some(held) if held.owner == owner && held.reference == reference => Unlocked::AlreadySo,
+            Some(held) if held.owner == owner && held.was_asked(reference) => Unlocked::AlreadySo,
             Some(held) if held.owner == owner => {
                 let left = Lock { count: held.count.saturating_sub(1), reference, ..held };
                 match left.count {
@@ -135,7 +143,7 @@ impl Locks {
                 }
                 Unlocked::Done
             }
-            _ if self.freed(map, key, now) == Some((owner, reference)) => Unlocked::AlreadySo,
+            _ if reference != NO_REFERENCE && self.freed(map, key, now) == Some((owner, reference)) => Unlocked::AlreadySo,
             _ => Unlocked::NotOwner,
         }
     }

@@ -189,7 +189,7 @@ impl Model {
                 match self.locks.get_mut(&key[0]) {
                     None => drop(self.locks.insert(key[0], (*owner, 1, until, *reference))),
                     Some(lock) if lock.0 != *owner => return None,
-                    Some(lock) if lock.3 == *reference => return Some(Reply::AlreadySo),
+                    Some(lock) if lock.3 == *reference && *reference != 0 => return Some(Reply::AlreadySo),
                     Some(lock) => *lock = (*owner, lock.1 + 1, until, *reference),
                 }
                 Reply::Done
@@ -201,10 +201,10 @@ impl Model {
             }
             Op::Unlock { key, asked: Some((owner, reference)), .. } => {
                 let Some(lock) = self.locks.get_mut(&key[0]).filter(|lock| lock.0 == *owner) else {
-                    let freed = self.freed.get(&key[0]).filter(|freed| (freed.0, freed.1) == (*owner, *reference));
+                    let freed = self.freed.get(&key[0]).filter(|freed| (freed.0, freed.1) == (*owner, *reference) && *reference != 0);
                     return freed.map(|_| Reply::AlreadySo);
                 };
-                if lock.3 == *reference {
+                if lock.3 == *reference && *reference != 0 {
                     return Some(Reply::AlreadySo);
                 }
                 (lock.1, lock.3) = (lock.1 - 1, *reference);
