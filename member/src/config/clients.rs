@@ -15,9 +15,9 @@ pub const PORT: u16 = 5701;
 
 const ENABLED: &str = "hazelcast.network.client-protocol.enabled";
 const PORT_KEY: &str = "hazelcast.network.port.port";
-const GONE_KEY: &str = "hazelcast.properties.hazelcast.client.cleanup.timeout.millis";
-/// As in the original, in milliseconds.
-const GONE_AFTER: u64 = 120_000;
+const GONE_KEY: &str = "hazelcast.network.client-protocol.locks-kept-seconds";
+/// Seconds: a client that was cut off has come back by then. The original waits for nobody.
+const GONE_AFTER: u64 = 5;
 
 /// The client protocol, switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Clients {
 }
 
 fn gone_after(document: &Document) -> Result<Duration, ConfigError> {
-    let wanted = "it must be a number of milliseconds from 1000 to 86400000";
-    let millis = document.parsed::<u64>(GONE_KEY, wanted)?.unwrap_or(GONE_AFTER);
-    match (1_000..=86_400_000).contains(&millis) {
-        true => Ok(Duration::from_millis(millis)),
-        false => Err(document.wrong(GONE_KEY, &format!("'{millis}'"), wanted)),
+    let wanted = "it must be a number of seconds from 1 to 86400";
+    let seconds = document.parsed::<u64>(GONE_KEY, wanted)?.unwrap_or(GONE_AFTER);
+    match (1..=86_400).contains(&seconds) {
+        true => Ok(Duration::from_secs(seconds)),
+        false => Err(document.wrong(GONE_KEY, &format!("'{seconds}'"), wanted)),
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     fn clients_are_served_until_that_is_switched_off() {
         assert_eq!(
             decide("", &[]),
-            Ok(Some(Clients { port: PORT, credentials: None, gone_after: Duration::from_secs(120) }))
+            Ok(Some(Clients { port: PORT, credentials: None, gone_after: Duration::from_secs(5) }))
         );
         assert_eq!(decide("client-protocol: {enabled: false}", &[]), Ok(None));
         let said = decide("client-protocol: {enabled: perhaps}", &[]).unwrap_err().to_string();
@@ -97,14 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_gone_after_what_the_original_calls_its_cleanup() {
-        let decide = |millis: &str| {
-            let mut document = Document::default();
-            let text = format!("hazelcast: {{properties: {{hazelcast.client.cleanup.timeout.millis: {millis}}}}}\n");
-            document.add(Path::new("hazelcast.yaml"), &text).unwrap();
-            Clients::decide(&Launch::parse_from(["jet-member", "--ordinal", "0"]), &document)
-        };
-        assert_eq!(decide("3000").unwrap().unwrap().gone_after, Duration::from_secs(3));
-        assert!(decide("0").unwrap_err().to_string().contains("from 1000"));
+    fn a_client_is_gone_after_as_many_seconds_as_are_told() {
+        let seconds = |told: &str| decide(&format!("client-protocol: {{locks-kept-seconds: {told}}}"), &[]);
+        assert_eq!(seconds("3").unwrap().unwrap().gone_after, Duration::from_secs(3));
+        assert!(seconds("0").unwrap_err().to_string().contains("from 1 to 86400"));
     }
 }

@@ -16,9 +16,8 @@ const KEYS: usize = 12;
 async fn of(members: u32) -> World {
     let mut world = World::for_clients(members);
     let file = world.dir.path().join("config/hazelcast.yaml");
-    let millis = GONE_AFTER.as_millis();
-    let properties = format!("hazelcast:\n  properties: {{hazelcast.client.cleanup.timeout.millis: {millis}}}\n");
-    let text = std::fs::read_to_string(&file).unwrap().replacen("hazelcast:\n", &properties, 1);
+    let kept = format!("  network:\n    client-protocol: {{locks-kept-seconds: {}}}\n", GONE_AFTER.as_secs());
+    let text = std::fs::read_to_string(&file).unwrap().replacen("  network:\n", &kept, 1);
     std::fs::write(&file, text).unwrap();
     world.start_all();
     world.serving(0..members, ClusterStateView::Active).await;
