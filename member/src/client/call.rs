@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::door::Session;
 use super::fault::Fault;
 use super::keyed::{At, Does, Lives, entry_view};
-use super::listeners::{Entries, Listeners};
+use super::listeners::{Entries, Listeners, Registered};
 use super::maps::{Going, Maps, former, value, was, yes};
 use super::objects::{MAP_SERVICE, Objects};
 use super::order::Order;
@@ -64,7 +64,7 @@ impl Caller {
     /// Nothing yet.
     fn new(session: Arc<Session>, maps: &Maps, member: Uuid) -> Self {
         let listeners = Listeners::new(maps.clone(), member, session.cluster);
-        let _here = maps.client_is_here(session.client);
+        let _here = maps.client_is_here(session.owner);
         Self { session, views: None, listeners, order: Order::default(), _here }
     }
 
@@ -166,6 +166,18 @@ impl To<'_> {
         }
     }
 
+    /// A listener is answered when it is there.
+    fn registered<A: Answer + 'static>(self, registered: Result<Registered, Fault>, answer: fn(Uuid) -> A) -> Begun {
+        match registered {
+            Ok(Registered { registration, known: Some(known) }) => self.later(async move {
+                known.await;
+                Ok(answer(registration))
+            }),
+            Ok(Registered { registration, known: None }) => self.now(Ok(answer(registration))),
+            Err(fault) => self.now::<A>(Err(fault)),
+        }
+    }
+
     fn later<A: Answer>(self, answer: impl Future<Output = Result<A, Fault>> + Send + 'static) -> Begun {
         let correlation = self.correlation;
         Begun::Waits(Box::pin(async move {
@@ -240,11 +252,11 @@ impl Calls {
             }
             R::LocalBackupListener(_) => {
                 let registered = caller.listeners.silent(to.correlation);
-                to.now(registered.map(|registration| local_backup_listener::Answer { registration }))
+                to.registered(registered, |registration| local_backup_listener::Answer { registration })
             }
             R::AddPartitionLostListener(_) => {
                 let registered = caller.listeners.silent(to.correlation);
-                to.now(registered.map(|registration| add_partition_lost_listener::Answer { registration }))
+                to.registered(registered, |registration| add_partition_lost_listener::Answer { registration })
             }
             R::RemovePartitionLostListener(ask) => {
                 let removed = caller.listeners.remove(ask.registration);
@@ -252,7 +264,7 @@ impl Calls {
             }
             R::AddMigrationListener(_) => {
                 let registered = caller.listeners.silent(to.correlation);
-                to.now(registered.map(|registration| add_migration_listener::Answer { registration }))
+                to.registered(registered, |registration| add_migration_listener::Answer { registration })
             }
             R::RemoveMigrationListener(ask) => {
                 let removed = caller.listeners.remove(ask.registration);
@@ -260,7 +272,7 @@ impl Calls {
             }
             R::AddDistributedObjectListener(ask) => {
                 let registered = caller.listeners.objects(to.correlation, ask.local_only);
-                to.now(registered.map(|registration| add_distributed_object_listener::Answer { registration }))
+                to.registered(registered, |registration| add_distributed_object_listener::Answer { registration })
             }
             R::RemoveDistributedObjectListener(ask) => {
                 let removed = caller.listeners.remove(ask.registration);
@@ -292,11 +304,11 @@ impl Calls {
         }
         match request {
             R::AddEntryListener(ask) => {
-                to.now(entries!(ask, None).map(|registration| add_entry_listener::Answer { registration }))
+                to.registered(entries!(ask, None), |registration| add_entry_listener::Answer { registration })
             }
             R::AddEntryListenerToKey(ask) => {
                 let registered = entries!(ask, Some(&ask.key));
-                to.now(registered.map(|registration| add_entry_listener_to_key::Answer { registration }))
+                to.registered(registered, |registration| add_entry_listener_to_key::Answer { registration })
             }
             R::RemoveEntryListener(ask) => {
                 let removed = listeners.remove(ask.registration);
@@ -304,7 +316,7 @@ impl Calls {
             }
             R::AddPartitionLostListener(_) => {
                 let registered = listeners.silent(correlation);
-                to.now(registered.map(|registration| add_partition_lost_listener::Answer { registration }))
+                to.registered(registered, |registration| add_partition_lost_listener::Answer { registration })
             }
             R::RemovePartitionLostListener(ask) => {
                 let removed = listeners.remove(ask.registration);
@@ -312,7 +324,7 @@ impl Calls {
             }
             R::AddNearCacheInvalidationListener(ask) => {
                 let registered = listeners.near_cache(correlation, &ask.name, ask.local_only);
-                to.now(registered.map(|registration| add_near_cache_invalidation_listener::Answer { registration }))
+                to.registered(registered, |registration| add_near_cache_invalidation_listener::Answer { registration })
             }
             R::FetchNearCacheInvalidationMetadata(ask) => {
                 let names: Vec<String> = ask.names.iter().map(|name| name.as_str().to_owned()).collect();

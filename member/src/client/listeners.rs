@@ -1,15 +1,16 @@
 //! What one connection listens to in maps, and how it is told.
 //!
-//! Laws. *Each once*: a listener hears of what this member leads; clients ask each member. *As it asked*: of the kinds of its
-//! flags, with values or without, under the correlation of the request that registered it. *Bounded*: events wait in the
-//! queue of the connection, of [`EVENTS_MOST`] bytes, and are written only while there is room; at the bound the client is
-//! cut off, and registers anew. *Expired is evicted too*: who asked for both hears both, as in the original. Must not know:
-//! sockets, why something changed.
+//! Laws. *Each once*: a listener hears of what this member leads, since clients ask each member; one that asks here alone
+//! hears of all of them, and is answered when all know of it. *As it asked*: of the kinds of its flags,
+//! with values or without, under the correlation of the request that registered it. *Bounded*: events wait in the queue of
+//! the connection, of [`EVENTS_MOST`] bytes, and are written only while there is room; at the bound the client is cut off, and
+//! registers anew. Must not know: sockets, why something changed.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use jet_map::{MapEvent, What};
 use jet_protocol::data::Data;
 use jet_protocol::error::ErrorCode;
@@ -44,10 +45,18 @@ pub struct Entries<'a> {
     pub local_only: bool,
 }
 
+/// A listener that was registered.
+pub struct Registered {
+    /// Its name.
+    pub registration: Uuid,
+    /// It is there when this is over; none: it is.
+    pub known: Option<BoxFuture<'static, ()>>,
+}
+
 /// How a listener is told.
 enum Form {
     /// Of entries.
-    Entries { flags: i32, include_value: bool, of_key: bool },
+    Entries { include_value: bool, of_key: bool },
     /// Of what a near cache may not hold any more.
     Near(Chain),
     /// Of maps that come and go.
@@ -78,43 +87,47 @@ impl Listeners {
         Self { maps, member, hearing, near, registered: BTreeMap::new() }
     }
 
-    fn add(&mut self, correlation: i64, form: Form, wish: Option<Wish>) -> Result<Uuid, Fault> {
+    fn add(&mut self, correlation: i64, form: Form, wish: Option<(Wish, bool)>) -> Result<Registered, Fault> {
         if self.registered.len() >= LISTENERS_MOST {
             let why = format!("this connection listens to {LISTENERS_MOST} things already: remove some listeners");
             return Err(Fault::new(ErrorCode::Overload, why));
         }
         let registration = Uuid::new_v4();
-        let map = wish.as_ref().map(|wish| wish.map.clone()).unwrap_or_default();
-        if let Some(wish) = wish {
-            self.hearing.listen(registration, wish);
+        let map = wish.as_ref().map(|(wish, _)| wish.map.clone()).unwrap_or_default();
+        let mut known = None;
+        match wish {
+            None => {}
+            Some((wish, true)) => self.hearing.listen(registration, wish),
+            Some((wish, false)) => {
+                let everywhere = self.maps.listen_everywhere(&mut self.hearing, registration, wish);
+                known = Some(Box::pin(everywhere) as BoxFuture<'static, ()>);
+            }
         }
         self.registered.insert(registration, Listener { correlation, map, form });
-        Ok(registration)
+        Ok(Registered { registration, known })
     }
 
     /// Of what never happens here.
-    pub fn silent(&mut self, correlation: i64) -> Result<Uuid, Fault> {
+    pub fn silent(&mut self, correlation: i64) -> Result<Registered, Fault> {
         self.add(correlation, Form::Silent, None)
     }
 
     /// Of entries of a map.
-    pub fn entries(&mut self, correlation: i64, asked: &Entries<'_>) -> Result<Uuid, Fault> {
-        refuse_others(asked.local_only)?;
+    pub fn entries(&mut self, correlation: i64, asked: &Entries<'_>) -> Result<Registered, Fault> {
         let wish = Wish {
             map: self.maps.named(asked.map)?,
             key: asked.key.map(looked_for).transpose()?.map(|key| Bytes::copy_from_slice(&key)),
             what: kinds(asked.flags),
             emptied: Emptied::AsAWhole,
         };
-        let (flags, include_value, of_key) = (asked.flags, asked.include_value, asked.key.is_some());
-        self.add(correlation, Form::Entries { flags, include_value, of_key }, Some(wish))
+        let (include_value, of_key) = (asked.include_value, asked.key.is_some());
+        self.add(correlation, Form::Entries { include_value, of_key }, Some((wish, asked.local_only)))
     }
 
     /// Of what a near cache of a map may not hold any more.
-    pub fn near_cache(&mut self, correlation: i64, map: &str, local_only: bool) -> Result<Uuid, Fault> {
-        refuse_others(local_only)?;
+    pub fn near_cache(&mut self, correlation: i64, map: &str, local_only: bool) -> Result<Registered, Fault> {
         let wish = Wish { map: self.maps.named(map)?, key: None, what: kinds(ANY), emptied: Emptied::ByPartition };
-        self.add(correlation, Form::Near(Chain::begin()), Some(wish))
+        self.add(correlation, Form::Near(Chain::begin()), Some((wish, local_only)))
     }
 
     /// How far the invalidations of these maps are, of the partitions that a member leads.
@@ -127,11 +140,10 @@ impl Listeners {
     }
 
     /// Of maps that come and go.
-    pub fn objects(&mut self, correlation: i64, local_only: bool) -> Result<Uuid, Fault> {
-        refuse_others(local_only)?;
+    pub fn objects(&mut self, correlation: i64, local_only: bool) -> Result<Registered, Fault> {
         let what = Kinds::of([What::Added, What::Removed]);
         let wish = Wish { map: MADE.into(), key: None, what, emptied: Emptied::AsAWhole };
-        self.add(correlation, Form::Objects, Some(wish))
+        self.add(correlation, Form::Objects, Some((wish, local_only)))
     }
 
     /// Not any more. Whether it was there.
@@ -162,15 +174,12 @@ fn tell(listener: &mut Listener, heard: &Heard, member: Uuid, near: &Near, out: 
             near.invalidation(chain, heard, member).map_or(Ok(()), |told| put_event(&told, correlation, out))
         }
         Form::Objects => put_event(&object_changed(event, member), correlation, out),
-        Form::Entries { flags, include_value, of_key } => {
-            for kind in types(event.what).filter(|kind| kind & *flags != 0) {
-                let told = entry(event, kind, *include_value, member);
-                match of_key {
-                    true => put_event(&to_key(told), correlation, out)?,
-                    false => put_event(&told, correlation, out)?,
-                }
+        Form::Entries { include_value, of_key } => {
+            let told = entry(event, *include_value, member);
+            match of_key {
+                true => put_event(&to_key(told), correlation, out),
+                false => put_event(&told, correlation, out),
             }
-            Ok(())
         }
     }
 }
@@ -178,39 +187,29 @@ fn tell(listener: &mut Listener, heard: &Heard, member: Uuid, near: &Near, out: 
 /// Every bit of [`event_type`].
 const ANY: i32 = i32::MAX;
 
-fn refuse_others(local_only: bool) -> Result<(), Fault> {
-    match local_only {
-        true => Ok(()),
-        false => Err(Fault::unsupported(
-            "a listener at one member for what happens at all of them (a client with one connection: let it connect to all)",
-        )),
-    }
-}
-
 fn kinds(flags: i32) -> Kinds {
     use What::*;
     let all = [Added, Updated, Removed, Evicted, Expired, AllEvicted, Cleared];
-    Kinds::of(all.into_iter().filter(|what| types(*what).any(|kind| kind & flags != 0)))
+    Kinds::of(all.into_iter().filter(|what| kind(*what) & flags != 0))
 }
 
-/// As which kinds something is told.
-fn types(what: What) -> impl Iterator<Item = i32> {
-    let (first, second) = match what {
-        What::Added => (event_type::ADDED, None),
-        What::Updated => (event_type::UPDATED, None),
-        What::Removed => (event_type::REMOVED, None),
-        What::Evicted => (event_type::EVICTED, None),
-        What::Expired => (event_type::EVICTED, Some(event_type::EXPIRED)),
-        What::AllEvicted => (event_type::EVICT_ALL, None),
-        What::Cleared => (event_type::CLEAR_ALL, None),
-    };
-    std::iter::once(first).chain(second)
+/// As which kind something is told.
+fn kind(what: What) -> i32 {
+    match what {
+        What::Added => event_type::ADDED,
+        What::Updated => event_type::UPDATED,
+        What::Removed => event_type::REMOVED,
+        What::Evicted => event_type::EVICTED,
+        What::Expired => event_type::EXPIRED,
+        What::AllEvicted => event_type::EVICT_ALL,
+        What::Cleared => event_type::CLEAR_ALL,
+    }
 }
 
-fn entry(event: &MapEvent, event_type: i32, include_value: bool, member: Uuid) -> add_entry_listener::Entry {
+fn entry(event: &MapEvent, include_value: bool, member: Uuid) -> add_entry_listener::Entry {
     let value = |value: &Option<Bytes>| value.clone().filter(|_| include_value).map(told);
     add_entry_listener::Entry {
-        event_type,
+        event_type: kind(event.what),
         member,
         affected: i32::try_from(event.count).unwrap_or(i32::MAX),
         key: event.key.clone().map(told),
@@ -241,12 +240,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_the_kinds_that_they_name_and_what_expired_was_evicted_too() {
+    fn flags_are_the_kinds_that_they_name() {
         assert_eq!(kinds(event_type::ADDED | event_type::REMOVED), Kinds::of([What::Added, What::Removed]));
-        assert_eq!(kinds(event_type::EVICTED), Kinds::of([What::Evicted, What::Expired]));
+        assert_eq!(kinds(event_type::EVICTED), Kinds::of([What::Evicted]));
         assert_eq!(kinds(event_type::EXPIRED), Kinds::of([What::Expired]));
         assert_eq!(kinds(event_type::INVALIDATION | event_type::LOADED | event_type::MERGED), Kinds::default());
-        assert_eq!(types(What::Expired).collect::<Vec<_>>(), [event_type::EVICTED, event_type::EXPIRED]);
     }
 
     #[test]
@@ -261,9 +259,9 @@ mod tests {
             new: bytes("3"),
             count: 1,
         };
-        let with = entry(&event, event_type::UPDATED, true, member);
+        let with = entry(&event, true, member);
         assert_eq!((with.value, with.former), (bytes("3").map(told), bytes("2").map(told)));
-        let without = entry(&event, event_type::UPDATED, false, member);
+        let without = entry(&event, false, member);
         assert_eq!((without.key, without.value, without.former), (bytes("1").map(told), None, None));
     }
 }

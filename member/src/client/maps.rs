@@ -17,7 +17,7 @@ use super::fault::{Asked, Fault};
 use super::keyed::At;
 use super::order::Place;
 use super::views::View;
-use crate::map::{Connected, Hearing, Invoked, MapService};
+use crate::map::{Connected, Hearing, Invoked, MapService, Wish};
 
 /// Maps of ours begin so; clients are kept out of them.
 pub const OWN: &str = "__clients.";
@@ -86,6 +86,11 @@ impl Maps {
     /// Somebody who listens to nothing yet.
     pub fn hearing(&self, most: usize) -> Hearing {
         self.service.hearing(most)
+    }
+
+    /// It hears this of all members; what is given is over when all know of it.
+    pub fn listen_everywhere(&self, hearing: &mut Hearing, id: Uuid, wish: Wish) -> impl Future<Output = ()> + use<> {
+        self.service.listen_everywhere(hearing, id, wish)
     }
 
     /// Partitions that somebody leads, or that member, and the version under which its lead was installed.

@@ -13,7 +13,7 @@
 //! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
-//! | [`told`] | who listens, and what is told when |
+//! | [`told`] | who listens, and what is told when · [`elsewhere`] hearing of what other members tell |
 //! | [`gone`] | locks of clients that are gone |
 //! | [`room`] | maps that may have no more than so many entries |
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
@@ -25,6 +25,7 @@ mod cell;
 mod collect;
 mod disks;
 mod doors;
+mod elsewhere;
 mod epochs;
 mod finality;
 mod follow;
@@ -113,6 +114,7 @@ struct Shared {
     /// Places of those that wait for disks.
     waiting: Semaphore,
     listeners: Arc<Listeners>,
+    elsewhere: Arc<elsewhere::Elsewhere>,
     /// Clients of this member.
     here: Arc<gone::Here>,
 }
@@ -168,6 +170,7 @@ impl MapService {
             asks: Mutex::default(),
             waiting: Semaphore::new(disks::MOST_WAITING),
             listeners: Arc::default(),
+            elsewhere: Arc::default(),
             here: Arc::default(),
         });
         for lane in [Lane::Data, Lane::Copies] {

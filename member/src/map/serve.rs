@@ -64,6 +64,7 @@ impl Shared {
             Request::Ask { partition, requester, query } => {
                 self.ask_here(partition, requester, query).await.map(Response::Answer)
             }
+            Request::Hear(hear) => self.tell_elsewhere(from, hear).await,
             Request::Clients { of } => Ok(Response::Clients { here: self.here.of(&of) }),
             Request::OnDisk { wanted } => Ok(Response::OnDisk(self.on_disk_for(from, wanted).await)),
             Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,

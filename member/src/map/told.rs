@@ -26,6 +26,7 @@ use futures::task::AtomicWaker;
 use jet_map::{MapEvent, MemberId, Op, PartitionId, TableVersion, Version, What};
 use uuid::Uuid;
 
+use super::elsewhere::Elsewhere;
 use super::{MapService, lock};
 
 /// Bytes of events of one partition that wait to be acknowledged; beyond, who would be told is told that they are lost.
@@ -43,7 +44,7 @@ impl Kinds {
         Self(kinds.into_iter().fold(0, |all, what| all | (1 << what as u8)))
     }
 
-    fn has(self, what: What) -> bool {
+    pub(super) fn has(self, what: What) -> bool {
         self.0 & (1 << what as u8) != 0
     }
 }
@@ -101,7 +102,7 @@ pub struct Lost {
 }
 
 /// Where events wait for one who listens.
-struct Ear {
+pub(super) struct Ear {
     most: usize,
     queue: Mutex<Queue>,
     waker: AtomicWaker,
@@ -115,7 +116,7 @@ struct Queue {
 }
 
 impl Ear {
-    fn hear(&self, heard: Heard) {
+    pub(super) fn hear(&self, heard: Heard) {
         let mut queue = lock(&self.queue);
         if queue.lost {
             return;
@@ -131,7 +132,7 @@ impl Ear {
         self.waker.wake();
     }
 
-    fn lose(&self) {
+    pub(super) fn lose(&self) {
         *lock(&self.queue) = Queue { lost: true, ..Queue::default() };
         self.waker.wake();
     }
@@ -147,7 +148,7 @@ impl Ear {
     }
 }
 
-fn size(event: &MapEvent) -> usize {
+pub(super) fn size(event: &MapEvent) -> usize {
     let of = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
     EVENT_BYTES + event.map.len() + of(&event.key) + of(&event.old) + of(&event.new)
 }
@@ -212,6 +213,7 @@ impl Listeners {
 /// One who listens, to as much as it wants: it hears in the order in which things were told here. Forgotten when dropped.
 pub struct Hearing {
     all: Arc<Listeners>,
+    elsewhere: Arc<Elsewhere>,
     ear: Arc<Ear>,
     mine: BTreeMap<Uuid, String>,
 }
@@ -225,7 +227,17 @@ impl Hearing {
 
     /// It hears that no more, but for what waits already. Whether it did.
     pub fn forget(&mut self, id: Uuid) -> bool {
+        self.elsewhere.forget(id);
         self.mine.remove(&id).is_some_and(|map| self.all.forget(&map, |listener| listener.id == id))
+    }
+
+    pub(super) fn ear(&self) -> Arc<Ear> {
+        self.ear.clone()
+    }
+
+    /// The next.
+    pub(super) async fn next(&mut self) -> Result<Heard, Lost> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The next.
@@ -238,6 +250,7 @@ impl Hearing {
 impl Drop for Hearing {
     fn drop(&mut self) {
         for (id, map) in &self.mine {
+            self.elsewhere.forget(*id);
             self.all.forget(map, |listener| listener.id == *id);
         }
     }
@@ -247,7 +260,8 @@ impl MapService {
     /// Somebody who listens to nothing yet, for whom so many bytes of events may wait.
     pub fn hearing(&self, most: usize) -> Hearing {
         let ear = Ear { most, queue: Mutex::default(), waker: AtomicWaker::new() };
-        Hearing { all: self.shared.listeners.clone(), ear: Arc::new(ear), mine: BTreeMap::new() }
+        let (all, elsewhere) = (self.shared.listeners.clone(), self.shared.elsewhere.clone());
+        Hearing { all, elsewhere, ear: Arc::new(ear), mine: BTreeMap::new() }
     }
 
     /// Partitions that somebody leads by the table, or that member, and under which installation.
@@ -378,7 +392,7 @@ mod tests {
 
     fn hearing(listeners: &Arc<Listeners>, most: usize) -> Hearing {
         let ear = Ear { most, queue: Mutex::default(), waker: AtomicWaker::new() };
-        Hearing { all: listeners.clone(), ear: Arc::new(ear), mine: BTreeMap::new() }
+        Hearing { all: listeners.clone(), elsewhere: Arc::default(), ear: Arc::new(ear), mine: BTreeMap::new() }
     }
 
     fn keys(hearing: &mut Hearing) -> Result<Vec<String>, Lost> {

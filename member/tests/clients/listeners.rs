@@ -159,8 +159,37 @@ async fn a_listener_of_a_key_hears_of_it_alone_and_one_of_objects_of_maps() {
         let event: add_distributed_object_listener::DistributedObjectChanged = client.told();
         assert_eq!((event.name.as_str(), event.change.as_str()), ("n", change));
     }
-    let (code, why) = client.refused(&add_entry_listener::Request { local_only: false, ..listener(ALL, true) });
-    assert!(code == 26 || !why.is_empty(), "{code}: {why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_one_connection_hears_of_all_members_each_change_once() {
+    let (_world, mut clients) = of(3).await;
+    let [client, others @ ..] = &mut clients[..] else { panic!("three clients") };
+    let request = add_entry_listener::Request { local_only: false, ..listener(ALL, false) };
+    let (registration, correlation) = listens(client, &request);
+    for n in 0..100 {
+        others[n % 2].ask(&put(&format!("k{n}"), "v")).unwrap();
+    }
+    others[0].ask(&clear::Request { name: "m".into() }).unwrap();
+    let mut keys: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut cleared = Vec::new();
+    while keys.len() < 100 || cleared.is_empty() {
+        let event: add_entry_listener::Entry = client.told();
+        match event.key {
+            Some(key) => *keys.entry(key.as_bytes().to_vec()).or_default() += 1,
+            None => cleared.push((event.event_type, event.affected)),
+        }
+    }
+    assert!(keys.values().all(|count| *count == 1), "{keys:?}");
+    assert_eq!(cleared, [(event_type::CLEAR_ALL, 100)]);
+    assert!(told(client).iter().all(|(message, _)| message.correlation() == correlation));
+    assert!(client.ask(&remove_entry_listener::Request { name: "m".into(), registration }).unwrap().removed);
+    others[1].ask(&put("k", "v")).unwrap();
+    // What was on its way when it was removed is not told either.
+    let again = listens(client, &request).1;
+    others[1].ask(&put("k", "w")).unwrap();
+    let updated: add_entry_listener::Entry = client.told();
+    assert_eq!((updated.event_type, again != correlation), (event_type::UPDATED, true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

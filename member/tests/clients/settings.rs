@@ -8,14 +8,14 @@ use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_live_as_long_as_their_map_says_and_make_room_where_it_is_bounded() {
-    let mut world = World::for_clients(2);
+    let mut world = World::for_clients(3);
     let file = world.dir.path().join("config/hazelcast.yaml");
     let maps = "hazelcast:\n  map:\n    short: {time-to-live-seconds: 1}\n    \
                 'small-*': {eviction: {size: 62, max-size-policy: PER_NODE, eviction-policy: LRU}}\n";
     let told = std::fs::read_to_string(&file).unwrap().replacen("hazelcast:\n", maps, 1);
     std::fs::write(&file, told).unwrap();
     world.start_all();
-    world.serving(0..2, ClusterStateView::Active).await;
+    world.serving(0..3, ClusterStateView::Active).await;
     let mut client = Caller::new(&world.client_address(0));
     let put = |name: &str, ttl, key: &str| put::Request {
         thread: 1,

@@ -12,6 +12,7 @@ use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
 };
 use super::query::{QueryReplyWire, QueryWire};
+use super::told::{Hear, HearWire, Heard, HeardWire};
 use crate::later::Mark;
 use crate::op::Acknowledged;
 use crate::sink::Held;
@@ -101,6 +102,8 @@ pub enum Request {
         /// Clients.
         of: Vec<Uuid>,
     },
+    /// What a member tells those that listen at another one.
+    Hear(Hear),
 }
 
 /// Its answer.
@@ -132,6 +135,8 @@ pub enum Response {
         /// Those that are connected.
         here: Vec<Uuid>,
     },
+    /// To `Hear`.
+    Heard(Heard),
     /// To anything.
     Refused(Refusal),
 }
@@ -144,7 +149,7 @@ struct RequestWire {
     changed: u64,
     #[prost(bool, tag = "3")]
     for_job: bool,
-    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10, 12")]
+    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10, 12, 13")]
     wanted: Option<Wanted>,
     #[prost(bool, tag = "11")]
     to_disk: bool,
@@ -168,6 +173,8 @@ enum Wanted {
     OnDisk(WantedWire),
     #[prost(message, tag = "12")]
     Clients(ClientsWire),
+    #[prost(message, tag = "13")]
+    Hear(HearWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -410,7 +417,7 @@ impl Request {
             | Request::CopyEnd { partition, .. }
             | Request::FetchEpoch { partition, .. } => *partition,
             Request::OnDisk { wanted } => wanted.first().map_or(PartitionId(0), |wanted| wanted.partition),
-            Request::Clients { .. } => PartitionId(0),
+            Request::Clients { .. } | Request::Hear(_) => PartitionId(0),
         }
     }
 
@@ -438,6 +445,7 @@ impl Request {
             }
             Request::OnDisk { wanted } => (TableVersion(0), Requester::Job, Wanted::OnDisk(wanted.into())),
             Request::Clients { of } => (TableVersion(0), Requester::Job, Wanted::Clients(of.into())),
+            Request::Hear(hear) => (TableVersion(0), Requester::Job, Wanted::Hear(hear.into())),
         };
         let for_job = requester == Requester::Job;
         RequestWire { partition, changed: changed.0, for_job, wanted: Some(wanted), to_disk }.encode_to_vec().into()
@@ -475,6 +483,7 @@ impl Request {
             Wanted::Fetch(w) => Request::FetchEpoch { partition, id: named(w.id)?, from: w.from },
             Wanted::OnDisk(w) => Request::OnDisk { wanted: w.read()? },
             Wanted::Clients(w) => Request::Clients { of: w.read()? },
+            Wanted::Hear(w) => Request::Hear(w.read()?),
         })
     }
 }
@@ -536,11 +545,13 @@ enum Said {
     OnDisk(OnDiskWire),
     #[prost(message, tag = "9")]
     Clients(ClientsWire),
+    #[prost(message, tag = "10")]
+    Heard(HeardWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ResponseWire {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     said: Option<Said>,
 }
 
@@ -593,6 +604,7 @@ impl Response {
             }
             Response::OnDisk(answer) => Said::OnDisk(answer.into()),
             Response::Clients { here } => Said::Clients(here.into()),
+            Response::Heard(heard) => Said::Heard(heard.into()),
             Response::Refused(refusal) => Said::Refused(serde_json::to_vec(&refusal).unwrap_or_default().into()),
         };
         ResponseWire { said: Some(said) }.encode_to_vec().into()
@@ -612,6 +624,7 @@ impl Response {
             }
             Said::OnDisk(w) => Response::OnDisk(w.read()?),
             Said::Clients(w) => Response::Clients { here: w.read()? },
+            Said::Heard(w) => Response::Heard(w.read()?),
             Said::Refused(bytes) => {
                 let refusal =
                     serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;
