@@ -193,6 +193,7 @@ impl Shared {
 mod tests {
     use super::*;
 
+    const NONE: [Uuid; 0] = [];
     const AFTER: Duration = Duration::from_secs(60);
 
     fn at(seconds: u64) -> Moment {
@@ -207,18 +208,18 @@ mod tests {
     fn a_client_is_gone_when_nobody_had_it_at_any_look_for_so_long() {
         let (mut missing, owners, none) = (Missing::default(), clients([1, 2]), clients([]));
         let mut look = |known: Option<&BTreeSet<Uuid>>, seconds| missing.look(&owners, known, at(seconds), AFTER);
-        assert_eq!(look(Some(&none), 0), []);
+        assert_eq!(look(Some(&none), 0), NONE);
         // The first is seen somewhere, and begins anew.
-        assert_eq!(look(Some(&clients([1])), 30), []);
-        assert_eq!(look(Some(&none), 59), []);
+        assert_eq!(look(Some(&clients([1])), 30), NONE);
+        assert_eq!(look(Some(&none), 59), NONE);
         assert_eq!(look(Some(&none), 60), [Uuid::from_u128(2)]);
         assert_eq!(look(Some(&none), 119), [Uuid::from_u128(1), Uuid::from_u128(2)], "as long as it is not freed");
         // One that did not answer may have them.
-        assert_eq!(look(None, 120), []);
-        assert_eq!(look(Some(&none), 130), []);
-        assert_eq!(look(Some(&none), 189), []);
+        assert_eq!(look(None, 120), NONE);
+        assert_eq!(look(Some(&none), 130), NONE);
+        assert_eq!(look(Some(&none), 189), NONE);
         assert_eq!(look(Some(&none), 190).len(), 2);
-        assert_eq!(missing.look(&none, Some(&none), at(191), AFTER), []);
+        assert_eq!(missing.look(&none, Some(&none), at(191), AFTER), NONE);
         assert!(missing.since.is_empty(), "who owns nothing is not kept in mind");
     }
 

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::cluster::ProposeError;
+use crate::config::Fsync;
 use crate::net::NetOptions;
 use crate::net::hello::{Hello, WIRE_VERSION};
 use crate::ports::Maps;
