@@ -91,8 +91,9 @@ pub struct Event {
     pub fault: Fault,
 }
 
-/// The plan of a seed, for so many members and a time.
-pub fn plan(seed: u64, members: usize, from: u64, to: u64) -> Vec<Event> {
+/// The plan of a seed, for so many members and a time. `apart`: every third time one is cut off from all for longer than a
+/// lease, and than it takes to put another in its place.
+pub fn plan(seed: u64, members: usize, apart: bool, from: u64, to: u64) -> Vec<Event> {
     let mut dice = Dice::of(seed, "faults");
     let (mut events, mut at) = (Vec::new(), from);
     loop {
@@ -100,9 +101,20 @@ pub fn plan(seed: u64, members: usize, from: u64, to: u64) -> Vec<Event> {
         if at >= to {
             return events;
         }
-        let fault = one(&mut dice, members);
+        let fault = match apart && dice.once_in(3) {
+            true => {
+                let ordinal = dice.within(0..members as u64) as usize;
+                Fault::Cut { pairs: from_all(members, ordinal), lasts: dice.within(3_000..8_000) }
+            }
+            false => one(&mut dice, members),
+        };
         events.push(Event { at, fault });
     }
+}
+
+fn from_all(members: usize, ordinal: usize) -> Vec<(usize, usize)> {
+    let others = (0..members).filter(|other| *other != ordinal);
+    others.flat_map(|other| [(ordinal, other), (other, ordinal)]).collect()
 }
 
 /// What goes wrong while the members come together for the first time.
@@ -157,7 +169,7 @@ fn one(dice: &mut Dice, members: usize) -> Fault {
 fn pairs(dice: &mut Dice, members: usize, ordinal: usize) -> Vec<(usize, usize)> {
     let others = (0..members).filter(|other| *other != ordinal);
     let mut pairs: Vec<(usize, usize)> = match dice.within(0..4) {
-        0 => others.flat_map(|other| [(ordinal, other), (other, ordinal)]).collect(),
+        0 => from_all(members, ordinal),
         1 => others.map(|other| (ordinal, other)).collect(),
         2 => others.map(|other| (other, ordinal)).collect(),
         _ => {

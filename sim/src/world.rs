@@ -207,7 +207,7 @@ pub fn run(seed: u64, script: &Script, trace: Trace) -> Result<Told, Broken> {
         world.heal();
     }
     world.until("founded", FOUNDED_WITHIN, false, World::whole)?;
-    let events = plan(seed, script.members, world.now, world.now + script.lasts);
+    let events = plan(seed, script.members, script.some_stay, world.now, world.now + script.lasts);
     world.suffer(events, script.lasts, true)?;
     world.heal();
     world.until("whole again", HEALED_WITHIN, true, |world| world.operator.idle() && world.whole())?;

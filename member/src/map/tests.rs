@@ -429,6 +429,18 @@ async fn no_record_is_committed_behind_a_report_that_was_final() {
     );
 }
 
+/// What was counted under another table may lack what was taken under this one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_snapshot_is_committed_under_another_table_than_it_was_counted_under() {
+    let world = World::running();
+    let id = SnapshotId { job: JOB, execution: world.job().execution, epoch: Epoch(1) };
+    let counted = CommitRecord { table_version: TableVersion(u64::MAX), ..world.commit_record(id) };
+    let commit = |record| world.maps.invoke(home_of_job(JOB, PARTITIONS), Requester::Job, Op::SnapshotCommit(record));
+    let refused = commit(counted).await.map(drop);
+    assert!(matches!(refused, Err(Refusal::TableMoved { .. })), "{refused:?}");
+    assert!(commit(world.commit_record(id)).await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_file_that_is_kept_is_reported() {
     let world = World::running();

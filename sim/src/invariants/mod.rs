@@ -61,6 +61,8 @@ pub enum Violated {
     NewPlace { partition: u16, state: String },
     #[error("stop {operation} is committed and was left by member {ordinal}, which leads and has sealed for it")]
     LeftTheStop { operation: String, ordinal: usize },
+    #[error("somebody took over partition {partition} while the cluster is {state}")]
+    TookOver { partition: u16, state: String },
     #[error("{what} went back at member {ordinal}")]
     WentBack { what: &'static str, ordinal: usize },
 }

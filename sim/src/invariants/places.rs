@@ -1,11 +1,11 @@
 //! Nobody is given a place of a copy where no copies are to be made.
 //!
 //! Law: as long as the cluster is in NO_MIGRATION, FROZEN or PASSIVE by hand, who has a place in a partition had it when that
-//! began. Must not know: who has it.
+//! began; and in the latter two nobody takes over from one whose process still may be. Must not know: who has it.
 
 use std::sync::Arc;
 
-use jet_core::{ClusterState, Machine};
+use jet_core::{ClusterState, Machine, Replica};
 
 use super::{Shown, Violated};
 
@@ -29,6 +29,11 @@ impl Places {
         }
         let entries = newest.table.entries().zip(&before.table.partitions);
         for ((partition, now), before) in entries.filter(|(_, before)| !before.replicas.is_empty()) {
+            let led = before.primary().filter(|led| now.primary().is_none_or(|leads| leads.member != led.member));
+            let anew = |led: &Replica| newest.roster.get(&led.member).is_some_and(|entry| entry.boot > led.boot);
+            if newest.state != ClusterState::NoMigration && led.is_some_and(|led| !anew(led)) {
+                return Err(Violated::TookOver { partition: partition.0, state: newest.state.to_string() });
+            }
             if now.replicas.iter().any(|replica| before.replica(replica.member).is_none()) {
                 return Err(Violated::NewPlace { partition: partition.0, state: newest.state.to_string() });
             }
