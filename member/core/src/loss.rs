@@ -99,7 +99,7 @@ pub fn preview(machine: &Machine, members: &BTreeSet<MemberId>) -> Result<Loss, 
     let had = |entry: &&crate::partition::PartitionEntry| entry.synced().any(|copy| members.contains(&copy.member));
     let perhaps_newer = if stopped_by.is_some() { 0 } else { machine.table.partitions.iter().filter(had).count() };
     Ok(Loss {
-        founding: machine.founding.as_ref().map(|founding| founding.id.clone()).unwrap_or_default(),
+        founding: machine.founding.as_ref().map(|founding| founding.id).unwrap_or_default(),
         generation: machine.generation,
         stopped_by,
         members: machine.roster.iter().filter(|(id, _)| members.contains(id)).map(|(id, e)| (e.ordinal, *id)).collect(),

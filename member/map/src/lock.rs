@@ -143,7 +143,9 @@ impl Locks {
                 }
                 Unlocked::Done
             }
-            _ if reference != NO_REFERENCE && self.freed(map, key, now) == Some((owner, reference)) => Unlocked::AlreadySo,
+            _ if reference != NO_REFERENCE && self.freed(map, key, now) == Some((owner, reference)) => {
+                Unlocked::AlreadySo
+            }
             _ => Unlocked::NotOwner,
         }
     }

@@ -201,7 +201,10 @@ impl Model {
             }
             Op::Unlock { key, asked: Some((owner, reference)), .. } => {
                 let Some(lock) = self.locks.get_mut(&key[0]).filter(|lock| lock.0 == *owner) else {
-                    let freed = self.freed.get(&key[0]).filter(|freed| (freed.0, freed.1) == (*owner, *reference) && *reference != 0);
+                    let freed = self
+                        .freed
+                        .get(&key[0])
+                        .filter(|freed| (freed.0, freed.1) == (*owner, *reference) && *reference != 0);
                     return freed.map(|_| Reply::AlreadySo);
                 };
                 if lock.3 == *reference && *reference != 0 {

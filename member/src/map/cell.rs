@@ -13,12 +13,12 @@ use jet_map::fence::role;
 use jet_map::{Content, DecodeSink, Lead, Op, Refusal, Replica, Reply, Requester, Role};
 use tokio::sync::Notify;
 
+use super::Shared;
 use super::disks::Waits;
 use super::marks::Marks;
 use super::room::Uses;
 use super::time::Ticks;
 use super::told::{Listeners, Untold};
-use super::Shared;
 
 /// One partition.
 pub struct Cell {
