@@ -32,7 +32,7 @@ pub fn holds(input: &[u8]) -> Seen {
             assert!(!told.is_empty() && told.len() <= LONGEST + input.len(), "{} bytes: {told}", told.len());
         }
         Ok(settings) => {
-            assert!((1..=WORKERS_MOST).contains(&settings.workers));
+            assert!((1..=usize::from(WORKERS_MOST)).contains(&settings.workers));
             if let Founding::Configuration { members, partition_count, backup_count } = settings.founding {
                 assert!(members >= 1 && (1..=PARTITIONS_MOST).contains(&partition_count));
                 assert!(backup_count <= BACKUPS_MOST);

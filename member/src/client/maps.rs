@@ -277,6 +277,6 @@ mod tests {
         let first = turn(&whole).await.unwrap();
         assert_eq!(turn(&whole).await.unwrap_err().code, ErrorCode::Retryable);
         drop(first);
-        turn(&whole).await.unwrap();
+        drop(turn(&whole).await.unwrap());
     }
 }

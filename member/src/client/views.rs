@@ -57,7 +57,7 @@ pub struct View {
     /// No state of the cluster that passes by itself.
     pub settled: bool,
     /// Of the log and of the table by which this was seen.
-    seen_by: (i32, i32),
+    pub(super) seen_by: (i32, i32),
 }
 
 impl View {

@@ -434,7 +434,7 @@ mod tests {
         let cleared = MapEvent { key: None, ..event(What::Cleared, "", 0) };
         let tell = || {
             for what in [What::Added, What::Removed, What::Updated] {
-                ["a", "b"].map(|key| listeners.tell(from, event(what, key, 1)));
+                ["a", "b"].into_iter().for_each(|key| listeners.tell(from, event(what, key, 1)));
             }
             listeners.tell(from, cleared.clone());
             listeners.tell(None, cleared.clone());

@@ -303,9 +303,9 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_fails_and_says_why() {
-        let start = start_with_loss("force start");
+        let start = force_start();
         assert_eq!(start.status, 200);
-        assert!(start.body.starts_with(br#"{"status":"fail""#) && message(&start).contains("loses data"));
+        assert!(start.body.starts_with(br#"{"status":"fail""#) && message(&start).contains("wipes every member"));
     }
 
     #[test]

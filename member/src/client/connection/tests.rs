@@ -125,11 +125,11 @@ async fn settle() {
 }
 
 fn get(bytes: usize) -> get::Request {
-    get::Request { thread: 1, name: "m".into(), key: Value::String("k".repeat(bytes)).data() }
+    get::Request { thread: 1, name: "m".into(), key: Value::String("k".repeat(bytes).as_str().into()).data() }
 }
 
 fn lock(bytes: usize) -> lock::Request {
-    let key = Value::String("k".repeat(bytes)).data();
+    let key = Value::String("k".repeat(bytes).as_str().into()).data();
     lock::Request { name: "m".into(), key, thread: 1, ttl: -1, reference: 1 }
 }
 
