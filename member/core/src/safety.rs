@@ -79,7 +79,9 @@ pub enum Reason {
     Moves,
     #[error("its primary is giving its place")]
     Releasing,
-    #[error("no member is waited for in this state of the cluster")]
+    #[error(
+        "no member is waited for in this state of the cluster; if one is lost while others wait for it, start another one again first"
+    )]
     NobodyAwaited,
     #[error("no member is named")]
     NobodyNamed,
@@ -400,19 +402,27 @@ pub fn why_not_give_up(machine: &Machine, members: &BTreeSet<MemberId>) -> Vec<R
     if !machine.roster.keys().any(|member| machine.stays(*member) && !members.contains(member)) {
         why.push(Reason::NobodyStays);
     }
-    if let RecoveringFrom::Sealed { op, .. } = from {
-        if machine.operation(op).is_none_or(|operation| !operation.transient) {
-            why.push(Reason::CarriedOut { op: op.clone() });
-        }
-        let only_there = |(_, entry): &(PartitionId, &PartitionEntry)| {
-            entry.replicas.iter().all(|replica| members.contains(&replica.member))
-        };
-        let mut lost = machine.table.entries().filter(only_there);
-        if let Some((first, _)) = lost.next() {
-            why.push(Reason::OnlyThere { count: 1 + lost.count(), first });
-        }
+    if let RecoveringFrom::Sealed { op, .. } = from
+        && machine.operation(op).is_none_or(|operation| !operation.transient)
+    {
+        why.push(Reason::CarriedOut { op: op.clone() });
     }
+    why.extend(only_with(machine, members));
     why
+}
+
+/// Partitions of which nobody else had a copy that was in step: what others have of one may be of any time.
+fn only_with(machine: &Machine, members: &BTreeSet<MemberId>) -> Option<Reason> {
+    let stays = |member: MemberId| machine.roster.contains_key(&member) && !members.contains(&member);
+    let only_there = |(_, entry): &(PartitionId, &PartitionEntry)| !entry.synced().any(|copy| stays(copy.member));
+    let mut lost = machine.table.entries().filter(only_there);
+    let (first, _) = lost.next()?;
+    Some(Reason::OnlyThere { count: 1 + lost.count(), first })
+}
+
+/// Why the copies of a stop do not count yet: of some partition there would be none.
+pub fn why_not_take_over(machine: &Machine) -> Option<Reason> {
+    only_with(machine, &BTreeSet::new())
 }
 
 /// Why a crash is not recovered from.

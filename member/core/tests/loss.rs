@@ -189,46 +189,57 @@ fn a_partition_that_lies_only_there_is_not_given_up() {
     let sealed = Cluster::stopped(1, true);
     let told = preview(&sealed.0, &two).unwrap_err();
     assert!(told.iter().any(|reason| matches!(reason, Reason::OnlyThere { .. })), "{told:?}");
-    // After a crash: the others have places for it, but not a whole copy.
+    // After a crash: nobody else was in step, whatever lies on the others' disks.
     let mut crashed = Cluster::crashed(MEMBERS - 1);
-    let ClusterState::Recovering { rejoined, .. } = &mut crashed.0.state else { panic!() };
-    for rejoin in rejoined.values_mut() {
-        rejoin.store.partitions[1] = None;
+    for copy in &mut crashed.0.table.partitions[1].replicas {
+        copy.synced = copy.member == member(MEMBERS - 1);
     }
     let told = preview(&crashed.0, &last()).unwrap_err();
     assert_eq!(told, vec![Reason::OnlyThere { count: 1, first: PartitionId(1) }]);
+    crashed.0.table.partitions[1].replicas.clear();
+    assert!(preview(&crashed.0, &last()).is_err(), "who had it last is not known");
+    // In step, and lost with the process: half a copy is none.
+    let mut crashed = Cluster::crashed(MEMBERS - 1);
     let ClusterState::Recovering { rejoined, .. } = &mut crashed.0.state else { panic!() };
     for rejoin in rejoined.values_mut() {
         rejoin.store.partitions[1] = Some(Version { installed: TableVersion(0), seq: 0 });
     }
-    assert!(preview(&crashed.0, &last()).is_err(), "a replica that nobody filled is no copy");
+    assert_eq!(preview(&crashed.0, &last()).unwrap_err(), vec![Reason::OnlyThere { count: 1, first: PartitionId(1) }]);
 }
 
 #[test]
-fn after_a_crash_a_job_goes_on_from_what_is_whole_among_those_that_stay() {
-    let durable = |cluster: &mut Cluster| {
-        cluster.go("Durable");
-    };
+fn after_a_crash_a_job_with_a_snapshot_is_held() {
     let mut cluster = Cluster::running();
-    durable(&mut cluster);
-    let snapshot = cluster.0.jobs.values().next().unwrap().snapshot.clone();
-    assert!(snapshot.is_some());
+    cluster.go("Durable");
+    assert!(cluster.0.jobs.values().next().unwrap().snapshot.is_some());
     cluster.comes(MEMBERS - 1);
-    let mut poor = Cluster(cluster.0.clone());
     let loss = cluster.consent(&last());
-    assert!(loss.perhaps_newer > 0 && loss.jobs.is_empty(), "{loss:?}");
+    assert!(loss.perhaps_newer > 0 && loss.jobs.len() == 1 && loss.jobs[0].held, "{loss:?}");
     cluster.done(Command::RecoverTable {});
     assert!(cluster.0.table.absent().is_empty());
-    assert_eq!(cluster.0.jobs.values().next().unwrap().snapshot, snapshot);
+    assert_eq!(cluster.0.jobs.values().next().unwrap().status, JobStatus::Held);
+}
 
-    // One that stays has not all its parts.
-    let ClusterState::Recovering { rejoined, .. } = &mut poor.0.state else { panic!() };
-    rejoined.values_mut().next().unwrap().store.epochs.clear();
-    let loss = preview(&poor.0, &last()).unwrap();
-    assert!(loss.jobs.len() == 1 && loss.jobs[0].held && loss.jobs[0].goes_on_from.is_none(), "{loss:?}");
-    poor.consent(&last());
-    poor.done(Command::RecoverTable {});
-    assert_eq!(poor.0.jobs.values().next().unwrap().status, JobStatus::Held);
+#[test]
+fn two_consents_are_judged_together() {
+    let mut cluster = Cluster::stopped(MEMBERS - 1, true);
+    let consent = preview(&cluster.0, &last()).unwrap().digest();
+    cluster.consent(&last());
+    // Of some partition all copies lay with these two.
+    let other = cluster.0.table.partitions.iter().find(|entry| entry.replica(member(MEMBERS - 1)).is_some());
+    let other = other.unwrap().replicas.iter().find(|copy| copy.member != member(MEMBERS - 1)).unwrap().member;
+    let told = preview(&cluster.0, &BTreeSet::from([other])).unwrap_err();
+    assert!(told.iter().any(|reason| matches!(reason, Reason::OnlyThere { .. })), "{told:?}");
+    assert!(!cluster.ask(Command::GoOnWithout { members: BTreeSet::from([other]), consent }).is_done());
+}
+
+#[test]
+fn what_is_loaded_by_another_process_is_another_loss() {
+    let mut cluster = Cluster::crashed(MEMBERS - 1);
+    let consent = preview(&cluster.0, &last()).unwrap().digest();
+    let ClusterState::Recovering { rejoined, .. } = &mut cluster.0.state else { panic!() };
+    rejoined.values_mut().next().unwrap().boot = Boot(9);
+    assert!(matches!(cluster.refused(&last(), consent), Refused::ConsentDiffers { .. }));
 }
 
 #[test]

@@ -296,7 +296,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clients");
         std::fs::write(&path, "ann:secret\n").unwrap();
-        let door = Door::new("orders", &Clients { port: 1, credentials: Some(path), gone_after: Duration::from_secs(5) });
+        let door =
+            Door::new("orders", &Clients { port: 1, credentials: Some(path), gone_after: Duration::from_secs(5) });
         let from = SocketAddr::from(([10, 0, 0, 7], 1));
         let guess = asked("guess");
         let guesses = futures::future::join_all((0..200).map(|_| door.judge_words(&guess, from))).await;

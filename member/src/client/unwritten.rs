@@ -107,9 +107,8 @@ impl Unwritten {
 
     /// Brings what is written next together; whether there is anything.
     fn fill(&mut self) -> bool {
-        while self.out.len() < KEPT
-            && let Some(next) = self.answers.pop_front()
-        {
+        let room = |out: usize, next: &BytesMut| out == 0 || out + next.len() <= KEPT;
+        while let Some(next) = self.answers.pop_front_if(|next| room(self.out.len(), next)) {
             self.answer_bytes -= next.len();
             if self.out.is_empty() {
                 self.out = next;

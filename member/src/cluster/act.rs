@@ -147,6 +147,8 @@ impl Agent {
             opened: keeper.opened(),
             runtime: self.jobs.running(),
             copies: self.maps.copies(),
+            // Not done here: who left is of no roster, and is given nothing.
+            put_aside: true,
             ..LocalFacts::default()
         }
     }

@@ -163,7 +163,8 @@ mod tests {
         for n in 0..2_000 {
             put(&mut content, &mut uses, n, Evicted::LeastRecent);
             assert!(content.maps[MAP].len() <= 10, "after {n}");
-            assert!(uses.of[MAP].len() <= 10 * NOTES_TO_ENTRIES + NOTES_ANYWAY + 1);
+            // What is one too many goes behind it.
+            assert!(uses.of[MAP].len() <= 11 * NOTES_TO_ENTRIES + NOTES_ANYWAY + 1);
         }
     }
 }

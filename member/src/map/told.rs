@@ -427,9 +427,9 @@ mod tests {
     fn who_listens_hears_what_it_asked_for_and_nothing_after_it_forgot() {
         let listeners = Arc::<Listeners>::default();
         let [mut of_key, mut of_kind, mut by_partition] = [(); 3].map(|()| hearing(&listeners, 1 << 20));
-        of_key.listen(Uuid::nil(), wish(Some("a"), all(), Emptied::AsAWhole));
-        of_kind.listen(Uuid::nil(), wish(None, Kinds::of([What::Removed]), Emptied::AsAWhole));
-        by_partition.listen(Uuid::nil(), wish(None, all(), Emptied::ByPartition));
+        of_key.listen(Uuid::from_u128(1), wish(Some("a"), all(), Emptied::AsAWhole));
+        of_kind.listen(Uuid::from_u128(2), wish(None, Kinds::of([What::Removed]), Emptied::AsAWhole));
+        by_partition.listen(Uuid::from_u128(3), wish(None, all(), Emptied::ByPartition));
         let from = Some((PARTITION, INSTALLED));
         let cleared = MapEvent { key: None, ..event(What::Cleared, "", 0) };
         let tell = || {
@@ -444,7 +444,7 @@ mod tests {
         assert_eq!(keys(&mut of_key).unwrap(), ["a", "a", "all"]);
         assert_eq!(keys(&mut of_kind).unwrap(), ["a", "b"]);
         assert_eq!(keys(&mut by_partition).unwrap(), ["a", "b", "a", "b", "all"]);
-        assert!(of_key.forget(Uuid::nil()) && !of_key.forget(Uuid::nil()));
+        assert!(of_key.forget(Uuid::from_u128(1)) && !of_key.forget(Uuid::from_u128(1)));
         drop(by_partition);
         tell();
         assert_eq!((keys(&mut of_key).unwrap().len(), keys(&mut of_kind).unwrap().len()), (0, 2));

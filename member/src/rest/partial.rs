@@ -99,7 +99,7 @@ fn what_is_missing(loss: &Loss) -> String {
     )];
     for job in loss.jobs.iter().take(TOLD_JOBS) {
         words.push(match (job.held, &job.goes_on_from) {
-            (true, _) => format!("job '{}' is held, for its snapshot is not whole here", job.name),
+            (true, _) => format!("job '{}' is held, for parts of its snapshot may be missing", job.name),
             (false, Some((execution, epoch))) => {
                 format!("job '{}' goes on from epoch {epoch} of execution {execution}", job.name)
             }
@@ -129,6 +129,7 @@ mod tests {
             stopped_by: Some(op),
             members: vec![(2, member)],
             were_back: Vec::new(),
+            stay: Vec::new(),
             perhaps_newer: 0,
             jobs: Vec::new(),
         };

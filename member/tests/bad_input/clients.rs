@@ -74,7 +74,8 @@ fn bytes(table: &mut Table, world: &World, address: &str) {
             Some(line[from + 4..].to_owned())
         });
         assert_eq!(why.is_some(), !logged.is_empty(), "{given}: {log}");
-        table.saw(given, "closed", &why.map_or_else(|| "nothing".to_owned(), |why| format!("in the log: {why}")), &[]);
+        let said = why.map_or_else(|| "nothing".to_owned(), |why| format!("in the log: {why}"));
+        table.saw(given, "closed", &said, &[if logged.is_empty() { "nothing" } else { "in the log" }]);
     }
 }
 

@@ -45,6 +45,9 @@ pub(super) fn activate(
     if !why.is_empty() {
         return Err(Refused::NotRecovered { why });
     }
+    if let Some(reason) = safety::why_not_take_over(machine) {
+        return Err(Refused::NotRecovered { why: vec![reason] });
+    }
     for (member, entry) in &mut machine.roster {
         if let Some(rejoin) = rejoined.get(member) {
             entry.boot = rejoin.boot;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Answer;
 use super::membership::{mark_left, tell_voters};
-use crate::cluster_state::ClusterState;
+use crate::cluster_state::{ClusterState, RecoveringFrom};
 use crate::ids::{Digest, LogIndex, MemberId};
 use crate::loss::preview;
 use crate::machine::Machine;
@@ -46,10 +46,14 @@ pub(crate) fn give_up(machine: &mut Machine, index: LogIndex, members: &BTreeSet
             mark_left(machine, index, *member, entry.ordinal);
         }
     }
-    if let ClusterState::Recovering { rejoined, loaded, table_recovered, .. } = &mut machine.state {
+    if let ClusterState::Recovering { from, rejoined, loaded, table_recovered } = &mut machine.state {
         rejoined.retain(|member, _| !members.contains(member));
         loaded.retain(|member| !members.contains(member));
         *table_recovered = false;
+        // Which parts of a snapshot lay with them alone is not known.
+        if *from == RecoveringFrom::Crash {
+            rejoined.values_mut().for_each(|rejoin| rejoin.store.epochs.clear());
+        }
     }
     Ok(format!("the cluster goes on without member {}", names.join(", ")))
 }
