@@ -140,8 +140,8 @@ impl Member {
         if let (Some(clients), Ok(running)) = (clients, &self.running)
             && let Some(service) = running.maps.for_clients()
         {
-            let (node, maps) = (running.node.clone(), running.maps.clone());
-            let server = client::Server::start((&self.settings.cluster, clients, room), node, maps, service);
+            let (node, maps, jobs) = (running.node.clone(), running.maps.clone(), running.jobs.clone());
+            let server = client::Server::start((&self.settings.cluster, clients, room), node, maps, service, jobs);
             let _ = self.clients.set(Arc::new(server));
             info!(port, with_credentials = clients.credentials.is_some(), "clients are served");
         }

@@ -15,6 +15,8 @@ mod gone;
 mod listeners;
 #[path = "clients/maps.rs"]
 mod maps;
+#[path = "clients/queries.rs"]
+mod queries;
 #[path = "clients/settings.rs"]
 mod settings;
 mod world;

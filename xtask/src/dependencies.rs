@@ -1,6 +1,6 @@
 //! Who may depend on whom.
 //!
-//! Law: `admin-api`, `core`, `hotstore` and `protocol` know none of ours; `engine` knows none; `map` knows `core`;
+//! Law: `admin-api`, `core`, `hotstore` and `protocol` know none of ours; `engine` knows none; `map` knows `core`, `query` knows `protocol`;
 //! `member` is the only place where they meet; the operator knows only `admin-api`, the CLI also the audit of
 //! `hotstore`. A simulated world (`sim`) knows what a member is made of. Tests that write a page know `pages`. Must not know: versions.
 
@@ -9,11 +9,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 16] = [
+const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
-    ("member", &["jet-admin-api", "jet-core", "jet-engine", "jet-hotstore", "jet-map", "jet-pages", "jet-protocol"]),
+    (
+        "member",
+        &[
+            "jet-admin-api",
+            "jet-core",
+            "jet-engine",
+            "jet-hotstore",
+            "jet-map",
+            "jet-pages",
+            "jet-protocol",
+            "jet-query",
+        ],
+    ),
     ("member/bench", &["jet-protocol"]),
     ("member/core", &["jet-pages"]),
     ("member/engine", &[]),
@@ -23,6 +35,7 @@ const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("member/map", &["jet-core"]),
     ("member/protocol", &[]),
     ("member/protocol/fuzz", &["jet-protocol"]),
+    ("member/query", &["jet-protocol"]),
     ("operator", &["jet-admin-api", "jet-pages"]),
     ("pages", &[]),
     ("sim", &["jet-core", "jet-hotstore", "jet-map", "jet-member"]),

@@ -23,12 +23,14 @@ use super::listeners::{Entries, Listeners, Registered};
 use super::maps::{Going, Maps, former, value, was, yes};
 use super::objects::{MAP_SERVICE, Objects};
 use super::order::Order;
+use super::queries::{self, Queries};
 use super::schemas::Schemas;
+use super::sql::Sql;
 use super::values::told;
 use super::views::View;
 use crate::cluster::Node;
 use crate::map::{Connected, MapService};
-use crate::ports::Cluster;
+use crate::ports::{Cluster, Jobs};
 
 /// The longest that a lock is waited for by who says for how long.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -102,6 +104,8 @@ pub struct Calls {
     objects: Objects,
     schemas: Schemas,
     member: Uuid,
+    queries: Queries,
+    sql: Sql,
 }
 
 /// Where an answer goes: to which request, behind what.
@@ -202,9 +206,12 @@ fn write<A: Answer>(answer: Result<A, Fault>, correlation: i64, out: &mut BytesM
 
 impl Calls {
     /// To this member's maps.
-    pub fn new(service: MapService, node: Arc<Node>, view: watch::Receiver<Arc<View>>) -> Self {
+    pub fn new(service: MapService, jobs: Arc<dyn Jobs>, node: Arc<Node>, view: watch::Receiver<Arc<View>>) -> Self {
         let (maps, member) = (Maps::new(service, view), node.me().0);
-        Self { member, objects: Objects::new(maps.clone()), schemas: Schemas::new(maps.clone(), node), maps }
+        let schemas = Schemas::new(maps.clone(), node.clone());
+        let queries = Queries::new(maps.clone(), schemas.clone());
+        let sql = Sql::new(maps.clone(), queries.clone(), node, jobs);
+        Self { member, objects: Objects::new(maps.clone()), schemas, queries, sql, maps }
     }
 
     /// A client that has asked for nothing yet.
@@ -218,6 +225,7 @@ impl Calls {
         match message::Request::take(message) {
             Ok(message::Request::Map(request)) => self.listener(request, caller, to),
             Ok(message::Request::Client(request)) => self.client(request, caller, view, to),
+            Ok(message::Request::Sql(request)) => self.statement(request, to),
             Ok(other) => to.now::<client::ping::Answer>(Err(Fault::unsupported(other.name()))),
             Err(error) => to.now::<client::ping::Answer>(Err(not_understood(&error))),
         }
@@ -333,6 +341,18 @@ impl Calls {
                 to.now(Ok(fetch_near_cache_invalidation_metadata::Answer { sequences, partitions }))
             }
             other => self.value(other, caller, to),
+        }
+    }
+
+    /// In SQL.
+    fn statement(&self, request: message::sql::Request, to: To<'_>) -> Begun {
+        use message::sql::Request as R;
+        let sql = self.sql.clone();
+        match request {
+            R::Execute(ask) => to.later(sql.execute(ask)),
+            R::Fetch(ask) => to.later(sql.fetch(ask)),
+            R::Close(ask) => to.now(Ok(sql.close(&ask))),
+            R::MappingDdl(ask) => to.later(sql.mapping_ddl(ask)),
         }
     }
 
@@ -511,6 +531,27 @@ impl Calls {
             }
             // There is no store behind a map that something could wait for.
             R::Flush(_) => to.now(Ok(map::flush::Answer {})),
+            other => self.queried(other, client, to),
+        }
+    }
+
+    /// About what is in the values of a map.
+    fn queried(&self, request: map::Request, client: Uuid, to: To<'_>) -> Begun {
+        use map::Request as R;
+        let queries = self.queries.clone();
+        match request {
+            R::KeySetWithPredicate(ask) => to.later(queries.keys(ask)),
+            R::ValuesWithPredicate(ask) => to.later(queries.values(ask)),
+            R::EntriesWithPredicate(ask) => to.later(queries.entries(ask)),
+            R::KeySetWithPagingPredicate(ask) => to.later(queries.page_of_keys(ask)),
+            R::ValuesWithPagingPredicate(ask) => to.later(queries.page_of_values(ask)),
+            R::EntriesWithPagingPredicate(ask) => to.later(queries.page_of_entries(ask)),
+            R::Project(ask) => to.later(queries.project(ask)),
+            R::ProjectWithPredicate(ask) => to.later(queries.project_some(ask)),
+            R::Aggregate(ask) => to.later(queries.aggregate(ask)),
+            R::AggregateWithPredicate(ask) => to.later(queries.aggregate_some(ask)),
+            R::RemoveAll(ask) => to.later(queries.remove_all(ask, Owner { client, thread: NO_THREAD })),
+            R::AddIndex(ask) => to.now(queries::index(&ask)),
             other => to.now::<client::ping::Answer>(Err(Fault::unsupported(other.name()))),
         }
     }

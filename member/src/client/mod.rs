@@ -19,7 +19,7 @@
 //! | [`server`] | what all connections share, and the way in for each · [`registry`] how many there are · [`threads`] on which they live |
 //! | [`door`] | who a client is: cluster, credentials, version · [`credentials`] names and passwords |
 //! | [`connection`] | one client from then on: reading, answering, writing, bounds · [`open`] what it waits for · [`unwritten`] what is to be written · [`order`] of changes that are not over at once |
-//! | [`call`] | which request is answered how · [`keyed`] those to a key · [`whole`] those to a map · [`maps`] what both are made of · [`objects`] which maps there are · [`schemas`] of Compact |
+//! | [`call`] | which request is answered how · [`keyed`] those to a key · [`whole`] those to a map · [`queries`] about what is in values · [`sql`] statements · [`maps`] what both are made of · [`objects`] which maps there are · [`schemas`] of Compact |
 //! | [`listeners`] | what a connection listens to · [`near_cache`] what near caches may not hold any more |
 //! | [`views`] | members and partitions as clients see them |
 //! | [`values`] | between a client's bytes and those that are stored · [`fault`] refusals as clients know errors |
@@ -36,9 +36,11 @@ pub mod near_cache;
 pub mod objects;
 pub mod open;
 pub mod order;
+pub mod queries;
 pub mod registry;
 pub mod schemas;
 pub mod server;
+pub mod sql;
 pub mod threads;
 pub mod unwritten;
 pub mod values;

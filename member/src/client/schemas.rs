@@ -3,7 +3,8 @@
 //! Law: a schema is kept by its fingerprint, replicated and on the disks as entries are, or values that outlive a restart
 //! could be read by nobody; once kept it never changes. Must not know: values.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::{Bytes, BytesMut};
 use jet_protocol::data::fingerprint;
@@ -12,6 +13,7 @@ use jet_protocol::frames::Decoder;
 use jet_protocol::message::client::{fetch_schema, send_all_schemas, send_schema};
 use jet_protocol::message::{NO_PARTITION, put_request, take};
 use jet_protocol::structure::Schema;
+use jet_query::{Layout, Refused};
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -20,18 +22,40 @@ use crate::cluster::Node;
 
 /// Schemas as the message that sends one, by fingerprint.
 const KEPT: &str = "__clients.schemas";
+/// Schemas that are known here without being asked for; beyond, those that are known are forgotten and found again.
+const KNOWN_MOST: usize = 10_000;
 
 /// The book of schemas. Cheap to clone.
 #[derive(Clone)]
 pub struct Schemas {
     maps: Maps,
     node: Arc<Node>,
+    known: Arc<RwLock<HashMap<i64, Arc<Layout>>>>,
+}
+
+/// Those that are known here.
+impl jet_query::Schemas for Schemas {
+    fn layout(&self, fingerprint: i64) -> Option<Arc<Layout>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&fingerprint).cloned()
+    }
 }
 
 impl Schemas {
     /// Kept in these maps.
     pub fn new(maps: Maps, node: Arc<Node>) -> Self {
-        Self { maps, node }
+        Self { maps, node, known: Arc::default() }
+    }
+
+    /// One that is kept is known here from then on.
+    pub async fn learn(&self, fingerprint: i64) -> Result<(), Fault> {
+        let kept = self.maps.at(KEPT, key(fingerprint)).await?.ok_or(Refused::Schema { fingerprint })?;
+        let layout = Arc::new(Layout::of(&schema(&kept)?));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MOST {
+            known.clear();
+        }
+        known.insert(fingerprint, layout);
+        Ok(())
     }
 
     /// Keeps one; answers who has it. That is every member, since each finds it where it is kept.

@@ -26,7 +26,7 @@ use crate::admin::serve::let_it_be_read;
 use crate::cluster::Node;
 use crate::config::Clients;
 use crate::map::MapService;
-use crate::ports::{Cluster, Maps};
+use crate::ports::{Cluster, Jobs, Maps};
 
 /// A member that serves nobody lets who comes wait so long, which also keeps clients from coming again and again.
 const SERVED_WITHIN: Duration = Duration::from_secs(1);
@@ -48,13 +48,21 @@ impl Server {
         node: Arc<Node>,
         maps: Arc<dyn Maps>,
         service: MapService,
+        jobs: Arc<dyn Jobs>,
     ) -> Self {
         let (seen, view) = watch::channel(Arc::new(View::default()));
         let member = node.me().0;
         tokio::spawn(views::keep_watching(node.clone(), maps, clients.port, seen));
         service.keep_freeing(clients.gone_after);
         let (door, registry) = (Door::new(cluster, clients), Registry::new(room));
-        Self { door, registry, calls: Calls::new(service, node, view.clone()), view, member, threads: Threads::start() }
+        Self {
+            door,
+            registry,
+            calls: Calls::new(service, jobs, node, view.clone()),
+            view,
+            member,
+            threads: Threads::start(),
+        }
     }
 
     /// Connected now.

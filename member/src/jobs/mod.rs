@@ -46,6 +46,7 @@ use crate::net::{EngineStream, Lane, Net};
 use crate::ports::{Cluster, Jobs};
 use stage::Stage;
 use streams::Desk;
+pub use submit::known_mappings;
 use turns::Turns;
 
 /// Reads a sink part in the engine's encoding; what partitions are handed to apply one.

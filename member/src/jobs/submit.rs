@@ -62,7 +62,7 @@ fn unusable(name: &str) -> Option<String> {
 }
 
 /// Mappings that jobs brought with them; of one name the newest job's.
-pub(super) fn known_mappings(machine: &Machine) -> Vec<Mapping> {
+pub fn known_mappings(machine: &Machine) -> Vec<Mapping> {
     let mut known: Vec<Mapping> = Vec::new();
     for job in machine.jobs.values() {
         let Ok(plan) = serde_json::from_str::<JobPlan>(&job.plan) else { continue };

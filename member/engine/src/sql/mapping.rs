@@ -46,7 +46,11 @@ pub struct Mapping {
 
 const FILE_OPTIONS: &[&str] = &["path", "format", "rate", "header", "delimiter", "null", "bad-values", "ranges"];
 const GENERATOR_OPTIONS: &[&str] = &["rate", "keys", "count", "ranges", "payload"];
-const MAP_OPTIONS: &[&str] = &["key", "map"];
+const MAP_OPTIONS: &[&str] = &["key", "map", KEY_FORMAT, VALUE_FORMAT, "valuecompacttypename", "keycompacttypename"];
+const KEY_FORMAT: &str = "keyformat";
+const VALUE_FORMAT: &str = "valueformat";
+/// Of values that are not looked into.
+const FORMATS_REFUSED: &[&str] = &["java", "portable", "avro"];
 
 impl Mapping {
     /// Checks option names and columns; fills in the default columns of a generator.
@@ -74,8 +78,20 @@ impl Mapping {
                 "write them: CREATE MAPPING name (a BIGINT, b VARCHAR) TYPE …",
             ));
         }
+        for option in [KEY_FORMAT, VALUE_FORMAT] {
+            if let Some(format) = self.options.get(option)
+                && FORMATS_REFUSED.contains(&format.to_ascii_lowercase().as_str())
+            {
+                return Err(SqlError::option(&self.owner(), option, format, "such values are not looked into here"));
+            }
+        }
         self.schema()?;
         Ok(self)
+    }
+
+    /// Of a map that clients write, each value in its own form.
+    pub fn is_of_clients(&self) -> bool {
+        self.options.contains_key(KEY_FORMAT) || self.options.contains_key(VALUE_FORMAT)
     }
 
     /// Arrow schema of the columns; every column may be NULL.

@@ -16,12 +16,14 @@
 //! File options: path, format (csv), rate, header (true), delimiter (,), null, bad-values (fail, null),
 //! ranges (12). Columns of a file with a header line are found by name, in any order. Generator options:
 //! keys (1000), rate, count (rows in all), ranges (12), payload (bytes of a third column). Map options: map
-//! (its name), key (`__key` or the first column). Unquoted names are lower case.
+//! (its name), key (`__key` or the first column); keyFormat and valueFormat name a map that clients write: its columns are
+//! `__key`, `this` and attributes of the value, of whatever type each value is, and no job writes it. Unquoted names are lower case.
 //!
 //! What is not supported is refused here, with the thing, the reason and the way out. This room must
 //! not know timely, members or snapshots.
 
 mod bounded;
+mod control;
 mod lower;
 mod mapping;
 mod plan;
@@ -35,6 +37,7 @@ mod target;
 mod tests;
 
 pub use bounded::{BoundedRows, BoundedTable, MAX_BOUNDED_ROWS, bounded_tables, run_bounded};
+pub use control::{Control, bind, control, literal};
 pub use mapping::{Column, Mapping, MappingKind};
 pub use plan::{DiskFiles, FileFacts, JobOptions, JobPlan, LookAtFiles, compile, plan_job};
 pub use refusal::SqlError;

@@ -221,7 +221,7 @@ fn text(parser: &mut Parser) -> Result<String, SqlError> {
     }
 }
 
-fn name(parser: &mut Parser) -> Result<String, SqlError> {
+pub(super) fn name(parser: &mut Parser) -> Result<String, SqlError> {
     let found = ident(parser.parse_identifier().map_err(syntax)?);
     let fine = !found.is_empty()
         && found.len() <= 128
@@ -238,7 +238,7 @@ fn ident(ident: Ident) -> String {
     if ident.quote_style.is_some() { ident.value } else { ident.value.to_ascii_lowercase() }
 }
 
-fn word(parser: &mut Parser, wanted: &str) -> bool {
+pub(super) fn word(parser: &mut Parser, wanted: &str) -> bool {
     let found = matches!(&parser.peek_token().token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(wanted));
     if found {
         parser.next_token();
@@ -247,18 +247,18 @@ fn word(parser: &mut Parser, wanted: &str) -> bool {
 }
 
 /// The next word, and where it stands.
-fn next(parser: &Parser) -> String {
+pub(super) fn next(parser: &Parser) -> String {
     let next = parser.peek_token();
     format!("{next}{}", next.span.start)
 }
 
-fn demand(parser: &mut Parser, wanted: &str) -> Result<(), SqlError> {
+pub(super) fn demand(parser: &mut Parser, wanted: &str) -> Result<(), SqlError> {
     if word(parser, wanted) {
         return Ok(());
     }
     Err(SqlError::Syntax { reason: format!("expected {wanted}, found {}", next(parser)) })
 }
 
-fn syntax(error: ParserError) -> SqlError {
+pub(super) fn syntax(error: ParserError) -> SqlError {
     SqlError::Syntax { reason: error.to_string() }
 }

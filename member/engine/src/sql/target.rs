@@ -48,6 +48,13 @@ fn place(mapping: &Mapping, name: &str) -> Result<usize, SqlError> {
 }
 
 pub fn sink_of(mapping: &Mapping, named: &[String], query: &DFSchema) -> Result<Target, SqlError> {
+    if mapping.is_of_clients() {
+        return Err(SqlError::unsupported(
+            format!("{} as what a job writes", mapping.owner()),
+            "a job writes keys and values as JSON, whatever their format is called",
+            "leave keyFormat and valueFormat out, or write another map",
+        ));
+    }
     let sink = map_of(mapping)?;
     let schema = &sink.schema;
     let order = if named.is_empty() {
