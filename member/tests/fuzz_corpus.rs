@@ -1,16 +1,24 @@
 //! The corpus of the fuzz targets, replayed through the bodies of the targets: what was found once is never found again.
 //!
-//! Must not know: YAML.
+//! Must not know: YAML, consensus, frames.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../fuzz/src/letters.rs"]
+mod letters;
+// What only the seeds need is not used here.
+#[allow(dead_code)]
+#[path = "../fuzz/src/partitions.rs"]
+mod partitions;
 #[path = "../fuzz/src/settings.rs"]
 mod settings;
 
 use std::path::Path;
 
 // As the bodies know them.
+use jet_member::cluster::consensus;
 use jet_member::config;
+use jet_member::net::frame;
 
 /// The corpus is read by people and cloned by everybody.
 const MOST_BYTES: u64 = 64 << 10;
@@ -51,4 +59,14 @@ fn replay(target: &str, holds: fn(&[u8]) -> Seen) {
 #[test]
 fn settings_keep_their_law() {
     replay("settings", settings::holds);
+}
+
+#[test]
+fn letters_keep_their_law() {
+    replay("letters", letters::holds);
+}
+
+#[test]
+fn what_is_said_about_partitions_keeps_its_law() {
+    replay("partitions", partitions::holds);
 }

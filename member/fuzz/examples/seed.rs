@@ -20,8 +20,9 @@ use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, SnapshotMeta, Stor
 use uuid::Uuid;
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target).join(name);
-    fs::write(&path, bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let path = folder.join(name);
+    fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 
 fn voter() -> Voter {

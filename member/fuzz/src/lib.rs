@@ -16,10 +16,11 @@ pub mod config;
 #[path = "../../src/net/frame.rs"]
 pub mod frame;
 /// Of consensus.
+#[path = "."]
 pub mod consensus {
-    #[path = "../../../src/cluster/consensus/letter.rs"]
+    #[path = "../../src/cluster/consensus/letter.rs"]
     pub mod letter;
-    #[path = "../../../src/cluster/consensus/types.rs"]
+    #[path = "../../src/cluster/consensus/types.rs"]
     pub mod types;
 }
 

@@ -24,6 +24,12 @@ pub enum What {
     Cleared,
 }
 
+impl What {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Added, Self::Updated, Self::Removed, Self::Evicted, Self::Expired, Self::AllEvicted, Self::Cleared];
+}
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapEvent {

@@ -12,6 +12,7 @@ use jet_protocol::fields::Text;
 use uuid::Uuid;
 
 use crate::Refused;
+use crate::calendar;
 use crate::number::Number;
 use crate::read::Content;
 
@@ -310,11 +311,7 @@ fn date(from: &mut Content) -> Result<i64, Refused> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return Err(from.refuse("a date is none"));
     }
-    // Counted from the first of March, so that a leap day is the last of its year.
-    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - 719_468;
-    Ok(days * DAY)
+    Ok(calendar::days(year, month, day) * DAY)
 }
 
 fn time(from: &mut Content) -> Result<(i64, i64), Refused> {

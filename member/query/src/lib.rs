@@ -15,12 +15,13 @@
 //! (`partial_results_are_the_whole_in_whatever_order`), a page that has what another has
 //! (`pages_together_are_all_entries_once`).
 //!
-//! Contents: [`item`] what a value or attribute is, and [`number`]s · [`read`] serialized things, part by part ·
+//! Contents: [`item`] what a value or attribute is, and [`number`]s and [`calendar`] · [`read`] serialized things, part by part ·
 //! [`compact`] fields of Compact values · [`path`] names of attributes · [`entry`] an entry, and what is at a path ·
 //! [`predicate`] what must hold · [`decode`] what clients send · [`words`] predicates in words · [`pattern`] of texts ·
 //! [`aggregate`] · [`projection`] · [`page`]s · [`refused`] why not.
 
 pub mod aggregate;
+pub mod calendar;
 pub mod compact;
 pub mod decode;
 pub mod entry;

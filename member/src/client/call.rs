@@ -540,14 +540,14 @@ impl Calls {
         use map::Request as R;
         let queries = self.queries.clone();
         match request {
-            R::KeySetWithPredicate(ask) => to.later(queries.keys(ask)),
-            R::ValuesWithPredicate(ask) => to.later(queries.values(ask)),
-            R::EntriesWithPredicate(ask) => to.later(queries.entries(ask)),
-            R::KeySetWithPagingPredicate(ask) => to.later(queries.page_of_keys(ask)),
-            R::ValuesWithPagingPredicate(ask) => to.later(queries.page_of_values(ask)),
-            R::EntriesWithPagingPredicate(ask) => to.later(queries.page_of_entries(ask)),
-            R::Project(ask) => to.later(queries.project(ask)),
-            R::ProjectWithPredicate(ask) => to.later(queries.project_some(ask)),
+            R::KeySetWithPredicate(ask) => to.large(queries.keys(ask)),
+            R::ValuesWithPredicate(ask) => to.large(queries.values(ask)),
+            R::EntriesWithPredicate(ask) => to.large(queries.entries(ask)),
+            R::KeySetWithPagingPredicate(ask) => to.large(queries.page_of_keys(ask)),
+            R::ValuesWithPagingPredicate(ask) => to.large(queries.page_of_values(ask)),
+            R::EntriesWithPagingPredicate(ask) => to.large(queries.page_of_entries(ask)),
+            R::Project(ask) => to.large(queries.project(ask)),
+            R::ProjectWithPredicate(ask) => to.large(queries.project_some(ask)),
             R::Aggregate(ask) => to.later(queries.aggregate(ask)),
             R::AggregateWithPredicate(ask) => to.later(queries.aggregate_some(ask)),
             R::RemoveAll(ask) => to.later(queries.remove_all(ask, Owner { client, thread: NO_THREAD })),

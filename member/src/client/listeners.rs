@@ -188,9 +188,7 @@ fn tell(listener: &mut Listener, heard: &Heard, member: Uuid, near: &Near, out: 
 const ANY: i32 = i32::MAX;
 
 fn kinds(flags: i32) -> Kinds {
-    use What::*;
-    let all = [Added, Updated, Removed, Evicted, Expired, AllEvicted, Cleared];
-    Kinds::of(all.into_iter().filter(|what| kind(*what) & flags != 0))
+    Kinds::of(What::ALL.into_iter().filter(|what| kind(*what) & flags != 0))
 }
 
 /// As which kind something is told.

@@ -93,9 +93,14 @@ impl Maps {
         self.service.listen_everywhere(hearing, id, wish)
     }
 
-    /// Partitions that somebody leads, or that member, and the version under which its lead was installed.
-    pub fn led_by(&self, member: Option<Uuid>) -> Vec<(PartitionId, TableVersion)> {
-        self.service.led_by(member.map(MemberId))
+    /// Partitions that a member leads, and the version under which its lead was installed.
+    pub fn led_by(&self, member: Uuid) -> Vec<(PartitionId, TableVersion)> {
+        self.service.led_by(MemberId(member))
+    }
+
+    /// The version under which the lead of a partition was installed.
+    pub fn installed(&self, partition: PartitionId) -> Option<TableVersion> {
+        self.service.installed(partition)
     }
 
     /// A map was emptied for a client of this member: who listens here is told the sum.

@@ -79,15 +79,14 @@ impl Near {
 
     fn emptied(&self, chain: &Chain, map: &str, source: Uuid) -> Option<Invalidation> {
         let partition = self.maps.partition_of(Value::String(map.into()).data().as_bytes());
-        let led = self.maps.led_by(None).into_iter().find(|(led, _)| *led == partition);
-        let installed = led.map_or(TableVersion(0), |(_, installed)| installed);
+        let installed = self.maps.installed(partition).unwrap_or_default();
         let (partition, sequence) = (self.id(partition, installed), chain.upto(partition));
         Some(Invalidation { source, partition, sequence, key: None })
     }
 
     /// How far the chains of maps are, of the partitions that a member leads.
     pub fn metadata<'a>(&self, member: Uuid, names: &[String], chain: impl Fn(&str) -> Option<&'a Chain>) -> Metadata {
-        let led = self.maps.led_by(Some(member));
+        let led = self.maps.led_by(member);
         let number = |partition: PartitionId| i32::from(partition.0);
         let of_map = |name: &String| {
             let upto = |chain: &Chain| led.iter().map(|(of, _)| (number(*of), chain.upto(*of))).collect();

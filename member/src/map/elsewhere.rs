@@ -165,9 +165,7 @@ impl Elsewhere {
 }
 
 fn listening(id: Uuid, wish: &Wish) -> Listening {
-    use What::*;
-    let all = [Added, Updated, Removed, Evicted, Expired, AllEvicted, Cleared];
-    let what = all.into_iter().filter(|what| wish.what.has(*what)).collect();
+    let what = What::ALL.into_iter().filter(|what| wish.what.has(*what)).collect();
     let by_partition = wish.emptied == Emptied::ByPartition;
     Listening { id, map: wish.map.clone(), key: wish.key.clone(), what, by_partition }
 }
@@ -186,7 +184,7 @@ impl MapService {
         let number = shared.elsewhere.add(id, wish, hearing.ear());
         let looks = std::mem::replace(&mut lock(&shared.elsewhere.wanted).looks, true);
         if !looks {
-            tokio::spawn(shared.clone().keep_looking());
+            shared.home.spawn(shared.clone().keep_looking());
         }
         async move {
             let deadline = Instant::now() + KNOWN_WITHIN;

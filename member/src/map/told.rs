@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use jet_map::{MapEvent, MemberId, Op, PartitionId, TableVersion, Version, What};
+use jet_map::{MapEvent, MemberId, Op, PartitionEntry, PartitionId, TableVersion, Version, What};
 use uuid::Uuid;
 
 use super::elsewhere::Elsewhere;
@@ -264,14 +264,18 @@ impl MapService {
         Hearing { all, elsewhere, ear: Arc::new(ear), mine: BTreeMap::new() }
     }
 
-    /// Partitions that somebody leads by the table, or that member, and under which installation.
-    pub fn led_by(&self, member: Option<MemberId>) -> Vec<(PartitionId, TableVersion)> {
+    /// Partitions that a member leads by the table, and under which installation.
+    pub fn led_by(&self, member: MemberId) -> Vec<(PartitionId, TableVersion)> {
         let machine = self.shared.cluster.machine();
-        let led = machine.table.entries().filter_map(|(partition, entry)| {
-            let primary = entry.primary()?;
-            member.is_none_or(|member| primary.member == member).then_some((partition, entry.installed))
-        });
-        led.collect()
+        let leads = |entry: &PartitionEntry| entry.primary().is_some_and(|primary| primary.member == member);
+        let led = machine.table.entries().filter(|(_, entry)| leads(entry));
+        led.map(|(partition, entry)| (partition, entry.installed)).collect()
+    }
+
+    /// Under which installation a partition is led, if somebody leads it.
+    pub fn installed(&self, partition: PartitionId) -> Option<TableVersion> {
+        let machine = self.shared.cluster.machine();
+        machine.table.entry(partition).filter(|entry| entry.primary().is_some()).map(|entry| entry.installed)
     }
 
     /// A map was emptied for somebody who asked here: of so many entries.

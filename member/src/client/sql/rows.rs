@@ -14,6 +14,7 @@ use bytes::Bytes;
 use jet_protocol::fields::Text;
 use jet_protocol::sql_page::{Cell, Column, ColumnType, Date, Decimal, FixedColumn, SqlPage, Time, Timestamp};
 use jet_protocol::structure::SqlColumnMetadata;
+use jet_query::calendar;
 
 /// Bytes of a page, about.
 const PAGE_BYTES: usize = 4 << 20;
@@ -108,22 +109,9 @@ fn timestamp(micros: i64) -> Timestamp {
 }
 
 fn date(days: i64) -> Date {
-    let (year, month, day) = civil(days);
+    let (year, month, day) = calendar::date(days);
     let part = |n: i64| i8::try_from(n).unwrap_or(i8::MAX);
     Date { year: i32::try_from(year).unwrap_or(i32::MAX), month: part(month), day: part(day) }
-}
-
-/// Year, month and day of a day since 1970.
-pub fn civil(days: i64) -> (i64, i64, i64) {
-    // Counted from the first of March of year 0, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, after) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + after, month, day)
 }
 
 #[cfg(test)]
@@ -137,8 +125,7 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_calendar() {
-        let days = [(0, (1970, 1, 1)), (-1, (1969, 12, 31)), (19_782, (2024, 2, 29)), (19_783, (2024, 3, 1))];
-        days.iter().for_each(|(days, wanted)| assert_eq!(civil(*days), *wanted));
+        assert_eq!(timestamp(-1).date, Date { year: 1969, month: 12, day: 31 });
         assert_eq!(timestamp(-1).time, Time { hour: 23, minute: 59, second: 59, nano: 999_999_000 });
     }
 

@@ -96,6 +96,6 @@ fn words(type_id: i32, seconds: i64, nanos: i64) -> String {
 }
 
 fn date_of(days: i64) -> String {
-    let (year, month, day) = super::rows::civil(days);
+    let (year, month, day) = jet_query::calendar::date(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
