@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree;
 
 /// Manifest directory → the crates of ours that it may name.
-const MAY_KNOW: [(&str, &[&str]); 17] = [
+const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("admin-api", &[]),
     ("cli", &["jet-admin-api", "jet-hotstore", "jet-pages"]),
     ("e2e", &["jet-admin-api"]),
@@ -29,6 +29,7 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("member/bench", &["jet-protocol"]),
     ("member/core", &["jet-pages"]),
     ("member/engine", &[]),
+    ("member/fuzz", &["jet-admin-api", "jet-core", "jet-map"]),
     ("member/hotstore", &[]),
     ("member/hotstore/bench", &["jet-hotstore"]),
     ("member/hotstore/fuzz", &["jet-hotstore"]),
