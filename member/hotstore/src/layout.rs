@@ -38,6 +38,13 @@ pub fn founded(dir: &Path) -> PathBuf {
     dir.join("founded")
 }
 
+/// This store was given up, and is put aside before anything is opened.
+pub fn given_up(dir: &Path) -> PathBuf {
+    dir.join(GIVEN_UP)
+}
+
+pub(crate) const GIVEN_UP: &str = "given-up";
+
 /// The consensus log's directory.
 pub fn raft(dir: &Path) -> PathBuf {
     dir.join("raft")

@@ -18,6 +18,7 @@ pub mod epoch;
 pub mod failure;
 pub mod founding;
 pub mod frame;
+pub mod given_up;
 pub mod identity;
 pub mod layout;
 pub mod log;

@@ -27,21 +27,27 @@ pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, what: &Path, label: &str) -
     Ok(place)
 }
 
-/// Moves the whole store (all but lock, quarantine and backups) aside, identity last; the directory is blank afterwards.
-/// The caller has a consent for it. If it is interrupted, calling it again finishes it.
+/// Moves the whole store (all but lock, quarantine and backups) aside; the directory is blank afterwards. The identity goes
+/// behind all that it names, and last the mark of who gave the store up. The caller has a consent for it. If it is
+/// interrupted, calling it again finishes it.
 pub fn set_everything_aside(disk: &std::sync::Arc<dyn Disk>, dir: &Path, label: &str) -> Result<PathBuf, StoreError> {
     let _owner = Owner::take(disk.clone(), dir)?;
     let place = free_place(disk.as_ref(), dir, label)?;
     disk.make_dir(&place).on("make", &place)?;
+    // Before anything goes there: what lies in a place that has no durable name is lost.
+    disk.sync_dir(&layout::quarantine(dir)).on("fsync the directory", &place)?;
     let mut names = disk.list(dir).on("list", dir)?;
     names.retain(|name| !matches!(name.as_str(), "lock" | "quarantine" | layout::BACKUPS | "lost+found"));
     names.sort_by_key(|name| (name.starts_with("identity"), name.clone()));
-    for name in names {
-        let from = dir.join(&name);
-        disk.rename(&from, &place.join(&name)).on("move to quarantine", &from)?;
-    }
-    for changed in [place.as_path(), layout::quarantine(dir).as_path(), dir] {
-        disk.sync_dir(changed).on("fsync the directory", changed)?;
+    let (marks, content): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name == layout::GIVEN_UP);
+    for part in [content, marks] {
+        for name in part {
+            let from = dir.join(&name);
+            disk.rename(&from, &place.join(&name)).on("move to quarantine", &from)?;
+        }
+        for changed in [place.as_path(), dir] {
+            disk.sync_dir(changed).on("fsync the directory", changed)?;
+        }
     }
     Ok(place)
 }

@@ -113,3 +113,80 @@ fn everything_set_aside_leaves_a_blank_directory_and_every_byte() {
     assert_eq!(contents, Contents::Blank);
     assert!(store.usage().unwrap().quarantine > 0);
 }
+
+fn with_a_value(disk: &SimulatedDisk) -> Store {
+    let (store, _) = open(disk);
+    store.join_cluster(Uuid::from_u128(1)).unwrap();
+    store.open_generation(1).unwrap();
+    assert!(store.append(jet_hotstore::Record::put(1, 1, Version::new(1, 1), "k", "v")).ticket().is_some());
+    store
+}
+
+#[test]
+fn who_has_written_is_not_given_up_and_who_was_given_up_does_not_write() {
+    let disk = SimulatedDisk::new();
+    let store = with_a_value(&disk);
+    assert!(store.has_written() && store.give_up("consent").is_err());
+    store.close().unwrap();
+    assert!(store.give_up("consent").is_err(), "it wrote, and stopped");
+    drop(store);
+    let (store, contents) = open(&disk);
+    assert!(matches!(contents, Contents::Unsealed { generation: 1, .. }), "{contents:?}");
+    store.load(&mut |_| {}).unwrap();
+    assert!(!store.has_written());
+    store.give_up("consent").unwrap();
+    assert!(store.resume().is_err() && store.open_generation(2).is_err());
+    let before: u64 = disk.files().iter().map(|(_, length)| length).sum();
+    let another = Store::open(dir(), Arc::new(disk.clone()), Options::default());
+    assert!(matches!(another, Err(StoreError::Refused(Refused::InUse { .. }))), "its process lives");
+    assert_eq!(disk.files().iter().map(|(_, length)| length).sum::<u64>(), before);
+    let old = store.identity().member;
+    drop(store);
+    let (store, contents) = open(&disk);
+    assert_eq!(contents, Contents::Blank);
+    assert_ne!(store.identity().member, old);
+    assert!(disk.files().iter().any(|(path, _)| path.starts_with("/store/quarantine/1-given-up/data")));
+}
+
+#[test]
+fn crash_a_store_that_is_given_up_is_whole_or_blank_and_never_half() {
+    let is_log = |path: &Path| path.extension().is_some_and(|extension| extension == "jl");
+    let begin = || {
+        let disk = SimulatedDisk::new();
+        with_a_value(&disk).close().unwrap();
+        // As much of it as is durable.
+        let log = disk.reboot(Aftermath::Lost).files().into_iter().find(|(path, _)| is_log(path)).unwrap();
+        (disk, log.1)
+    };
+    let give_up = |disk: &SimulatedDisk| {
+        let options = Options { cadence: Cadence::OnDemand, ..Options::default() };
+        let (store, _) = Store::open(dir(), Arc::new(disk.clone()), options.clone())?;
+        let told = store.give_up("consent");
+        drop(store);
+        Store::open(dir(), Arc::new(disk.clone()), options).map(|_| ())?;
+        told
+    };
+    let (disk, _) = begin();
+    let first = disk.calls();
+    give_up(&disk).unwrap();
+    let calls = disk.calls();
+    for at in first + 1..=calls {
+        let (disk, length) = begin();
+        disk.fault_at(at, Fault::PowerCut);
+        let told = give_up(&disk);
+        disk.cut_power();
+        for aftermath in Aftermath::ALL {
+            let disk = disk.reboot(aftermath);
+            let (_, contents) = open(&disk);
+            let aside = disk
+                .files()
+                .iter()
+                .any(|(path, found)| path.starts_with("/store/quarantine") && is_log(path) && *found >= length);
+            match contents {
+                Contents::Blank => assert!(aside, "cut at {at}, {aftermath:?}, {length} bytes: {:?}", disk.files()),
+                Contents::Unsealed { generation: 1, .. } => assert!(told.is_err(), "cut at {at}, {aftermath:?}"),
+                other => panic!("cut at {at}, {aftermath:?}: {other:?}"),
+            }
+        }
+    }
+}

@@ -22,6 +22,7 @@ use crate::boot;
 use crate::disk::Disk;
 use crate::epoch::{EpochInfo, Shelf};
 use crate::failure::{On, StoreError};
+use crate::given_up;
 use crate::identity::{self, Identity};
 use crate::layout;
 use crate::log::appender::{Appender, ChunkLimits, Heritage, Origin};
@@ -176,9 +177,11 @@ pub fn inspect(disk: &dyn Disk, dir: &Path) -> Result<Contents, StoreError> {
 }
 
 impl Store {
-    /// Opens the store in `dir`: takes the lock, judges the content, makes an identity if there is none, counts the boot.
+    /// Opens the store in `dir`: puts it aside if it was given up, takes the lock, judges the content, makes an identity if
+    /// there is none, counts the boot.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>, options: Options) -> Result<(Store, Contents), StoreError> {
         disk.make_dir(dir).on("make", dir)?;
+        given_up::carry_out(&disk, dir)?;
         let owner = Owner::take(disk.clone(), dir)?;
         let found = resolve(&scan(disk.as_ref(), dir)?)?;
         let volume = match &options.volume {

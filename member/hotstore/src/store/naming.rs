@@ -1,12 +1,14 @@
-//! Who the store belongs to, changed durably: founding, joining, incarnation, log line.
+//! Who the store belongs to, changed durably: founding, joining, incarnation, log line, giving up.
 //!
-//! The law: the cluster is set once, the incarnation only grows, a begun log line is never begun again.
+//! The law: the cluster is set once, the incarnation only grows, a begun log line is never begun again; who has written is
+//! not given up, and who was given up does not write.
 //! Must not know: who decides it.
 
-use super::{Store, locked};
+use super::{Phase, Store, locked};
 use crate::consensus::ConsensusLog;
 use crate::failure::{On, StoreError};
 use crate::founding::{self, Founded, Founding};
+use crate::given_up;
 use crate::identity::{self, Identity};
 use crate::layout;
 use crate::quarantine;
@@ -60,6 +62,24 @@ impl Store {
             identity.incarnation = incarnation;
             Ok(())
         })
+    }
+
+    /// Whether this process has gone on writing, or has sealed what it wrote.
+    pub fn has_written(&self) -> bool {
+        let known = locked(&self.known);
+        known.phase == Phase::Open || locked(&self.appender).is_some()
+    }
+
+    /// Durably gives the store up: the next process puts it aside. Refused once this process has
+    /// gone on writing. Whatever comes of it, this process does not write any more; after an error the mark may be there.
+    pub fn give_up(&self, consent: &str) -> Result<(), StoreError> {
+        let mut known = locked(&self.known);
+        if known.phase == Phase::Open || locked(&self.appender).is_some() {
+            let why = format!("this process has gone on writing in generation {}", known.generation);
+            return Err(StoreError::Misuse { call: "give up", why });
+        }
+        known.phase = Phase::Stopped;
+        given_up::mark(self.disk.as_ref(), &self.dir, consent)
     }
 
     /// Opens this member's consensus log, or begins it if its line is new. A log that is missing although it was begun is refused.
