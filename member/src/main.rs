@@ -1,10 +1,11 @@
 //! The `jet-member` program: one member until SIGTERM or SIGINT, until it was asked to leave, or until consensus breaks
-//! down in it.
+//! down in it. Who has given its store up begins anew in the same process.
 //!
 //! Law: configuration that is not understood ends the program with the sentence; a refused store does not. Must not
 //! know: what a member does.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use jet_member::config::{Launch, Settings};
@@ -16,7 +17,12 @@ fn main() -> ExitCode {
     let launch = Launch::parse();
     telemetry::start(launch.log_format);
     match run(&launch) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Asked) => ExitCode::SUCCESS,
+        Ok(End::Anew) => {
+            let error = anew();
+            tracing::error!(%error, "this member has ended to begin anew, and cannot: start it again");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             tracing::error!(%error, "the member cannot go on");
             ExitCode::FAILURE
@@ -24,7 +30,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(launch: &Launch) -> Result<(), String> {
+enum End {
+    Asked,
+    /// Its store was given up.
+    Anew,
+}
+
+/// The same program with the same arguments in place of this one, without anything that this one has open.
+fn anew() -> std::io::Error {
+    match std::env::current_exe() {
+        Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    }
+}
+
+fn run(launch: &Launch) -> Result<End, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads())
         .enable_all()
@@ -37,19 +57,22 @@ fn run(launch: &Launch) -> Result<(), String> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("no signals: {e}"))?;
         let settings = Settings::load(launch).map_err(|e| e.to_string())?;
         let member = Member::start(settings, MAKE).await.map_err(|e| e.to_string())?;
-        let broken = tokio::select! {
-            _ = terminate.recv() => false,
-            _ = interrupt.recv() => false,
-            () = member.asked_to_leave() => false,
-            () = member.broken_down() => true,
+        let end = tokio::select! {
+            _ = terminate.recv() => Ok(End::Asked),
+            _ = interrupt.recv() => Ok(End::Asked),
+            () = member.asked_to_leave() => Ok(End::Asked),
+            () = member.has_given_up() => Ok(End::Anew),
+            () = member.broken_down() => Err("consensus has broken down".to_owned()),
         };
-        if broken {
-            tracing::error!("consensus has broken down; this process ends in order, and the next one goes on");
-        } else {
-            tracing::info!("asked to end");
+        match &end {
+            Ok(End::Asked) => tracing::info!("asked to end"),
+            Ok(End::Anew) => tracing::info!("its store was given up: it begins anew"),
+            Err(_) => {
+                tracing::error!("consensus has broken down; this process ends in order, and the next one goes on");
+            }
         }
         member.end().await;
-        if broken { Err("consensus has broken down".to_owned()) } else { Ok(()) }
+        end
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ended

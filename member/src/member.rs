@@ -194,6 +194,14 @@ impl Member {
         running.end(matches!(self.phase(running, &machine), MemberPhase::Serving)).await;
     }
 
+    /// Returns when its store was given up: a new process begins with a blank one.
+    pub async fn has_given_up(&self) {
+        match &self.running {
+            Ok(running) => running.node.given_up().cancelled().await,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Returns when this process takes part no more and only a new one would; its data is as good as it was.
     pub async fn broken_down(&self) {
         match &self.running {

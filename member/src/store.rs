@@ -230,6 +230,16 @@ impl Keeper {
         held(&self.store.epochs())
     }
 
+    /// This process has gone on writing.
+    pub fn has_written(&self) -> bool {
+        self.store.has_written()
+    }
+
+    /// Durably gives the store up; see [`Store::give_up`]. Blocks.
+    pub fn give_up(&self, consent: &Digest) -> Result<(), KeeperError> {
+        Ok(self.store.give_up(&consent.0)?)
+    }
+
     /// Opens the consensus log of this member's line. Blocks.
     pub fn consensus_log(&self) -> Result<jet_hotstore::ConsensusLog, KeeperError> {
         Ok(self.store.consensus_log()?)

@@ -94,7 +94,7 @@ async fn the_state_is_changed_by_whoever_knows_the_password_and_by_nobody_else()
         ("-o shutdown -P jet-pass", 0, 4, "does not take this cluster name and password"),
         ("-o change-state -s sleepy", 0, 2, "valid states are 'active', 'no_migration', 'frozen', 'passive'"),
         ("-o stop", 0, 2, "valid operations are 'get-state'"),
-        ("-o force-start", 0, 3, "wipes every member"),
+        ("-o force-start", 0, 3, "takes part in a cluster that runs"),
         ("-o partial-start", 0, 3, "nothing was changed"),
         ("-o change-cluster-version -v 4.1", 0, 3, "Node is compatible with: [1.0]"),
         ("-o get-cluster-version", 0, 0, "Cluster is at version 1.0."),

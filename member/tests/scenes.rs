@@ -9,6 +9,8 @@ mod by_hand;
 mod crash;
 #[path = "scenes/deaths.rs"]
 mod deaths;
+#[path = "scenes/forced.rs"]
+mod forced;
 #[path = "scenes/one_by_one.rs"]
 mod one_by_one;
 #[path = "scenes/partial.rs"]

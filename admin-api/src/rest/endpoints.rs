@@ -85,6 +85,8 @@ pub enum Endpoint {
     ClusterShutdown,
     MemberShutdown,
     ForceStart,
+    /// Ours: the same, by who has seen what would be given up.
+    ForceStartConsent,
     PartialStart,
     /// Ours: the same, by who has seen what would be missing.
     PartialStartConsent,
@@ -121,7 +123,7 @@ use Endpoint as E;
 use Group::{ClusterRead, ClusterWrite, HealthCheck, HotRestart};
 
 /// Every endpoint. Of two paths one of which begins with the other, the longer stands first.
-pub const ROUTES: [Route; 23] = [
+pub const ROUTES: [Route; 24] = [
     get("/hazelcast/health/node-state", E::NodeState, HealthCheck),
     get("/hazelcast/health/cluster-state", E::ClusterState, HealthCheck),
     get("/hazelcast/health/cluster-safe", E::ClusterSafe, HealthCheck),
@@ -140,6 +142,7 @@ pub const ROUTES: [Route; 23] = [
     post("/hazelcast/rest/management/cluster/changeState", E::ChangeState, ClusterWrite, 3),
     post("/hazelcast/rest/management/cluster/clusterShutdown", E::ClusterShutdown, ClusterWrite, 2),
     post("/hazelcast/rest/management/cluster/memberShutdown", E::MemberShutdown, ClusterWrite, 2),
+    post("/hazelcast/rest/management/cluster/forceStartConsent", E::ForceStartConsent, HotRestart, 3),
     post("/hazelcast/rest/management/cluster/forceStart", E::ForceStart, HotRestart, 2),
     post("/hazelcast/rest/management/cluster/partialStartConsent", E::PartialStartConsent, HotRestart, 3),
     post("/hazelcast/rest/management/cluster/partialStart", E::PartialStart, HotRestart, 2),
@@ -218,6 +221,7 @@ mod tests {
             ("/stateXYZ", E::State),
             ("/version", E::ChangeVersion),
             ("/forceStart/", E::ForceStart),
+            ("/forceStartConsent", E::ForceStartConsent),
             ("/partialStart", E::PartialStart),
             ("/partialStartConsent", E::PartialStartConsent),
             ("/hotBackup", E::HotBackup),

@@ -34,7 +34,7 @@ pub struct Options {
     /// Cluster version to change to, MAJOR.MINOR
     #[arg(short, long)]
     pub version: Option<String>,
-    /// With partial-start: what it told without, so that exactly that is consented to
+    /// With partial-start and force-start: what it told without, so that exactly that is consented to
     #[arg(long)]
     pub consent: Option<String>,
     /// Print what is sent and answered to standard error, without the password

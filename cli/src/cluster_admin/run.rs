@@ -76,11 +76,12 @@ impl Caller<'_> {
         let third = match operation {
             Operation::ChangeState => self.options.state(),
             Operation::ChangeClusterVersion => self.options.version.as_deref(),
-            Operation::PartialStart => self.options.consent.as_deref(),
+            Operation::PartialStart | Operation::ForceStart => self.options.consent.as_deref(),
             _ => None,
         };
         let endpoint = match (operation, third) {
             (Operation::PartialStart, Some(_)) => Endpoint::PartialStartConsent,
+            (Operation::ForceStart, Some(_)) => Endpoint::ForceStartConsent,
             _ => operation.endpoint(),
         };
         let reply = match self.ask(endpoint, third).await {

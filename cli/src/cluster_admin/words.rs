@@ -39,7 +39,8 @@ pub fn announcement(operation: Operation, options: &Options) -> Result<Vec<Strin
         Operation::ForceStart => Ok([
             "Force start is for a cluster that waits for members which will never come back.",
             "Expected situation: the members that are there wait, and no client is served.",
-            "Expected outcome: all persisted data of all members is deleted, and the cluster starts empty.",
+            "Expected outcome: what would be given up is told; only --consent with its digest does it: every store that is there \
+             goes to quarantine, and the cluster starts empty.",
         ]
         .map(String::from)
         .into()),

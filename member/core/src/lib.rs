@@ -11,6 +11,7 @@
 //! | [`mod@apply`] | the one function that changes it |
 //! | [`safety`] | every question whose wrong answer loses data |
 //! | [`loss`] | what is missing without a member that does not come back, and the consent to it |
+//! | [`giving_up`] | a forced start: who gives which store up, and the consent to it |
 //! | [`report`] | what a member tells the leader |
 //! | [`supervisor`] | at the leader: machine and reports → commands |
 //! | [`agent`] | on every member: machine and own facts → local actions |
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod apply;
 pub mod cluster_state;
 pub mod command;
+pub mod giving_up;
 pub mod ids;
 pub mod job;
 pub mod loss;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::consensus::letter::Letter;
+use super::giving_up::{GiveUpAnswer, GiveUpAsk};
 use super::presence::{Beat, BeatAnswer};
 use crate::backup::{BackupAnswer, BackupAsk};
 use crate::net::{Handler, Peer};
@@ -29,6 +30,8 @@ pub enum Ask {
     Promise(FoundingPermit),
     /// A step of a hot backup.
     Backup(BackupAsk),
+    /// A step of a forced start.
+    GiveUp(GiveUpAsk),
 }
 
 /// Answer to `Propose`.
@@ -57,6 +60,8 @@ pub trait Answers: Send + Sync + 'static {
     fn promise(self: Arc<Self>, from: Peer, permit: FoundingPermit) -> BoxFuture<'static, Promised>;
     /// A step of a hot backup.
     fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer>;
+    /// A step of a forced start.
+    fn give_up(self: Arc<Self>, ask: GiveUpAsk) -> BoxFuture<'static, GiveUpAnswer>;
 }
 
 /// The handler of the control lane.
@@ -72,6 +77,7 @@ impl<A: Answers> Handler for Control<A> {
                 Ok(Ask::Propose(command)) => serde_json::to_vec(&answers.propose(command).await),
                 Ok(Ask::Promise(permit)) => serde_json::to_vec(&answers.promise(from, permit).await),
                 Ok(Ask::Backup(ask)) => serde_json::to_vec(&answers.backup(ask).await),
+                Ok(Ask::GiveUp(ask)) => serde_json::to_vec(&answers.give_up(ask).await),
                 Err(error) => {
                     tracing::warn!(member = %from.member, %error, "a question of a member cannot be understood");
                     return Bytes::new();

@@ -65,6 +65,7 @@ pub fn judge(
     }
     match promise {
         Some(known) if known.list_digest == digest && known.id == permit.founding_id => Ok(Judgement::Promised),
+        Some(known) if founded => differs(&known.id.to_string(), "this member's store belongs to a cluster already"),
         Some(known) => differs(&known.id.to_string(), "this member has promised another permit"),
         None if founded => differs("unknown", "this member's store belongs to a cluster already"),
         None => Ok(Judgement::Promise),
@@ -107,6 +108,10 @@ mod tests {
         let code = |r: Result<Judgement, Refusal>| r.unwrap_err().code;
         assert_eq!(code(judge(&good, 0, Some(&other), false, &blank)), Code::FoundingDiffers);
         assert_eq!(code(judge(&good, 0, None, true, &blank)), Code::FoundingDiffers);
+        let (promised, founded) =
+            (judge(&good, 0, Some(&other), false, &blank), judge(&good, 0, Some(&other), true, &blank));
+        assert!(promised.unwrap_err().to_string().contains("has promised another permit"));
+        assert!(founded.unwrap_err().to_string().contains("belongs to a cluster already"));
         assert_eq!(code(judge(&good, 3, None, false, &blank)), Code::BadRequest);
         assert_eq!(code(judge(&permit(&[0, 0]), 0, None, false, &blank)), Code::BadRequest);
         let most = u32::try_from(MEMBERS_MOST).unwrap();

@@ -5,6 +5,7 @@
 //!
 //! - [`consensus`]: the replicated log · [`control`]: what members ask of one another · [`presence`]: beats and leases
 //! - [`founding`]: permits · [`node`]: this member in the cluster: proposals, beats, founding
+//! - [`giving_up`]: the stores of a forced start
 //! - [`supervise`]: the loop at the leader · [`act`]: the loop on every member
 //! - [`leaving`]: the end of a process after a stop of the members' own
 
@@ -12,6 +13,7 @@ pub mod act;
 pub mod consensus;
 pub mod control;
 pub mod founding;
+pub mod giving_up;
 pub mod leaving;
 pub mod node;
 pub mod presence;

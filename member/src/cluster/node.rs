@@ -17,11 +17,13 @@ use jet_admin_api::founding::FoundingPermit;
 use jet_core::report::{ContentsReport, MemberReport};
 use jet_core::{Boot, Command, Machine, MemberId, OperationId, Outcome, Version};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::consensus::letter::Letter;
 use super::consensus::{Consensus, ConsensusError, Kept, ProposeError, Standing};
 use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;
+use super::giving_up::{GiveUpAnswer, GiveUpAsk};
 use super::presence::{self, Beat, BeatAnswer, Presence};
 use super::supervise;
 use crate::announced::Announced;
@@ -71,6 +73,8 @@ pub struct Node {
     /// Why the founders are not together yet.
     founding_waits: Mutex<Option<String>>,
     backups: Arc<Part>,
+    /// The store was given up: only a new process goes on, with a blank one.
+    given_up: CancellationToken,
 }
 
 impl Node {
@@ -98,6 +102,7 @@ impl Node {
             hindered: Mutex::default(),
             founding: Mutex::default(),
             founding_waits: Mutex::default(),
+            given_up: CancellationToken::new(),
         })
     }
 
@@ -119,6 +124,11 @@ impl Node {
     /// The store.
     pub fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
+    }
+
+    /// Cancelled a moment after the store was given up.
+    pub fn given_up(&self) -> &CancellationToken {
+        &self.given_up
     }
 
     /// Its part in hot backups.
@@ -394,6 +404,10 @@ impl Answers for Node {
 
     fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer> {
         self.backups.clone().answer(ask).boxed()
+    }
+
+    fn give_up(self: Arc<Self>, ask: GiveUpAsk) -> BoxFuture<'static, GiveUpAnswer> {
+        self.answer_give_up(ask).boxed()
     }
 }
 

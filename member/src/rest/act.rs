@@ -216,13 +216,6 @@ pub fn shut_down_member(member: &Member) -> Answer {
     Answer::json(&Reply::success())
 }
 
-/// `…/forceStart`: as in the original under full recovery, a failure that is no error.
-pub fn force_start() -> Answer {
-    let why = "force start wipes every member and is not offered in this version: the cluster goes on when every member of \
-               its roster is back with its own store, or without one that partial-start names";
-    Answer::json(&Reply::failed(why))
-}
-
 /// `…/hotBackup`: as in the original a success when all members have begun, and an error when they have not. Files are
 /// linked behind the answer.
 pub async fn hot_backup(member: &Member) -> Answer {
@@ -272,10 +265,6 @@ mod tests {
 
     use super::*;
 
-    fn message(answer: &Answer) -> String {
-        serde_json::from_slice::<Reply>(&answer.body).unwrap().message.unwrap_or_default()
-    }
-
     #[test]
     fn states_are_read_in_any_case() {
         for (name, expected) in [
@@ -299,13 +288,6 @@ mod tests {
         assert_eq!(judge_version("1.0", "1.0"), Ok(()));
         assert!(judge_version("banana", "1.0").unwrap_err().starts_with("Cannot parse banana to ClusterVersion"));
         assert!(judge_version("4.0", "1.0").unwrap_err().ends_with("Node is compatible with: [1.0]"));
-    }
-
-    #[test]
-    fn what_is_not_offered_fails_and_says_why() {
-        let start = force_start();
-        assert_eq!(start.status, 200);
-        assert!(start.body.starts_with(br#"{"status":"fail""#) && message(&start).contains("wipes every member"));
     }
 
     #[test]

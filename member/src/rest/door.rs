@@ -18,7 +18,7 @@ use tracing::{error, info};
 
 use super::answer::Answer;
 use super::brake::Brake;
-use super::{act, partial, password, seen};
+use super::{act, forced, partial, password, seen};
 use crate::config::Rest;
 use crate::member::Member;
 
@@ -155,7 +155,8 @@ impl Door {
             E::ChangeVersion => act::change_version(member, third),
             E::ClusterShutdown => act::shut_down_cluster(member).await,
             E::MemberShutdown => act::shut_down_member(member),
-            E::ForceStart => act::force_start(),
+            E::ForceStart => forced::start(member, None).await,
+            E::ForceStartConsent => forced::start(member, Some(third)).await,
             E::PartialStart => partial::start(member, None).await,
             E::PartialStartConsent => partial::start(member, Some(third)).await,
             E::HotBackup => act::hot_backup(member).await,

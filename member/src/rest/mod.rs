@@ -5,7 +5,7 @@
 //! switched off is not answered at all. Must not know: how anything is done.
 //!
 //! - [`serve`]: the port: plain or TLS, HTTP/1.1 · [`door`]: which request is let in, and what it is answered
-//! - [`seen`]: how this member and its cluster look in those words · [`act`]: commands · `partial`: going on without members
+//! - [`seen`]: how this member and its cluster look in those words · [`act`]: commands · `partial`: going on without members, `forced`: without anything
 //! - [`answer`]: status, type and body · [`password`]: the one of whoever changes something · [`brake`]: on
 //!   guessing it
 
@@ -13,6 +13,7 @@ pub mod act;
 pub mod answer;
 pub mod brake;
 pub mod door;
+mod forced;
 mod partial;
 pub mod password;
 pub mod seen;
