@@ -72,6 +72,17 @@ pub enum Next {
     Copy,
 }
 
+/// The same, where nothing is taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// A batch.
+    Batch,
+    /// A whole copy.
+    Copy,
+}
+
 /// The primary's book of one partition.
 #[derive(Clone, Debug)]
 pub struct Lead {
@@ -168,6 +179,18 @@ impl Lead {
         }
     }
 
+    /// Of which kind [`Self::next`] is.
+    pub fn due(&self, member: MemberId, current: Version, tail: &Tail) -> Due {
+        let Some(follower) = self.followers.get(&member) else { return Due::Nothing };
+        match follower.position {
+            Position::Unknown => Due::Batch,
+            Position::NeedsCopy => Due::Copy,
+            Position::At(version) if version == current => Due::Nothing,
+            Position::At(version) if tail.goes_on_from(version) => Due::Batch,
+            Position::At(_) => Due::Copy,
+        }
+    }
+
     fn answering(&mut self, to: Asked) -> Option<&mut Follower> {
         let same = to.installed == self.installed;
         self.followers.get_mut(&to.member).filter(|follower| same && follower.boot == to.boot)
@@ -225,7 +248,7 @@ impl Lead {
     /// A follower is at a version that does not fit what was sent.
     pub fn elsewhere(&mut self, to: Asked, version: Version, tail: &Tail) {
         if let Some(follower) = self.answering(to) {
-            let behind = tail.holds(version) && tail.after(version, 1, 1).is_some();
+            let behind = tail.holds(version) && tail.goes_on_from(version);
             follower.position = if behind && follower.counts { Position::At(version) } else { Position::NeedsCopy };
         }
     }

@@ -52,7 +52,7 @@ pub use fence::{Role, Sender};
 pub use journal::{Journal, LogRecord};
 pub use key::{home_of_job, partition_of};
 pub use later::Mark;
-pub use lead::{Asked, Follower, Lead, Next, Position};
+pub use lead::{Asked, Due, Follower, Lead, Next, Position};
 pub use life::{Life, Limits, Wished};
 pub use lock::{Lock, Owner};
 pub use op::{Change, CommitRecord, Keyed, Op, Point, Query, QueryReply, Reply, SinkWrite, SnapshotId, View};

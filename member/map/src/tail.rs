@@ -68,6 +68,12 @@ impl Tail {
         Some(taken)
     }
 
+    /// Whether the change after `version` is in the chain, so that [`Self::after`] gives something.
+    pub fn goes_on_from(&self, version: Version) -> bool {
+        let start = self.changes.partition_point(|change| change.prev < version);
+        self.changes.get(start).is_some_and(|change| change.prev == version)
+    }
+
     /// Whether this version is in the chain.
     pub fn holds(&self, version: Version) -> bool {
         self.changes.iter().any(|change| change.version == version || change.prev == version)

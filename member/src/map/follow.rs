@@ -1,4 +1,5 @@
-//! Sending to followers: one task for each partition and follower that has something to send, one message at a time.
+//! Sending to followers what does not go together with that of others: whole copies, and changes again whose answer was lost.
+//! One task for each partition and follower, one message at a time.
 //!
 //! Law: what is sent and what an answer means is said by the lead; a lost answer is asked for again, after a pause.
 //! Must not know: what changes say.
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use jet_core::MemberId;
 use jet_map::wire::{Request, Response};
-use jet_map::{Asked, CopySource, Next, Refusal, TableVersion};
+use jet_map::{Asked, CopySource, Due, Next, Refusal, TableVersion};
 use tracing::debug;
 
 use super::Shared;
@@ -20,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-enum Step {
+pub(super) enum Step {
     Batch { asked: Asked, request: Request },
     Copy { asked: Asked, changed: TableVersion, number: u64, source: Box<CopySource> },
 }
@@ -35,23 +36,25 @@ impl Shared {
         for member in idle {
             if state.has_next(member) {
                 state.sending.insert(member);
-                self.home.spawn(self.clone().send(cell.clone(), member));
+                self.line(member, cell.clone());
             }
         }
     }
 
-    async fn send(self: Arc<Self>, cell: Arc<Cell>, member: MemberId) {
+    /// Until it went once; what there is behind that stands in line again. `begun`: what is to be sent first, else there is a
+    /// pause first.
+    pub(super) async fn send_alone(self: Arc<Self>, cell: Arc<Cell>, member: MemberId, mut begun: Option<Step>) {
         let mut pause = FIRST_PAUSE;
+        if begun.is_none() {
+            tokio::time::sleep(pause).await;
+        }
         loop {
-            let step = {
-                let mut state = cell.state();
-                match state.step(&cell, member) {
+            let step = match begun.take() {
+                Some(step) => step,
+                None => match cell.next_step(member) {
                     Some(step) => step,
-                    None => {
-                        state.sending.remove(&member);
-                        return;
-                    }
-                }
+                    None => return,
+                },
             };
             let went = match step {
                 Step::Batch { asked, request } => {
@@ -64,11 +67,13 @@ impl Shared {
                 }
             };
             if went {
-                pause = FIRST_PAUSE;
-            } else {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                if cell.goes_on(member) {
+                    self.line(member, cell);
+                }
+                return;
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -107,12 +112,12 @@ impl Shared {
 }
 
 impl State {
-    fn has_next(&self, member: MemberId) -> bool {
+    pub(super) fn has_next(&self, member: MemberId) -> bool {
         let Some(lead) = &self.lead else { return false };
-        match lead.next(member, self.replica.version(), self.replica.tail()) {
-            Next::Nothing => false,
-            Next::Batch { .. } => true,
-            Next::Copy => self.may_copy(member),
+        match lead.due(member, self.replica.version(), self.replica.tail()) {
+            Due::Nothing => false,
+            Due::Batch => true,
+            Due::Copy => self.may_copy(member),
         }
     }
 
@@ -147,8 +152,18 @@ impl State {
 }
 
 impl Cell {
+    /// What is to be sent; if there is nothing, nobody sends any more.
+    pub(super) fn next_step(&self, member: MemberId) -> Option<Step> {
+        let mut state = self.state();
+        let step = state.step(self, member);
+        if step.is_none() {
+            state.sending.remove(&member);
+        }
+        step
+    }
+
     /// Takes an answer; whether it is worth going on at once.
-    fn answered(&self, asked: Asked, answer: Result<Response, Refusal>) -> bool {
+    pub(super) fn answered(&self, asked: Asked, answer: Result<Response, Refusal>) -> bool {
         let mut state = self.state();
         let State { lead, replica, .. } = &mut *state;
         let Some(lead) = lead else { return true };

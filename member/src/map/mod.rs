@@ -9,7 +9,7 @@
 //! | [`cell`] | one partition: replica, lead, and how the log stands to it |
 //! | [`calls`] | changes and questions, here or at the primary elsewhere; scans · [`now`] those that are over at once |
 //! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when · [`marks`] what is there of what was asked for |
-//! | [`follow`] | sending to followers · [`serve`] answering other members |
+//! | [`lines`] | sending to followers, together · [`follow`] alone · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
@@ -31,6 +31,7 @@ mod finality;
 mod follow;
 mod gone;
 mod journal;
+mod lines;
 mod load;
 mod marks;
 mod now;
@@ -98,6 +99,7 @@ struct Shared {
     /// [`Cluster::machine`] gives another machine.
     applied: Notify,
     copying: Semaphore,
+    lines: lines::Lines,
     /// A partition is behind on disk.
     behind: Notify,
     turns: Mutex<Turns>,
@@ -159,6 +161,7 @@ impl MapService {
             known: Mutex::default(),
             applied: Notify::new(),
             copying: Semaphore::new(COPIES_AT_A_TIME),
+            lines: lines::Lines::default(),
             behind: Notify::new(),
             turns: Mutex::default(),
             flushes: Mutex::default(),

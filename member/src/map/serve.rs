@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use jet_core::{Boot, Machine, MemberId};
 use jet_map::fence::{Process, Sender, judge_follow};
 use jet_map::wire::{Request, Response};
-use jet_map::{Followed, PartitionId, Refusal, TableVersion};
+use jet_map::{Followed, PartitionId, Refusal, Sequenced, TableVersion, Version};
 use tokio::time::Instant;
 
 use super::cell::OnDisk;
@@ -70,17 +70,10 @@ impl Shared {
             Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,
             Request::Follow { partition, changed, prev, changes } => {
                 self.judge(from, partition, changed).await?;
-                let cell = self.cell(partition)?;
-                let mut state = cell.state();
-                // Judged again under the lock: from here on a newer table cannot come in between.
-                self.judge_now(from, partition, changed)?;
-                let (followed, log) = state.replica.follow(prev, &changes);
-                state.time_came();
-                state.log(self, partition, log);
-                Ok(match followed {
-                    Followed::At(version) => Response::At(version),
-                    Followed::Elsewhere(version) => Response::Elsewhere(version),
-                })
+                self.follow(from, partition, changed, prev, &changes)
+            }
+            Request::Together(requests) => {
+                Ok(Response::Together(requests.into_iter().map(|request| self.follow_now(from, request)).collect()))
             }
             Request::CopyPiece { partition, changed, copy, piece, items } => {
                 self.judge(from, partition, changed).await?;
@@ -105,6 +98,35 @@ impl Shared {
                 Ok(Response::At(version))
             }
         }
+    }
+
+    /// One of several waits for no table: whoever sent it asks again for that one alone.
+    fn follow_now(&self, from: Process, request: Request) -> Response {
+        let Request::Follow { partition, changed, prev, changes } = request else {
+            return Response::Refused(Refusal::NotNow { what: "only changes for a follower come together".into() });
+        };
+        self.follow(from, partition, changed, prev, &changes).unwrap_or_else(Response::Refused)
+    }
+
+    fn follow(
+        &self,
+        from: Process,
+        partition: PartitionId,
+        changed: TableVersion,
+        prev: Version,
+        changes: &[Sequenced],
+    ) -> Result<Response, Refusal> {
+        let cell = self.cell(partition)?;
+        let mut state = cell.state();
+        // Judged under the lock: from here on a newer table cannot come in between.
+        self.judge_now(from, partition, changed)?;
+        let (followed, log) = state.replica.follow(prev, changes);
+        state.time_came();
+        state.log(self, partition, log);
+        Ok(match followed {
+            Followed::At(version) => Response::At(version),
+            Followed::Elsewhere(version) => Response::Elsewhere(version),
+        })
     }
 
     pub(super) fn judge_now(

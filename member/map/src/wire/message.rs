@@ -12,6 +12,7 @@ use super::op::{
     CommitWire, OpWire, PointWire, SequencedWire, SinkWriteWire, SnapshotIdWire, VersionWire, missing, named,
 };
 use super::query::{QueryReplyWire, QueryWire};
+use super::together::TogetherWire;
 use super::told::{Hear, HearWire, Heard, HeardWire};
 use crate::later::Mark;
 use crate::op::Acknowledged;
@@ -55,6 +56,8 @@ pub enum Request {
         /// Changes.
         changes: Vec<Sequenced>,
     },
+    /// Changes of several partitions, from the primary of all of them to a follower; each is a `Follow`.
+    Together(Vec<Request>),
     /// A piece of a copy, from the primary to a follower.
     CopyPiece {
         /// Partition.
@@ -117,6 +120,8 @@ pub enum Response {
     At(Version),
     /// To `Follow`: the changes do not fit; the follower is at this version.
     Elsewhere(Version),
+    /// To `Together`: to each, in the same order.
+    Together(Vec<Response>),
     /// To `CopyPiece`.
     Taken,
     /// To `FetchEpoch`.
@@ -149,7 +154,7 @@ struct RequestWire {
     changed: u64,
     #[prost(bool, tag = "3")]
     for_job: bool,
-    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10, 12, 13")]
+    #[prost(oneof = "Wanted", tags = "4, 5, 6, 7, 8, 9, 10, 12, 13, 14")]
     wanted: Option<Wanted>,
     #[prost(bool, tag = "11")]
     to_disk: bool,
@@ -175,6 +180,8 @@ enum Wanted {
     Clients(ClientsWire),
     #[prost(message, tag = "13")]
     Hear(HearWire),
+    #[prost(message, tag = "14")]
+    Together(TogetherWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -418,6 +425,7 @@ impl Request {
             | Request::FetchEpoch { partition, .. } => *partition,
             Request::OnDisk { wanted } => wanted.first().map_or(PartitionId(0), |wanted| wanted.partition),
             Request::Clients { .. } | Request::Hear(_) => PartitionId(0),
+            Request::Together(requests) => requests.first().map_or(PartitionId(0), Request::partition),
         }
     }
 
@@ -446,6 +454,7 @@ impl Request {
             Request::OnDisk { wanted } => (TableVersion(0), Requester::Job, Wanted::OnDisk(wanted.into())),
             Request::Clients { of } => (TableVersion(0), Requester::Job, Wanted::Clients(of.into())),
             Request::Hear(hear) => (TableVersion(0), Requester::Job, Wanted::Hear(hear.into())),
+            Request::Together(requests) => (TableVersion(0), Requester::Job, Wanted::Together(requests.into())),
         };
         let for_job = requester == Requester::Job;
         RequestWire { partition, changed: changed.0, for_job, wanted: Some(wanted), to_disk }.encode_to_vec().into()
@@ -453,7 +462,16 @@ impl Request {
 
     /// Reads its bytes.
     pub fn decode(bytes: Bytes) -> Result<Self, Refusal> {
-        let wire = RequestWire::decode(bytes).map_err(unreadable)?;
+        match RequestWire::decode(bytes).map_err(unreadable)? {
+            RequestWire { wanted: Some(Wanted::Together(w)), .. } => {
+                let alone = |bytes| Self::read(RequestWire::decode(bytes).map_err(unreadable)?);
+                Ok(Request::Together(w.apart().map(alone).collect::<Result<_, _>>()?))
+            }
+            wire => Self::read(wire),
+        }
+    }
+
+    fn read(wire: RequestWire) -> Result<Self, Refusal> {
         let partition = u16::try_from(wire.partition).map(PartitionId).map_err(|_| missing("possible partition"))?;
         let changed = TableVersion(wire.changed);
         let requester = if wire.for_job { Requester::Job } else { Requester::Client };
@@ -484,6 +502,7 @@ impl Request {
             Wanted::OnDisk(w) => Request::OnDisk { wanted: w.read()? },
             Wanted::Clients(w) => Request::Clients { of: w.read()? },
             Wanted::Hear(w) => Request::Hear(w.read()?),
+            Wanted::Together(_) => return Err(missing("message that stands alone")),
         })
     }
 }
@@ -547,11 +566,13 @@ enum Said {
     Clients(ClientsWire),
     #[prost(message, tag = "10")]
     Heard(HeardWire),
+    #[prost(message, tag = "11")]
+    Together(TogetherWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ResponseWire {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     said: Option<Said>,
 }
 
@@ -605,6 +626,7 @@ impl Response {
             Response::OnDisk(answer) => Said::OnDisk(answer.into()),
             Response::Clients { here } => Said::Clients(here.into()),
             Response::Heard(heard) => Said::Heard(heard.into()),
+            Response::Together(responses) => Said::Together(responses.into()),
             Response::Refused(refusal) => Said::Refused(serde_json::to_vec(&refusal).unwrap_or_default().into()),
         };
         ResponseWire { said: Some(said) }.encode_to_vec().into()
@@ -612,7 +634,17 @@ impl Response {
 
     /// Reads its bytes; a refusal is an answer like others.
     pub fn decode(bytes: Bytes) -> Result<Self, Refusal> {
-        Ok(match ResponseWire::decode(bytes).map_err(unreadable)?.said.ok_or_else(|| missing("answer"))? {
+        match ResponseWire::decode(bytes).map_err(unreadable)? {
+            ResponseWire { said: Some(Said::Together(w)) } => {
+                let alone = |bytes| Self::read(ResponseWire::decode(bytes).map_err(unreadable)?);
+                Ok(Response::Together(w.apart().map(alone).collect::<Result<_, _>>()?))
+            }
+            wire => Self::read(wire),
+        }
+    }
+
+    fn read(wire: ResponseWire) -> Result<Self, Refusal> {
+        Ok(match wire.said.ok_or_else(|| missing("answer"))? {
             Said::Acknowledged(w) => Response::Acknowledged(w.read()?),
             Said::Answer(w) => Response::Answer(w.read()?),
             Said::At(version) => Response::At(version.into()),
@@ -625,6 +657,7 @@ impl Response {
             Said::OnDisk(w) => Response::OnDisk(w.read()?),
             Said::Clients(w) => Response::Clients { here: w.read()? },
             Said::Heard(w) => Response::Heard(w.read()?),
+            Said::Together(_) => return Err(missing("answer that stands alone")),
             Said::Refused(bytes) => {
                 let refusal =
                     serde_json::from_slice(&bytes).map_err(|error| Refusal::Unreadable { why: error.to_string() })?;

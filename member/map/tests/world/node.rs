@@ -7,7 +7,7 @@ use jet_map::fence::{Process, Sender, judge_follow, judge_primary};
 use jet_map::replica::no_sinks;
 use jet_map::wire::{OnDisk, Request, Response, WantedOnDisk};
 use jet_map::{
-    Asked, Boot, Content, CopySource, Followed, Follower, Lead, MemberId, Next, Op, PartitionId, PartitionTable,
+    Asked, Boot, Content, CopySource, Due, Followed, Follower, Lead, MemberId, Next, Op, PartitionId, PartitionTable,
     Replica, TableVersion, Version,
 };
 
@@ -177,7 +177,14 @@ impl Node {
             return None;
         }
         let (changed, asked) = (lead.changed, lead.asking(to)?);
-        match lead.next(to, self.replica.version(), self.replica.tail()) {
+        let next = lead.next(to, self.replica.version(), self.replica.tail());
+        let due = match &next {
+            Next::Nothing => Due::Nothing,
+            Next::Batch { .. } => Due::Batch,
+            Next::Copy => Due::Copy,
+        };
+        assert_eq!(lead.due(to, self.replica.version(), self.replica.tail()), due, "what is told before it is taken");
+        match next {
             Next::Nothing => None,
             Next::Batch { prev, changes } => {
                 self.busy.insert(to);
