@@ -1,5 +1,6 @@
 //! The `jet-member` program: one member until SIGTERM or SIGINT, until it was asked to leave, or until consensus breaks
-//! down in it. Who has given its store up begins anew in the same process.
+//! down in it. Who has given its store up, or goes on in a new
+//! incarnation of its cluster, begins anew in the same process.
 //!
 //! Law: configuration that is not understood ends the program with the sentence; a refused store does not. Must not
 //! know: what a member does.
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 
 enum End {
     Asked,
-    /// Its store was given up.
+    /// Its store was given up, or its cluster begins a new incarnation.
     Anew,
 }
 
@@ -61,12 +62,12 @@ fn run(launch: &Launch) -> Result<End, String> {
             _ = terminate.recv() => Ok(End::Asked),
             _ = interrupt.recv() => Ok(End::Asked),
             () = member.asked_to_leave() => Ok(End::Asked),
-            () = member.has_given_up() => Ok(End::Anew),
+            () = member.begins_anew() => Ok(End::Anew),
             () = member.broken_down() => Err("consensus has broken down".to_owned()),
         };
         match &end {
             Ok(End::Asked) => tracing::info!("asked to end"),
-            Ok(End::Anew) => tracing::info!("its store was given up: it begins anew"),
+            Ok(End::Anew) => tracing::info!("it begins anew"),
             Err(_) => {
                 tracing::error!("consensus has broken down; this process ends in order, and the next one goes on");
             }

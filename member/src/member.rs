@@ -25,7 +25,7 @@ use crate::admin::{router, serve, views};
 use crate::clock::Moment;
 use crate::cluster::consensus::{ConsensusError, Kept};
 use crate::cluster::node::read_log;
-use crate::cluster::{Node, leaving, supervise};
+use crate::cluster::{Node, leaving, refounding, supervise};
 use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
 use crate::net::{EngineStream, Net, NetOptions};
@@ -194,10 +194,10 @@ impl Member {
         running.end(matches!(self.phase(running, &machine), MemberPhase::Serving)).await;
     }
 
-    /// Returns when its store was given up: a new process begins with a blank one.
-    pub async fn has_given_up(&self) {
+    /// Returns when only a new process goes on: with a blank store, or in a new incarnation of the cluster.
+    pub async fn begins_anew(&self) {
         match &self.running {
-            Ok(running) => running.node.given_up().cancelled().await,
+            Ok(running) => running.node.begins_anew().await,
             Err(_) => std::future::pending().await,
         }
     }
@@ -436,7 +436,12 @@ fn refused_store(state: StoreState) -> StoreView {
 async fn open_store(settings: &Settings) -> Result<Result<(Arc<Keeper>, Option<Kept>), String>, StartError> {
     let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
     let backups_in = settings.backup_dir.clone();
-    let opened = match crate::host::blocking(move || Keeper::open(&dir, backups_in, volume, keys.as_ref())).await {
+    let opened = crate::host::blocking(move || {
+        let keeper = Keeper::open(&dir, backups_in, volume, keys.as_ref())?;
+        refounding::carry_out(&keeper)?;
+        Ok(keeper)
+    });
+    let opened = match opened.await {
         Ok(opened) => opened,
         Err(panic) => Err(KeeperError::Thread { why: panic.to_string() }),
     };

@@ -65,6 +65,8 @@ pub enum KeeperError {
     ContentDiffers { found: Digest, wanted: Digest },
     #[error("a seal names operation '{text}', which is no operation")]
     Operation { text: String },
+    #[error("incarnation {incarnation} of the cluster cannot be begun: {why}; the next start tries again")]
+    NotBegun { incarnation: u64, why: String },
     #[error("the thread that opened the store ended: {why}")]
     Thread { why: String },
 }

@@ -17,6 +17,8 @@ mod one_by_one;
 mod partial;
 #[path = "scenes/places.rs"]
 mod places;
+#[path = "scenes/refounded.rs"]
+mod refounded;
 #[path = "scenes/refused.rs"]
 mod refused;
 #[path = "scenes/shutdown.rs"]

@@ -83,12 +83,17 @@ pub fn result(operation: Operation, options: &Options, reply: &Reply) -> (String
             Some(message) => format!("{message}\nCluster shutdown completed."),
             None => "Cluster shutdown completed.".into(),
         },
-        Operation::ForceStart => "Cluster force-start completed.".into(),
-        Operation::PartialStart => "Cluster partial-start completed.".into(),
+        Operation::ForceStart => and_what(reply, "Cluster force-start completed."),
+        Operation::PartialStart => and_what(reply, "Cluster partial-start completed."),
         Operation::GetClusterVersion => format!("Cluster is at version {version}."),
         Operation::ChangeClusterVersion => format!("Cluster version changed to {version}."),
     };
     (line, End::Done)
+}
+
+/// What was done, and how it goes on.
+fn and_what(reply: &Reply, line: &str) -> String {
+    reply.message.as_ref().map_or_else(|| line.into(), |message| format!("{message}\n{line}"))
 }
 
 /// What is waited for while a shutdown is not committed, and how far the member is that was asked.

@@ -12,6 +12,7 @@
 //! | [`safety`] | every question whose wrong answer loses data |
 //! | [`loss`] | what is missing without a member that does not come back, and the consent to it |
 //! | [`giving_up`] | a forced start: who gives which store up, and the consent to it |
+//! | [`refounding`] | a new incarnation without a majority, and the consent to it |
 //! | [`report`] | what a member tells the leader |
 //! | [`supervisor`] | at the leader: machine and reports → commands |
 //! | [`agent`] | on every member: machine and own facts → local actions |
@@ -32,6 +33,7 @@ pub mod operation;
 pub mod outcome;
 pub mod partition;
 pub mod recovery;
+pub mod refounding;
 pub mod report;
 pub mod request;
 pub mod roster;

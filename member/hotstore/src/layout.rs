@@ -38,6 +38,11 @@ pub fn founded(dir: &Path) -> PathBuf {
     dir.join("founded")
 }
 
+/// What a new incarnation of the cluster begins with.
+pub fn refounding(dir: &Path) -> PathBuf {
+    dir.join("refounding")
+}
+
 /// This store was given up, and is put aside before anything is opened.
 pub fn given_up(dir: &Path) -> PathBuf {
     dir.join(GIVEN_UP)

@@ -25,6 +25,7 @@ pub mod log;
 pub mod opened;
 pub mod owner;
 pub mod quarantine;
+pub mod refounding;
 pub mod refusal;
 pub mod resolve;
 pub mod scan;

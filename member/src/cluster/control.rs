@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::consensus::letter::Letter;
 use super::giving_up::{GiveUpAnswer, GiveUpAsk};
 use super::presence::{Beat, BeatAnswer};
+use super::refounding::{RefoundAnswer, RefoundAsk};
 use crate::backup::{BackupAnswer, BackupAsk};
 use crate::net::{Handler, Peer};
 
@@ -32,6 +33,8 @@ pub enum Ask {
     Backup(BackupAsk),
     /// A step of a forced start.
     GiveUp(GiveUpAsk),
+    /// A step to a new incarnation.
+    Refound(Box<RefoundAsk>),
 }
 
 /// Answer to `Propose`.
@@ -62,6 +65,8 @@ pub trait Answers: Send + Sync + 'static {
     fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer>;
     /// A step of a forced start.
     fn give_up(self: Arc<Self>, ask: GiveUpAsk) -> BoxFuture<'static, GiveUpAnswer>;
+    /// A step to a new incarnation.
+    fn refound(self: Arc<Self>, ask: RefoundAsk) -> BoxFuture<'static, RefoundAnswer>;
 }
 
 /// The handler of the control lane.
@@ -78,6 +83,7 @@ impl<A: Answers> Handler for Control<A> {
                 Ok(Ask::Promise(permit)) => serde_json::to_vec(&answers.promise(from, permit).await),
                 Ok(Ask::Backup(ask)) => serde_json::to_vec(&answers.backup(ask).await),
                 Ok(Ask::GiveUp(ask)) => serde_json::to_vec(&answers.give_up(ask).await),
+                Ok(Ask::Refound(ask)) => serde_json::to_vec(&answers.refound(*ask).await),
                 Err(error) => {
                     tracing::warn!(member = %from.member, %error, "a question of a member cannot be understood");
                     return Bytes::new();

@@ -126,10 +126,7 @@ impl Node {
             .await
             .map_err(|panic| mark(panic.to_string()))?
             .map_err(|error| mark(error.to_string()))?;
-        tokio::spawn(async move {
-            tokio::time::sleep(ANSWER_ARRIVES).await;
-            self.given_up().cancel();
-        });
+        self.begins_anew_in(ANSWER_ARRIVES);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 //!
 //! - [`consensus`]: the replicated log · [`control`]: what members ask of one another · [`presence`]: beats and leases
 //! - [`founding`]: permits · [`node`]: this member in the cluster: proposals, beats, founding
-//! - [`giving_up`]: the stores of a forced start
+//! - [`giving_up`]: the stores of a forced start · [`refounding`]: a new incarnation without a majority
 //! - [`supervise`]: the loop at the leader · [`act`]: the loop on every member
 //! - [`leaving`]: the end of a process after a stop of the members' own
 
@@ -17,6 +17,7 @@ pub mod giving_up;
 pub mod leaving;
 pub mod node;
 pub mod presence;
+pub mod refounding;
 pub mod supervise;
 
 pub use consensus::ProposeError;

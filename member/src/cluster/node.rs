@@ -25,6 +25,7 @@ use super::control::{Answers, Ask, Promised, Proposed, words};
 use super::founding::Judgement;
 use super::giving_up::{GiveUpAnswer, GiveUpAsk};
 use super::presence::{self, Beat, BeatAnswer, Presence};
+use super::refounding::{RefoundAnswer, RefoundAsk};
 use super::supervise;
 use crate::announced::Announced;
 use crate::backup::part::Part;
@@ -73,8 +74,8 @@ pub struct Node {
     /// Why the founders are not together yet.
     founding_waits: Mutex<Option<String>>,
     backups: Arc<Part>,
-    /// The store was given up: only a new process goes on, with a blank one.
-    given_up: CancellationToken,
+    /// Only a new process goes on: with a blank store, or in a new incarnation.
+    anew: CancellationToken,
 }
 
 impl Node {
@@ -102,7 +103,7 @@ impl Node {
             hindered: Mutex::default(),
             founding: Mutex::default(),
             founding_waits: Mutex::default(),
-            given_up: CancellationToken::new(),
+            anew: CancellationToken::new(),
         })
     }
 
@@ -126,9 +127,18 @@ impl Node {
         &self.keeper
     }
 
-    /// Cancelled a moment after the store was given up.
-    pub fn given_up(&self) -> &CancellationToken {
-        &self.given_up
+    /// Returns when only a new process goes on.
+    pub async fn begins_anew(&self) {
+        self.anew.cancelled().await;
+    }
+
+    /// This process ends then, for a new one to go on.
+    pub(super) fn begins_anew_in(self: &Arc<Self>, time: Duration) {
+        let node = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            node.anew.cancel();
+        });
     }
 
     /// Its part in hot backups.
@@ -273,6 +283,12 @@ impl Node {
         }
     }
 
+    /// Who leads and is followed, as far as this member knows: of another one it knows by that one's word.
+    pub fn followed_leader(&self) -> Option<MemberId> {
+        let leads = self.consensus().is_some_and(|consensus| consensus.is_followed());
+        self.leader().filter(|leader| *leader != self.me || leads)
+    }
+
     /// Sets of voters by which a leader could be elected.
     fn electing(&self) -> Vec<BTreeSet<jet_core::Voter>> {
         self.consensus().map(|consensus| consensus.electing()).unwrap_or_default()
@@ -408,6 +424,10 @@ impl Answers for Node {
 
     fn give_up(self: Arc<Self>, ask: GiveUpAsk) -> BoxFuture<'static, GiveUpAnswer> {
         self.answer_give_up(ask).boxed()
+    }
+
+    fn refound(self: Arc<Self>, ask: RefoundAsk) -> BoxFuture<'static, RefoundAnswer> {
+        self.answer_refound(ask).boxed()
     }
 }
 

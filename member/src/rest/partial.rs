@@ -5,9 +5,11 @@
 //! heard any more. Must not know: what becomes of the copies.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jet_admin_api::rest::reply::Reply;
 use jet_core::loss::{self, Loss};
+use jet_core::refounding::Refounding;
 use jet_core::safety::sentence;
 use jet_core::{ClusterState, Command, Digest, Machine, MemberId};
 use tracing::info;
@@ -15,8 +17,10 @@ use tracing::info;
 use super::act::refused;
 use super::answer::Answer;
 use crate::admin::handlers::proposed;
-use crate::cluster::supervise;
+use crate::cluster::refounding::NotBegun;
+use crate::cluster::{Node, supervise};
 use crate::member::Member;
+use crate::net::Lane;
 use crate::ports::Cluster;
 
 /// Jobs that are told one by one.
@@ -33,10 +37,12 @@ pub async fn start(member: &Member, consent: Option<&str>) -> Answer {
             "this cluster is led by an operator, which waits for every original member on its own volume",
         );
     }
-    let standing = node.standing();
-    if standing.as_ref().is_none_or(|standing| standing.leading.is_none()) {
-        let leader = standing.and_then(|standing| standing.leader);
-        return unchanged(&ask_elsewhere(&node.machine(), leader));
+    match node.followed_leader() {
+        Some(leader) if leader == node.me() => {}
+        Some(leader) if node.net().peers(Lane::Control).iter().any(|peer| peer.member == leader.0) => {
+            return unchanged(&ask_elsewhere(&node.machine(), leader));
+        }
+        _ => return refounded(node, consent).await,
     }
     let machine = node.machine();
     let members = missing(&machine, &supervise::unheard(node));
@@ -57,15 +63,49 @@ fn unchanged(why: &str) -> Answer {
     Answer::json(&Reply::failed(format!("nothing was changed: {why}")))
 }
 
-fn ask_elsewhere(machine: &Machine, leader: Option<MemberId>) -> String {
-    match leader.and_then(|leader| machine.roster.get(&leader)) {
+fn ask_elsewhere(machine: &Machine, leader: MemberId) -> String {
+    match machine.roster.get(&leader) {
         Some(entry) => format!("member {} leads, and knows who is heard: ask it", entry.ordinal),
-        None => {
-            "no member leads: a majority of those that vote is not there, and without it nothing can be agreed on; \
-                 bring another member back, or restore a backup"
-                .into()
-        }
+        None => format!("member {leader} leads, and knows who is heard: ask it"),
     }
+}
+
+/// Nobody leads.
+async fn refounded(node: &Arc<Node>, consent: Option<&str>) -> Answer {
+    let Some(consent) = consent else {
+        return match node.would_refound().await {
+            Ok((all, _)) => unchanged(&asks_anew(&all)),
+            Err(why) => unchanged(&format!("no member leads, and a new incarnation cannot begin: {why}")),
+        };
+    };
+    info!(consent, "REST: a new incarnation is consented to");
+    match node.refound(Digest(consent.into())).await {
+        Ok(incarnation) => {
+            let message = format!(
+                "incarnation {incarnation} of the cluster begins, and waits for its absent members; ask again what would be \
+                 missing without them"
+            );
+            Answer::json(&Reply { message: Some(message), ..Reply::success() })
+        }
+        Err(why @ NotBegun::Why(_)) => unchanged(&why.to_string()),
+        Err(why) => Answer::json(&Reply::failed(why.to_string())),
+    }
+}
+
+fn asks_anew(all: &Refounding) -> String {
+    let there: Vec<_> = all.survivors.iter().map(|survivor| survivor.ordinal.to_string()).collect();
+    let absent: Vec<_> = all.absent.iter().map(|(ordinal, member)| format!("{ordinal} ({member})")).collect();
+    let furthest = all.furthest().map_or(0, |survivor| survivor.last);
+    format!(
+        "no member leads, for a majority of those that vote is not there. Member {} can begin incarnation {} of the cluster by \
+         what the furthest of their logs tells, up to entry {furthest}; what only the absent had agreed on behind it is lost, \
+         and they never come back under their ids: member {}. If any of them still runs, end it first. If that is what you \
+         want, ask again with the consent {}",
+        there.join(", "),
+        all.incarnation,
+        absent.join(", "),
+        all.digest()
+    )
 }
 
 /// Members of the roster that are not back, or that were back and are not heard.

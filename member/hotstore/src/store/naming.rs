@@ -12,6 +12,7 @@ use crate::given_up;
 use crate::identity::{self, Identity};
 use crate::layout;
 use crate::quarantine;
+use crate::refounding::{self, Refounding};
 use uuid::Uuid;
 
 impl Store {
@@ -99,7 +100,14 @@ impl Store {
     /// Begins a new log line and sets the old consensus log aside (quarantine). The log must not be open.
     /// If it is interrupted the old log is of another line and refused; calling it again finishes it.
     pub fn new_log_line(&self) -> Result<Uuid, StoreError> {
-        let (old, line) = (self.identity().log_line, self.disk.fresh());
+        let line = self.disk.fresh();
+        self.begin_log_line(line)?;
+        Ok(line)
+    }
+
+    /// The same with this line, whatever of it was begun.
+    pub fn begin_log_line(&self, line: Uuid) -> Result<(), StoreError> {
+        let old = self.identity().log_line;
         self.change_identity(|identity| {
             (identity.log_line, identity.log_begun) = (line, false);
             Ok(())
@@ -108,6 +116,41 @@ impl Store {
         if !self.disk.list(&raft).on("list", &raft)?.is_empty() {
             quarantine::set_aside(self.disk.as_ref(), &self.dir, &raft, &format!("raft-{old}"))?;
         }
-        Ok(line)
+        Ok(())
+    }
+
+    /// The new incarnation that was prepared last, and what it begins with.
+    pub fn refounding(&self) -> Result<Option<(Refounding, Vec<u8>)>, StoreError> {
+        refounding::read(self.disk.as_ref(), &self.dir)
+    }
+
+    /// Durably prepares a new incarnation; in place of one that was prepared before. Refused once one goes that this store
+    /// is not of yet.
+    pub fn prepare_refounding(&self, record: &Refounding, blob: &[u8]) -> Result<(), StoreError> {
+        let of = self.identity().incarnation;
+        if record.incarnation <= of {
+            let why = format!("this store is of incarnation {of}, and {} would begin", record.incarnation);
+            return Err(StoreError::Misuse { call: "prepare a new incarnation", why });
+        }
+        match self.refounding()? {
+            Some((known, _)) if known.goes && known.incarnation > of && known != *record => {
+                let why = format!("incarnation {} begins at the next start, by {}", known.incarnation, known.consent);
+                Err(StoreError::Misuse { call: "prepare a new incarnation", why })
+            }
+            _ => refounding::write(self.disk.as_ref(), &self.dir, record, blob),
+        }
+    }
+
+    /// From now on the next process begins by what was prepared under this consent.
+    pub fn go_refounding(&self, consent: &str) -> Result<(), StoreError> {
+        match self.refounding()? {
+            Some((known, blob)) if known.consent == consent => {
+                refounding::write(self.disk.as_ref(), &self.dir, &Refounding { goes: true, ..known }, &blob)
+            }
+            _ => {
+                let why = format!("nothing was prepared under consent {consent}");
+                Err(StoreError::Misuse { call: "begin a new incarnation", why })
+            }
+        }
     }
 }

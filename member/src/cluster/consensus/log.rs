@@ -98,6 +98,17 @@ impl Log {
         self.term.clone()
     }
 
+    /// Its last entry, also if it was forgotten behind a snapshot.
+    pub fn last(&self) -> Option<LogId> {
+        let memory = self.memory();
+        memory.entries.values().next_back().map(|entry| entry.log_id).or(memory.mark.purged)
+    }
+
+    /// Entries behind that position.
+    pub fn behind(&self, index: u64) -> Vec<Entry> {
+        self.memory().entries.range(index + 1..).map(|(_, entry)| entry.clone()).collect()
+    }
+
     /// Nothing was ever written.
     pub fn is_blank(&self) -> bool {
         let memory = self.memory();
@@ -127,6 +138,11 @@ impl Log {
     }
 }
 
+/// The small record of a log that begins behind `last`: nobody was given a vote for a later term.
+pub fn mark_of_a_beginning(last: LogId, me: Voter) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Mark { vote: Some(Vote::new(last.leader_id.term, me)), purged: Some(last) })
+}
+
 impl RaftLogReader<Types> for Log {
     async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
@@ -141,9 +157,8 @@ impl RaftLogStorage<Types> for Log {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
-        let memory = self.memory();
-        let last = memory.entries.values().next_back().map(|e| e.log_id).or(memory.mark.purged);
-        Ok(LogState { last_purged_log_id: memory.mark.purged, last_log_id: last })
+        let last = self.last();
+        Ok(LogState { last_purged_log_id: self.memory().mark.purged, last_log_id: last })
     }
 
     async fn get_log_reader(&mut self) -> Self {

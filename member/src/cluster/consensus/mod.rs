@@ -5,6 +5,7 @@
 //!
 //! - [`types`]: voters, entries · [`disk`]: what is asked of a disk (`hot`: the store's) · [`writer`]: the thread that writes
 //! - [`log`], [`machine`]: openraft's two stores · [`letter`], [`wire`]: its network · [`membership`]: who votes in it
+//! - [`refounded`]: a log that begins in the midst, by consent
 
 pub mod disk;
 mod hot;
@@ -12,6 +13,7 @@ pub mod letter;
 pub mod log;
 pub mod machine;
 pub mod membership;
+pub mod refounded;
 pub mod types;
 pub mod wire;
 pub mod writer;
@@ -40,6 +42,8 @@ use crate::net::Net;
 const HEARTBEAT_MS: u64 = 150;
 /// Silence after which a follower stands for election.
 const ELECTION_MS: Range<u64> = 600..1200;
+/// A majority that has not answered for so long does not follow.
+const FOLLOWED_MS: u64 = 2000;
 /// Entries after which a snapshot is taken, and how many are kept behind it for those who lag.
 const SNAPSHOT_AFTER: u64 = 2000;
 const KEPT_ENTRIES: u64 = 500;
@@ -218,6 +222,15 @@ impl Consensus {
             durable: self.log.writer().durable(),
             failure,
         }
+    }
+
+    /// It leads, and a majority has said so just now. Who is started again goes on leading its term, also alone.
+    pub fn is_followed(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+        let alone = metrics.membership_config.membership().voter_ids().count() == 1;
+        leads && (alone || metrics.millis_since_quorum_ack.is_some_and(|millis| millis < FOLLOWED_MS))
     }
 
     /// Returns when it ended by itself, and why; not when it was asked to.
