@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Who begins anew does not wait longer for the end of this process.
+const ANEW_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
 enum End {
     Asked,
     /// Its store was given up, or its cluster begins a new incarnation.
@@ -72,7 +75,11 @@ fn run(launch: &Launch) -> Result<End, String> {
                 tracing::error!("consensus has broken down; this process ends in order, and the next one goes on");
             }
         }
-        member.end().await;
+        match end {
+            // It has nothing to flush, and a disk that hangs must not keep it from beginning.
+            Ok(End::Anew) => drop(tokio::time::timeout(ANEW_WITHIN, member.end()).await),
+            _ => member.end().await,
+        }
         end
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

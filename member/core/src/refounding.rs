@@ -5,17 +5,19 @@
 //!    names the cluster, the survivors with the ends of their logs, and those that are absent.
 //! 2. It is refused where the survivors could elect a leader, where one of them knows one, and where one of them takes part.
 //! 3. What the furthest log tells counts, with entries that may not have been committed: as if it had been elected. What only the
-//!    absent had agreed on is lost, and the consent says so.
+//!    absent had agreed on is lost, and the consent says so. Nobody begins whose log has another end than was consented to.
 //! 4. It is refused where a partition has no copy in step at a survivor: the absent would be needed after it, and could not come
 //!    back. What becomes of their data is not judged here: the survivors wait for them, until a person gives them up too.
 //! 5. It makes a new incarnation. Whoever is of an older one is not spoken with: if the absent live, they are another cluster's.
 //!
 //! Attacked: *Loses a write*: an acknowledged entry is only in a log that is not the furthest (`the_furthest_log_counts`: by
-//! term, then by length, as in an election); a survivor returns to the old majority meanwhile (it gives no vote from the
-//! moment on in which it has prepared). *Serves twice*: the absent come back together and are a majority of the old
+//! term, by who led it, then by length, as in an election); a survivor returns to the old majority meanwhile (it gives no vote
+//! from the moment on in which it has prepared, and its end is looked at again then, and again before it begins); a consent
+//! of long ago is given again (the same). *Serves twice*: the absent come back together and are a majority of the old
 //! incarnation (they wait for the survivors, who refuse them; where they never stopped, the person who called them lost
 //! was wrong, and was told so). *Hangs*: one of them has begun and another not (it is asked again, there, with the same
-//! consent).
+//! consent: lines and machine follow from it); who is to vote are only those that leave, or nobody with the line that
+//! counts (`who_leaves_votes_where_nobody_else_is_left`, `lines_that_nobody_has_are_no_majority`).
 //!
 //! Must not know: who may consent, how a log is written.
 
@@ -25,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Boot, Digest, FoundingId, LogIndex, MemberId, PartitionId};
 use crate::machine::Machine;
-use crate::voters;
+use crate::voters::{self, Voter};
 
 /// One that is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,10 +42,21 @@ pub struct Survivor {
     pub founding: FoundingId,
     /// Of which incarnation of it.
     pub incarnation: u32,
-    /// Term of the last entry of its log.
+    /// Line of its log.
+    pub line: u64,
+    /// Where it ends.
+    pub end: End,
+}
+
+/// The last entry of a log; of two ends the greater one is further, as in an election.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct End {
+    /// Its term.
     pub term: u64,
+    /// Who led it.
+    pub led_by: Voter,
     /// Its position.
-    pub last: LogIndex,
+    pub index: LogIndex,
 }
 
 /// What a member is found to be.
@@ -63,6 +76,11 @@ pub enum Found {
     },
     /// It is connected and did not answer.
     Silent {
+        /// Its number.
+        ordinal: u32,
+    },
+    /// It belongs to a cluster, and its log is not read yet, or is blank.
+    NoLog {
         /// Its number.
         ordinal: u32,
     },
@@ -93,6 +111,8 @@ pub enum WhyNot {
     TakesPart { ordinal: u32 },
     #[error("member {ordinal} is connected and does not answer; ask again, or end it first")]
     Silent { ordinal: u32 },
+    #[error("member {ordinal} belongs to a cluster, and its log tells nothing yet; ask again, or end it first")]
+    NoLog { ordinal: u32 },
     #[error("no member that is heard belongs to a cluster")]
     Nothing,
     #[error("member {ordinal} is of another cluster, or of another incarnation of it")]
@@ -126,7 +146,7 @@ impl Refounding {
 }
 
 fn furthest(survivors: &[Survivor]) -> Option<&Survivor> {
-    survivors.iter().max_by_key(|survivor| (survivor.term, survivor.last, std::cmp::Reverse(survivor.ordinal)))
+    survivors.iter().max_by_key(|survivor| (survivor.end, std::cmp::Reverse(survivor.ordinal)))
 }
 
 /// Those that wait, by ordinal; the first of what is in the way.
@@ -140,6 +160,7 @@ pub fn survivors(found: Vec<Found>) -> Result<Vec<Survivor>, WhyNot> {
             Found::Waits { survivor, .. } => survivors.push(survivor),
             Found::TakesPart { ordinal } => return Err(WhyNot::TakesPart { ordinal }),
             Found::Silent { ordinal } => return Err(WhyNot::Silent { ordinal }),
+            Found::NoLog { ordinal } => return Err(WhyNot::NoLog { ordinal }),
             Found::Blank => {}
         }
     }
@@ -165,8 +186,13 @@ pub fn source(survivors: &[Survivor]) -> Option<MemberId> {
     furthest(survivors).map(|survivor| survivor.member)
 }
 
-/// What begins if these go on by this machine, which is what the furthest log tells.
-pub fn preview(survivors: Vec<Survivor>, machine: &Machine) -> Result<Refounding, WhyNot> {
+/// What begins if these go on by this machine, which is what the furthest log tells. `electing`: the sets of voters of each of
+/// which a majority elects a leader, by that log.
+pub fn preview(
+    survivors: Vec<Survivor>,
+    machine: &Machine,
+    electing: &[BTreeSet<Voter>],
+) -> Result<Refounding, WhyNot> {
     let founding = machine.founding.as_ref().ok_or(WhyNot::Nothing)?;
     let stranger = |survivor: &&Survivor| {
         !machine.roster.contains_key(&survivor.member)
@@ -176,10 +202,11 @@ pub fn preview(survivors: Vec<Survivor>, machine: &Machine) -> Result<Refounding
         return Err(WhyNot::Another { ordinal: stranger.ordinal });
     }
     let there: BTreeSet<MemberId> = survivors.iter().map(|survivor| survivor.member).collect();
-    let voters = machine.voting_members();
-    let voting = voters.intersection(&there).count();
-    if voting > voters.len() / 2 {
-        return Err(WhyNot::Majority { there: voting, all: voters.len() });
+    let votes = |voter: &&Voter| survivors.iter().any(|s| (s.member, s.line) == (voter.member, voter.line));
+    let halves: Vec<_> = electing.iter().map(|set| (set.iter().filter(votes).count(), set.len())).collect();
+    let is_majority = |(there, all): &(usize, usize)| *there > all / 2;
+    if let Some((there, all)) = halves.first().copied().filter(|_| halves.iter().all(is_majority)) {
+        return Err(WhyNot::Majority { there, all });
     }
     let only_there: Vec<usize> = (0..machine.table.partitions.len())
         .filter(|at| !machine.table.partitions[*at].synced().any(|copy| there.contains(&copy.member)))
@@ -200,7 +227,7 @@ pub fn judge(own: &Found, all: &Refounding, consent: &Digest) -> Result<(), WhyN
     match own {
         Found::TakesPart { ordinal } => Err(WhyNot::TakesPart { ordinal: *ordinal }),
         Found::Silent { ordinal } => Err(WhyNot::Silent { ordinal: *ordinal }),
-        Found::Blank => Err(changed()),
+        Found::NoLog { .. } | Found::Blank => Err(changed()),
         Found::Waits { survivor, leader: Some(leader) }
             if survivor.member == *leader || all.survivors.iter().all(|other| other.member != *leader) =>
         {
@@ -225,7 +252,11 @@ pub fn begun(machine: &Machine, all: &Refounding, lines: &BTreeMap<MemberId, u64
         }
     }
     let there: Vec<_> = machine.candidates().into_iter().filter(|c| lines.contains_key(&c.member)).collect();
-    machine.voters.members = voters::first(&there);
+    machine.voters.members = match there.is_empty() {
+        // Only such as leave, or have hardly come.
+        true => lines.keys().copied().take(voters::VOTERS_MOST).collect(),
+        false => voters::first(&there),
+    };
     machine.voters.changes += 1;
     machine
 }
@@ -258,9 +289,14 @@ mod tests {
         machine
     }
 
-    fn survivor(ordinal: u32, term: u64, last: LogIndex) -> Survivor {
+    fn survivor(ordinal: u32, term: u64, index: LogIndex) -> Survivor {
         let founding = FoundingId::default();
-        Survivor { ordinal, member: member(ordinal), boot: Boot(2), founding, incarnation: 1, term, last }
+        let (line, end) = (u64::from(ordinal), End { term, led_by: Voter { member: member(9), line: 9 }, index });
+        Survivor { ordinal, member: member(ordinal), boot: Boot(2), founding, incarnation: 1, line, end }
+    }
+
+    fn previewed(survivors: Vec<Survivor>, machine: &Machine) -> Result<Refounding, WhyNot> {
+        preview(survivors, machine, &[machine.voters()])
     }
 
     fn waits(ordinal: u32) -> Found {
@@ -270,7 +306,7 @@ mod tests {
     #[test]
     fn the_one_of_two_that_is_left_goes_on() {
         let machine = machine(2);
-        let all = preview(survivors(vec![waits(1), Found::Blank]).unwrap(), &machine).unwrap();
+        let all = previewed(survivors(vec![waits(1), Found::Blank]).unwrap(), &machine).unwrap();
         assert_eq!((all.incarnation, &all.absent), (2, &vec![(0, member(0))]));
         let begun = begun(&machine, &all, &BTreeMap::from([(member(1), 99)]));
         assert_eq!(begun.founding.as_ref().unwrap().incarnation, 2);
@@ -294,6 +330,28 @@ mod tests {
             let found: Vec<_> = logs.iter().map(|(ordinal, term, last)| survivor(*ordinal, *term, *last)).collect();
             assert_eq!(source(&found), Some(member(expected)), "{logs:?}");
         }
+        // Two may lead one term, one after the other: what the later one was followed in counts.
+        let (mut early, late) = (survivor(0, 5, 12), survivor(1, 5, 11));
+        early.end.led_by = Voter { member: member(3), line: 9 };
+        assert_eq!(source(&[early, late]), Some(member(1)));
+    }
+
+    #[test]
+    fn lines_that_nobody_has_are_no_majority() {
+        let machine = machine(2);
+        let both = vec![survivor(0, 1, 7), survivor(1, 1, 7)];
+        assert_eq!(previewed(both.clone(), &machine), Err(WhyNot::Majority { there: 2, all: 2 }));
+        let other = BTreeSet::from([0, 1].map(|n| Voter { member: member(n), line: 100 + u64::from(n) }));
+        assert!(preview(both.clone(), &machine, &[other.clone()]).is_ok(), "they cannot elect anybody");
+        assert!(preview(both, &machine, &[machine.voters(), other]).is_ok(), "in the midst of a change of voters");
+    }
+
+    #[test]
+    fn who_leaves_votes_where_nobody_else_is_left() {
+        let mut machine = machine(2);
+        machine.membership.leaving.insert(member(1));
+        let all = previewed(vec![survivor(1, 1, 8)], &machine).unwrap();
+        assert_eq!(begun(&machine, &all, &BTreeMap::from([(member(1), 99)])).voters().len(), 1);
     }
 
     #[test]
@@ -303,6 +361,7 @@ mod tests {
             (led, WhyNot::Led { leader: member(1) }),
             (Found::TakesPart { ordinal: 2 }, WhyNot::TakesPart { ordinal: 2 }),
             (Found::Silent { ordinal: 2 }, WhyNot::Silent { ordinal: 2 }),
+            (Found::NoLog { ordinal: 2 }, WhyNot::NoLog { ordinal: 2 }),
         ] {
             assert_eq!(survivors(vec![waits(3), found]), Err(why));
         }
@@ -315,12 +374,12 @@ mod tests {
         let other = Found::Waits { survivor: other, leader: None };
         assert_eq!(survivors(vec![waits(0), other]), Err(WhyNot::Another { ordinal: 1 }));
         let three = machine(3);
-        let majority = preview(vec![survivor(0, 1, 7), survivor(1, 1, 7)], &three);
+        let majority = previewed(vec![survivor(0, 1, 7), survivor(1, 1, 7)], &three);
         assert_eq!(majority, Err(WhyNot::Majority { there: 2, all: 3 }));
         // Of three members with one backup each pair has partitions to itself.
-        let alone = preview(vec![survivor(0, 1, 7)], &three);
+        let alone = previewed(vec![survivor(0, 1, 7)], &three);
         assert!(matches!(alone, Err(WhyNot::OnlyThere { count, .. }) if count > 0), "{alone:?}");
-        let stranger = preview(vec![survivor(5, 1, 7)], &three);
+        let stranger = previewed(vec![survivor(5, 1, 7)], &three);
         assert_eq!(stranger, Err(WhyNot::Another { ordinal: 5 }));
     }
 }

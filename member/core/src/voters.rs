@@ -16,7 +16,7 @@ use crate::partition::assign::Candidate;
 pub const VOTERS_MOST: usize = 5;
 
 /// Somebody who votes, or learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Voter {
     /// Whose.
     pub member: MemberId,

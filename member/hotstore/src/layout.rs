@@ -141,7 +141,7 @@ pub fn shape_of(path: &Path) -> Option<Shape> {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
     match parse(name) {
         Name::Chunk(_) | Name::Epoch | Name::Retired | Name::Seal { .. } => Some(Shape::Blocks),
-        _ if name == "snapshot" => Some(Shape::Blocks),
+        _ if name == "snapshot" || name == "refounding" => Some(Shape::Blocks),
         _ if name.starts_with("entries-") && name.ends_with(".rl") => Some(Shape::Grains),
         _ => None,
     }

@@ -22,6 +22,8 @@ pub struct Refounding {
     pub incarnation: u64,
     /// The line of this member's log in it.
     pub line: Uuid,
+    /// Index and term of the last entry of its log before: with another end it does not begin.
+    pub end: (u64, u64),
     /// It begins.
     pub goes: bool,
 }

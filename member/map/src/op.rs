@@ -96,7 +96,8 @@ pub enum Change {
     RemoveIfSame(Bytes),
     /// It has none, to make room. Answers whether it had one.
     Evict,
-    /// It may live so long from now on; what is not wished stays. Answers whether it is there.
+    /// It may live so long from now on: a time to live that is not wished stays, an idle time ends. Answers whether it is
+    /// there.
     Limit,
     /// Of the primary: it was read, or found dead.
     Touch,

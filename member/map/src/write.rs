@@ -202,7 +202,8 @@ impl Content {
             }
             (Change::Evict, Some(_)) => Reply::Was(self.take_out(map, key, What::Evicted, fx).is_some()),
             (Change::Limit, Some(held)) => {
-                let limits = op.limits.or(self.limits(map, key));
+                let ttl = op.limits.ttl.unwrap_or(self.limits(map, key).ttl);
+                let limits = Limits { ttl, idle: op.limits.idle.unwrap_or(Limits::NONE.idle) };
                 self.put((map, key), &held, limits, fx);
                 Reply::Was(true)
             }

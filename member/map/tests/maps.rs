@@ -130,7 +130,8 @@ impl Model {
             Change::Evict => Reply::Was(self.take(key).is_some()),
             Change::Limit => {
                 if let Some(held) = held {
-                    self.put(key, held.value, op.limits.or(held.limits));
+                    let ttl = op.limits.ttl.unwrap_or(held.limits.ttl);
+                    self.put(key, held.value, Limits { ttl, idle: op.limits.idle.unwrap_or(0) });
                 }
                 Reply::Was(held.is_some())
             }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use jet_protocol::data::Data;
+use jet_protocol::data::{Data, type_id};
 use jet_protocol::structure::{AnchorDataList, PagingPredicate};
 
 use crate::Refused;
@@ -57,7 +57,8 @@ pub struct Sorted {
 impl Page {
     /// As a client asks for it; also the predicate of its entries.
     pub fn of(ask: &PagingPredicate, iterated: Iterated) -> Result<(Self, Predicate), Refused> {
-        if ask.comparator.is_some() {
+        // Some clients write a null where others write nothing.
+        if ask.comparator.as_ref().is_some_and(|comparator| comparator.type_id() != type_id::NULL) {
             return Err(Refused::NotOffered {
                 what: "a comparator of pages".into(),
                 instead: "it is code of users, which members do not run; leave it out, and pages are in natural order",

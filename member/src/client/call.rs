@@ -204,6 +204,12 @@ fn write<A: Answer>(answer: Result<A, Fault>, correlation: i64, out: &mut BytesM
     let _ = put_answer(&fault.answer(), correlation, out);
 }
 
+/// In the original's words.
+fn no_store() -> Fault {
+    let why = "First you should configure a map store; this member offers none: put what is to be there";
+    Fault::new(ErrorCode::IllegalArgument, why)
+}
+
 impl Calls {
     /// To this member's maps.
     pub fn new(service: MapService, jobs: Arc<dyn Jobs>, node: Arc<Node>, view: watch::Receiver<Arc<View>>) -> Self {
@@ -517,6 +523,8 @@ impl Calls {
             R::IsEmpty(ask) => to.later(maps.is_empty(ask)),
             R::Clear(ask) => to.later(maps.clear(ask)),
             R::EvictAll(ask) => to.later(maps.evict_all(ask)),
+            R::LoadAll(_) => to.now::<map::load_all::Answer>(Err(no_store())),
+            R::LoadGivenKeys(_) => to.now::<map::load_given_keys::Answer>(Err(no_store())),
             R::KeySet(ask) => to.large(maps.key_set(ask)),
             R::Values(ask) => to.large(maps.values(ask)),
             R::EntrySet(ask) => to.large(maps.entry_set(ask)),

@@ -72,8 +72,15 @@ impl Node {
         giving_up::preview(found, machine.roster.iter().map(|(member, entry)| (entry.ordinal, *member)).collect())
     }
 
-    /// Gives up what is consented to, everywhere; the ordinals of who did, or why the first did not.
+    /// Gives up what is consented to, everywhere; the ordinals of who did, or why the first did not. It is carried on when
+    /// nobody waits for it any more.
     pub async fn give_all_up(self: &Arc<Self>, consent: Digest) -> (Vec<u32>, Option<NotGivenUp>) {
+        let node = self.clone();
+        let asked = tokio::spawn(async move { node.give_up_in_turn(consent).await });
+        asked.await.unwrap_or_else(|panic| (Vec::new(), Some(NotGivenUp::Mark { why: panic.to_string() })))
+    }
+
+    async fn give_up_in_turn(self: &Arc<Self>, consent: Digest) -> (Vec<u32>, Option<NotGivenUp>) {
         let all = match self.would_give_up().await {
             Ok(all) => all,
             Err(why) => return (Vec::new(), Some(why.into())),
@@ -82,7 +89,14 @@ impl Node {
             return (Vec::new(), Some(why.into()));
         }
         let mut given = Vec::new();
-        for peer in self.net().peers(Lane::Control) {
+        let peers = self.net().peers(Lane::Control);
+        let named = |peer: &Peer| all.gives.iter().any(|gives| gives.member.0 == peer.member);
+        for gives in all.gives.iter().filter(|gives| gives.member != self.me()) {
+            if peers.iter().all(|peer| peer.member != gives.member.0) {
+                return (given, Some(NotGivenUp::NoAnswer { ordinal: gives.ordinal }));
+            }
+        }
+        for peer in peers.into_iter().filter(named) {
             let ask = GiveUpAsk::Do { all: all.clone(), consent: consent.clone() };
             match self.ask(peer, &ask).await {
                 Some(GiveUpAnswer::Done) => given.push(peer.ordinal),

@@ -8,7 +8,7 @@ mod founders;
 mod voting;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Node {
     backups: Arc<Part>,
     /// Only a new process goes on: with a blank store, or in a new incarnation.
     anew: CancellationToken,
+    /// One step to it at a time.
+    steps: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -104,6 +106,7 @@ impl Node {
             founding: Mutex::default(),
             founding_waits: Mutex::default(),
             anew: CancellationToken::new(),
+            steps: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -130,6 +133,16 @@ impl Node {
     /// Returns when only a new process goes on.
     pub async fn begins_anew(&self) {
         self.anew.cancelled().await;
+    }
+
+    /// Held by who takes a step to a new process.
+    pub(super) fn steps(&self) -> &tokio::sync::Mutex<()> {
+        &self.steps
+    }
+
+    /// Consensus was ended here, and is not begun any more.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// This process ends then, for a new one to go on.
@@ -385,7 +398,10 @@ impl Answers for Node {
             term,
             volume_id: self.keeper.volume_id().to_owned(),
             report,
-            lease: leads.then(|| presence.grant(voter.into(), to, term, &electing, now)).flatten(),
+            // Who is not of the cluster may have been of it before it was founded anew without it.
+            lease: (leads && self.machine.now().roster.contains_key(&to))
+                .then(|| presence.grant(voter.into(), to, term, &electing, now))
+                .flatten(),
         }
     }
 

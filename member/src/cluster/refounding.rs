@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jet_core::refounding::{self, Found, Refounding, Survivor, WhyNot};
 use jet_core::{Digest, FoundingId, MemberId};
+use jet_hotstore::refounding::Refounding as Record;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ use crate::net::{Lane, Peer};
 use crate::ports::Cluster;
 use crate::store::{Keeper, KeeperError};
 
+/// Bytes of what is sent to a survivor: a frame takes little more.
+const WHOLE_MOST: usize = 15 << 20;
 /// Time for a member to answer; it may have to stop voting, and to write the whole machine.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Between the word to go and the end of the process.
@@ -42,8 +45,6 @@ pub enum RefoundAsk {
         all: Refounding,
         /// The consent.
         consent: Digest,
-        /// The line of each survivor's new log.
-        lines: BTreeMap<MemberId, Uuid>,
         /// What all begin with.
         beginning: Box<Beginning>,
     },
@@ -83,11 +84,21 @@ pub enum NotBegun {
         "member {ordinal} has prepared, and gave no answer to the word to go; the others begin. Ask it with the same consent"
     )]
     Behind { ordinal: u32 },
+    #[error(
+        "incarnation {incarnation} was prepared here, and the others may have begun it without this member: ask here again with \
+             the consent {consent}, and it begins it too"
+    )]
+    LeftBehind { incarnation: u64, consent: Digest },
+    #[error("what a new incarnation begins with has {bytes} bytes; {WHOLE_MOST} can be sent to another member")]
+    TooLarge { bytes: usize },
 }
 
 impl Node {
     /// The new incarnation that the members that are heard could begin, and what it would begin with.
     pub async fn would_refound(&self) -> Result<(Refounding, Whole), NotBegun> {
+        if let Some(record) = self.left_behind().await {
+            return Err(NotBegun::LeftBehind { incarnation: record.incarnation, consent: Digest(record.consent) });
+        }
         let mut found = vec![self.survives()];
         let peers = self.net().peers(Lane::Control);
         for peer in &peers {
@@ -106,21 +117,35 @@ impl Node {
             },
         };
         let whole = whole.ok_or(WhyNot::Nothing)?;
-        Ok((refounding::preview(survivors, &whole.machine)?, whole))
+        let all = refounding::preview(survivors, &whole.machine, &whole.electing)?;
+        // It was asked for later than the ends were.
+        match all.furthest().is_some_and(|furthest| furthest.end == refounded::end(whole.last)) {
+            true => Ok((all, whole)),
+            false => Err(WhyNot::Changed { consent: all.digest() }.into()),
+        }
     }
 
-    /// Begins what is consented to, at every survivor; which incarnation.
+    /// Begins what is consented to, at every survivor; which incarnation. It is carried on when nobody waits for it any more.
     pub async fn refound(self: &Arc<Self>, consent: Digest) -> Result<u64, NotBegun> {
-        if let Some(incarnation) = self.is_behind(&consent).await {
+        let node = self.clone();
+        let asked = tokio::spawn(async move { node.refound_in_turn(consent).await });
+        asked.await.unwrap_or_else(|panic| Err(NotBegun::Disk { why: panic.to_string() }))
+    }
+
+    async fn refound_in_turn(self: &Arc<Self>, consent: Digest) -> Result<u64, NotBegun> {
+        if let Some(record) = self.left_behind().await.filter(|record| record.consent == consent.0) {
             self.clone().go(consent).await?;
-            return Ok(incarnation);
+            return Ok(record.incarnation);
         }
         let (all, whole) = self.would_refound().await?;
         refounding::judge(&self.survives(), &all, &consent)?;
-        let prepare = self.to_prepare(&all, whole, consent.clone());
-        let others: Vec<Peer> = self.net().peers(Lane::Control);
-        let others = others.into_iter().filter(|peer| all.survivors.iter().any(|s| s.member.0 == peer.member));
-        let others: Vec<Peer> = others.collect();
+        let prepare = to_prepare(&all, whole, consent.clone())?;
+        let peers = self.net().peers(Lane::Control);
+        let mut others = Vec::new();
+        for survivor in all.survivors.iter().filter(|survivor| survivor.member != self.me()) {
+            let peer = peers.iter().find(|peer| peer.member == survivor.member.0);
+            others.push(*peer.ok_or(NotBegun::NoAnswer { ordinal: survivor.ordinal })?);
+        }
         for peer in &others {
             match self.ask_survivor(*peer, &prepare).await {
                 Some(RefoundAnswer::Done) => {}
@@ -142,23 +167,20 @@ impl Node {
         behind.map_or(Ok(u64::from(all.incarnation)), Err)
     }
 
-    /// It was prepared here under this consent, and the word to go did not come.
-    async fn is_behind(&self, consent: &Digest) -> Option<u64> {
+    /// What was prepared here before this process began, while its log has not changed, and none of those that it was
+    /// prepared with is here: they may have begun.
+    async fn left_behind(&self) -> Option<Record> {
         let keeper = self.keeper().clone();
-        let prepared = crate::host::blocking(move || keeper.store().refounding()).await.ok()?.ok()??.0;
-        let behind = prepared.consent == consent.0 && prepared.incarnation > u64::from(self.keeper().incarnation());
-        behind.then_some(prepared.incarnation)
-    }
-
-    fn to_prepare(&self, all: &Refounding, whole: Whole, consent: Digest) -> RefoundAsk {
-        let fresh = || self.keeper().store().disk().fresh();
-        let lines: BTreeMap<MemberId, Uuid> = all.survivors.iter().map(|survivor| (survivor.member, fresh())).collect();
-        let short: BTreeMap<MemberId, u64> = lines.iter().map(|(member, line)| (*member, short(*line))).collect();
-        let survivors: BTreeSet<Voter> =
-            short.iter().map(|(member, line)| Voter { member: *member, line: *line }).collect();
-        let machine = refounding::begun(&whole.machine, all, &short);
-        let beginning = Box::new(Beginning { last: whole.last, machine, survivors });
-        RefoundAsk::Prepare { all: all.clone(), consent, lines, beginning }
+        let (record, blob) = crate::host::blocking(move || keeper.store().refounding()).await.ok()?.ok()??;
+        let beginning: Beginning = serde_json::from_slice(&blob).ok()?;
+        let is_here = |peer: &Peer| beginning.survivors.iter().any(|survivor| survivor.member == MemberId(peer.member));
+        let same_end = self.consensus().and_then(|consensus| consensus.end()).map(|end| (end.index, end.term));
+        let behind = !record.goes
+            && record.incarnation > u64::from(self.keeper().incarnation())
+            && same_end == Some(record.end)
+            && !self.keeper().has_written()
+            && !self.net().peers(Lane::Control).iter().any(is_here);
+        behind.then_some(record)
     }
 
     pub(super) async fn answer_refound(self: Arc<Self>, ask: RefoundAsk) -> RefoundAnswer {
@@ -168,9 +190,7 @@ impl Node {
                 let whole = self.consensus().and_then(|consensus| consensus.whole());
                 return RefoundAnswer::Whole(whole.map(Box::new));
             }
-            RefoundAsk::Prepare { all, consent, lines, beginning } => {
-                self.prepare(&all, &consent, &lines, &beginning).await
-            }
+            RefoundAsk::Prepare { all, consent, beginning } => self.prepare(&all, &consent, &beginning).await,
             RefoundAsk::Go { consent } => self.go(consent).await,
         };
         done.map_or_else(RefoundAnswer::Refused, |()| RefoundAnswer::Done)
@@ -181,10 +201,10 @@ impl Node {
         if keeper.has_written() {
             return Found::TakesPart { ordinal };
         }
-        let end = self.consensus().and_then(|consensus| consensus.end());
-        let (Some(founding), Some((term, last))) = (keeper.founded(), end) else { return Found::Blank };
-        let (member, boot, founding) = (self.me(), self.boot(), FoundingId(founding));
-        let survivor = Survivor { ordinal, member, boot, founding, incarnation: keeper.incarnation(), term, last };
+        let Some(founding) = keeper.founded().map(FoundingId) else { return Found::Blank };
+        let Some(end) = self.consensus().and_then(|consensus| consensus.end()) else { return Found::NoLog { ordinal } };
+        let (member, boot, incarnation, line) = (self.me(), self.boot(), keeper.incarnation(), keeper.log_line());
+        let survivor = Survivor { ordinal, member, boot, founding, incarnation, line, end };
         Found::Waits { survivor, leader: self.followed_leader() }
     }
 
@@ -192,22 +212,24 @@ impl Node {
         self: Arc<Self>,
         all: &Refounding,
         consent: &Digest,
-        lines: &BTreeMap<MemberId, Uuid>,
         beginning: &Beginning,
     ) -> Result<(), NotBegun> {
+        let _one = self.steps().lock().await;
         refounding::judge(&self.survives(), all, consent)?;
-        let changed = || WhyNot::Changed { consent: consent.clone() };
-        let line = *lines.get(&self.me()).ok_or_else(changed)?;
         tracing::warn!(%consent, incarnation = all.incarnation, "a new incarnation is prepared; until then no vote is given");
         self.begins_anew_in(GOES_WITHIN);
         self.stop().await;
-        if self.keeper().has_written() {
-            return Err(WhyNot::TakesPart { ordinal: self.ordinal() }.into());
-        }
-        let record = jet_hotstore::refounding::Refounding {
+        // As long as it voted, it may have been given another end.
+        let now = self.survives();
+        refounding::judge(&now, all, consent)?;
+        let Found::Waits { survivor, .. } = now else {
+            return Err(WhyNot::Changed { consent: consent.clone() }.into());
+        };
+        let record = Record {
             consent: consent.0.clone(),
             incarnation: u64::from(all.incarnation),
-            line,
+            line: line(consent, self.me()),
+            end: (survivor.end.index, survivor.end.term),
             goes: false,
         };
         let blob = serde_json::to_vec(beginning).map_err(|e| NotBegun::Disk { why: e.to_string() })?;
@@ -216,6 +238,11 @@ impl Node {
     }
 
     async fn go(self: Arc<Self>, consent: Digest) -> Result<(), NotBegun> {
+        let _one = self.steps().lock().await;
+        // Who was started again since it prepared may have been given another end, and goes only when it is asked itself.
+        if !self.has_stopped() && self.left_behind().await.is_none() {
+            return Err(WhyNot::Changed { consent }.into());
+        }
         tracing::warn!(%consent, "this member begins the new incarnation");
         let keeper = self.keeper().clone();
         written(crate::host::blocking(move || keeper.store().go_refounding(&consent.0)).await)?;
@@ -239,6 +266,25 @@ fn written<P: ToString, E: ToString>(result: Result<Result<(), E>, P>) -> Result
     Err(NotBegun::Disk { why })
 }
 
+fn to_prepare(all: &Refounding, whole: Whole, consent: Digest) -> Result<RefoundAsk, NotBegun> {
+    let members = all.survivors.iter().map(|survivor| survivor.member);
+    let lines: BTreeMap<MemberId, u64> = members.map(|member| (member, short(line(&consent, member)))).collect();
+    let survivors: BTreeSet<Voter> =
+        lines.iter().map(|(member, line)| Voter { member: *member, line: *line }).collect();
+    let machine = refounding::begun(&whole.machine, all, &lines);
+    let beginning = Beginning { last: whole.last, machine, survivors };
+    let bytes = serde_json::to_vec(&beginning).map_or(usize::MAX, |json| json.len());
+    if bytes > WHOLE_MOST {
+        return Err(NotBegun::TooLarge { bytes });
+    }
+    Ok(RefoundAsk::Prepare { all: all.clone(), consent, beginning: Box::new(beginning) })
+}
+
+/// The same whoever brings the survivors together, so that two who do it under one consent make one beginning.
+fn line(consent: &Digest, member: MemberId) -> Uuid {
+    Uuid::new_v5(&member.0, consent.0.as_bytes())
+}
+
 fn short(line: Uuid) -> u64 {
     line.as_u64_pair().0
 }
@@ -252,10 +298,18 @@ pub fn carry_out(keeper: &Keeper) -> Result<(), KeeperError> {
     }
     let failed = |why: DiskFailed| KeeperError::NotBegun { incarnation: record.incarnation, why: why.to_string() };
     let beginning: Beginning = serde_json::from_slice(&blob).map_err(|e| failed(DiskFailed(e.to_string())))?;
+    if store.identity().log_line != record.line {
+        let end = store.consensus_log()?.last();
+        if end != Some(record.end) {
+            tracing::error!(?end, prepared = ?record.end, "the log has gone on since a new incarnation was prepared, which is not begun");
+            return Ok(store.forget_refounding()?);
+        }
+    }
     store.begin_log_line(record.line)?;
     let me = Voter { member: keeper.member(), line: short(record.line) };
     refounded::begin(store.consensus_log()?, me, &beginning).map_err(failed)?;
     store.raise_incarnation(record.incarnation)?;
+    store.forget_refounding()?;
     tracing::warn!(incarnation = record.incarnation, consent = %record.consent, "a new incarnation of the cluster begins");
     Ok(())
 }
@@ -268,8 +322,7 @@ mod tests {
 
     use jet_core::Machine;
     use jet_core::machine::Founding;
-    use jet_hotstore::refounding::Refounding as Record;
-    use jet_hotstore::{Aftermath, Fault, SimulatedDisk};
+    use jet_hotstore::{Aftermath, Fault, LogEntry, SimulatedDisk};
     use openraft::CommittedLeaderId;
 
     use super::super::consensus::types::LogId;
@@ -284,7 +337,6 @@ mod tests {
         let disk = SimulatedDisk::new();
         let keeper = open(&disk).unwrap();
         keeper.record_founded(Uuid::from_u128(7), 1).unwrap();
-        drop(keeper.consensus_log().unwrap());
         let me = Voter { member: keeper.member(), line: short(line) };
         let founding = Founding {
             id: FoundingId(Uuid::from_u128(7)),
@@ -297,7 +349,10 @@ mod tests {
         let machine = Machine { founding: Some(founding), applied: 17, ..Machine::default() };
         let last = LogId::new(CommittedLeaderId::new(4, Voter::default()), 17);
         let beginning = Beginning { last, machine, survivors: BTreeSet::from([me]) };
-        let record = Record { consent: "c".into(), incarnation: 2, line, goes: false };
+        let mut log = keeper.consensus_log().unwrap();
+        log.append(&[LogEntry { index: 1, term: 3, bytes: b"{}".to_vec() }]).unwrap();
+        let record = Record { consent: "c".into(), incarnation: 2, line, end: log.last().unwrap(), goes: false };
+        drop(log);
         let store = keeper.store();
         store.prepare_refounding(&record, &serde_json::to_vec(&beginning).unwrap()).unwrap();
         carry_out(&keeper).unwrap();
@@ -330,5 +385,19 @@ mod tests {
                 assert!(disk.files().iter().any(|(path, _)| aside(path)), "the old log is kept");
             }
         }
+    }
+
+    #[test]
+    fn a_log_that_has_gone_on_since_it_was_prepared_is_not_left() {
+        let disk = about_to_begin(Uuid::from_u128(99));
+        let keeper = open(&disk).unwrap();
+        let mut log = keeper.consensus_log().unwrap();
+        log.append(&[LogEntry { index: 2, term: 4, bytes: b"{}".to_vec() }]).unwrap();
+        drop(log);
+        let line = keeper.log_line();
+        carry_out(&keeper).unwrap();
+        assert_eq!((keeper.incarnation(), keeper.log_line()), (1, line));
+        assert_eq!(keeper.consensus_log().unwrap().last(), Some((2, 4)));
+        assert_eq!(keeper.store().refounding().unwrap(), None);
     }
 }

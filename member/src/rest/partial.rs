@@ -95,7 +95,7 @@ async fn refounded(node: &Arc<Node>, consent: Option<&str>) -> Answer {
 fn asks_anew(all: &Refounding) -> String {
     let there: Vec<_> = all.survivors.iter().map(|survivor| survivor.ordinal.to_string()).collect();
     let absent: Vec<_> = all.absent.iter().map(|(ordinal, member)| format!("{ordinal} ({member})")).collect();
-    let furthest = all.furthest().map_or(0, |survivor| survivor.last);
+    let furthest = all.furthest().map_or(0, |survivor| survivor.end.index);
     format!(
         "no member leads, for a majority of those that vote is not there. Member {} can begin incarnation {} of the cluster by \
          what the furthest of their logs tells, up to entry {furthest}; what only the absent had agreed on behind it is lost, \

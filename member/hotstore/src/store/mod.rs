@@ -36,7 +36,7 @@ use crate::scan::scan;
 use crate::seal::SealSummary;
 use crate::stillness::Stillness;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -147,6 +147,8 @@ pub struct Store {
     /// The newest chunk that another key was written with; asked for when writing has begun.
     other_key: OnceLock<Option<ChunkId>>,
     made_by: Option<MadeBy>,
+    /// This process has begun to write.
+    written: AtomicBool,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -223,6 +225,7 @@ impl Store {
             backups: Mutex::default(),
             other_key: OnceLock::new(),
             made_by,
+            written: AtomicBool::new(false),
         };
         if matches!(contents, Contents::Sealed(_)) {
             store.queue.set_closed(Some(Closed::Sealed));
@@ -360,6 +363,7 @@ impl Store {
     fn begin(&self, known: &mut Known) -> Result<(), StoreError> {
         let origin = self.origin()?;
         self.must_be_loaded(known)?;
+        self.written.store(true, Ordering::Release);
         let mut guard = locked(&self.appender);
         if guard.is_none() {
             let heritage = known

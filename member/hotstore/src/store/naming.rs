@@ -13,6 +13,7 @@ use crate::identity::{self, Identity};
 use crate::layout;
 use crate::quarantine;
 use crate::refounding::{self, Refounding};
+use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 impl Store {
@@ -65,17 +66,16 @@ impl Store {
         })
     }
 
-    /// Whether this process has gone on writing, or has sealed what it wrote.
+    /// Whether this process has gone on writing, or has sealed what it wrote. Waits for nothing.
     pub fn has_written(&self) -> bool {
-        let known = locked(&self.known);
-        known.phase == Phase::Open || locked(&self.appender).is_some()
+        self.written.load(Ordering::Acquire)
     }
 
     /// Durably gives the store up: the next process puts it aside. Refused once this process has
     /// gone on writing. Whatever comes of it, this process does not write any more; after an error the mark may be there.
     pub fn give_up(&self, consent: &str) -> Result<(), StoreError> {
         let mut known = locked(&self.known);
-        if known.phase == Phase::Open || locked(&self.appender).is_some() {
+        if self.has_written() {
             let why = format!("this process has gone on writing in generation {}", known.generation);
             return Err(StoreError::Misuse { call: "give up", why });
         }
@@ -139,6 +139,13 @@ impl Store {
             }
             _ => refounding::write(self.disk.as_ref(), &self.dir, record, blob),
         }
+    }
+
+    /// It was begun, or is not to be.
+    pub fn forget_refounding(&self) -> Result<(), StoreError> {
+        let path = layout::refounding(&self.dir);
+        self.disk.remove(&path).on("remove", &path)?;
+        self.disk.sync_dir(&self.dir).on("fsync the directory", &self.dir)
     }
 
     /// From now on the next process begins by what was prepared under this consent.

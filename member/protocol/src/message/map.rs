@@ -123,6 +123,10 @@ messages! { "map":
     Evict evict = 0x011e00: ([thread: i64] (name: Text, key: Data)) => ([evicted: bool] ());
     /// All keys that are not locked leave RAM.
     EvictAll evict_all = 0x011f00: ([] (name: Text)) => ([] ());
+    /// All keys come from the store behind the map.
+    LoadAll load_all = 0x012000: ([replace: bool] (name: Text)) => ([] ());
+    /// The same of these keys.
+    LoadGivenKeys load_given_keys = 0x012100: ([replace: bool] (name: Text, keys: Vec<Data>)) => ([] ());
     /// All keys.
     KeySet key_set = 0x012200: ([] (name: Text)) => ([] (keys: Vec<Data>));
     /// The values of some keys.

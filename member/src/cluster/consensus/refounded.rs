@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jet_core::Machine;
+use jet_core::refounding::End;
 use openraft::{EmptyNode, EntryPayload};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct Whole {
     pub last: LogId,
     /// After it.
     pub machine: Machine,
+    /// Sets of voters of each of which a majority elects a leader.
+    pub electing: Vec<BTreeSet<jet_core::Voter>>,
 }
 
 /// What every survivor begins with.
@@ -35,9 +38,9 @@ pub struct Beginning {
 }
 
 impl Consensus {
-    /// Term and position of the last entry of the log; `None`: there is none.
-    pub fn end(&self) -> Option<(u64, u64)> {
-        self.log.last().map(|last| (last.leader_id.term, last.index))
+    /// The last entry of the log; `None`: there is none.
+    pub fn end(&self) -> Option<End> {
+        self.log.last().map(end)
     }
 
     /// All that the log tells.
@@ -50,8 +53,14 @@ impl Consensus {
                 jet_core::apply(&mut machine, entry.log_id.index, command);
             }
         }
-        Some(Whole { last, machine })
+        Some(Whole { last, machine, electing: self.electing() })
     }
+}
+
+/// In the words of who judges.
+pub fn end(last: LogId) -> End {
+    let led_by = last.leader_id.voted_for().map_or_else(jet_core::Voter::default, Into::into);
+    End { term: last.leader_id.term, led_by, index: last.index }
 }
 
 /// Writes it into a log of which nothing was begun.
