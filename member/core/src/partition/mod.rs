@@ -68,6 +68,11 @@ impl PartitionTable {
         (0..=u16::MAX).map(PartitionId).zip(&self.partitions)
     }
 
+    /// Table version at which a primary was installed last: whoever led a partition under this one leads it now.
+    pub fn last_installed(&self) -> TableVersion {
+        self.partitions.iter().map(|entry| entry.installed).max().unwrap_or_default()
+    }
+
     /// By partition who holds it, first the primary.
     pub fn lists(&self) -> Vec<Vec<MemberId>> {
         let list = |entry: &PartitionEntry| entry.replicas.iter().map(|replica| replica.member).collect();

@@ -42,10 +42,10 @@ fn outdated(machine: &Machine, roll: &Roll) -> Option<String> {
     safety::under_backed(machine).is_none().then(|| format!("member {back} is back, with all its copies"))
 }
 
-pub(super) fn plan(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<Command> {
+/// What members have done of what was begun.
+pub(super) fn told(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<Command> {
     let mut commands = durable(machine, observations, roll);
     commands.extend(built(machine, observations));
-    commands.extend(begin(machine, observations, roll));
     commands
 }
 
@@ -67,7 +67,8 @@ fn report(observations: &Observations, member: MemberId) -> Option<&MemberReport
     observations.members.get(&member).map(|observed| &observed.report)
 }
 
-fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<Command> {
+/// The next life of the engine.
+pub(super) fn begin(machine: &Machine, observations: &Observations, roll: &Roll) -> Option<Command> {
     let allowed = machine.state.settled().is_some_and(|state| state.runs_jobs())
         && machine.runtime.is_none()
         && machine.table.absent().is_empty();

@@ -124,9 +124,12 @@ fn settled(machine: &Machine, observations: &Observations, roll: &Roll) -> Vec<C
     commands.extend(repair::plan(machine, roll));
     if commands.is_empty() {
         commands.extend(moves::plan(machine, observations, roll));
-    }
-    if commands.is_empty() {
-        commands.extend(jobs::plan(machine, observations, roll));
+        // Moves never pause while there are any; what an engine has told does not wait for their end, and a new one does.
+        let begins = commands.is_empty();
+        commands.extend(jobs::told(machine, observations, roll));
+        if begins {
+            commands.extend(jobs::begin(machine, observations, roll));
+        }
     }
     commands.extend(operation::by_itself(machine));
     commands

@@ -162,6 +162,11 @@ impl Look<'_> {
     /// Nothing lies with it any more, and no majority counts it.
     fn left(&self, voters: &BTreeSet<Voter>) -> Option<Step> {
         let settled = self.machine.state == ClusterState::Active && self.machine.open_operation().is_none();
+        // The disk that goes must not be the only one that has something.
+        let lags = |member: &MemberId| {
+            self.observations.members.get(member).is_some_and(|observed| observed.report.lagging.is_some())
+        };
+        let settled = settled && !self.machine.roster.keys().any(|member| self.machine.stays(*member) && lags(member));
         let out = |member: &MemberId| {
             !voters.iter().any(|voter| voter.member == *member)
                 && safety::why_not_left(self.machine, *member).is_empty()
