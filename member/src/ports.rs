@@ -50,6 +50,21 @@ pub trait Maps: Send + Sync + 'static {
     fn ship(&self, partition: PartitionId, to: MemberId, boot: Boot, changed: TableVersion);
     /// Copies that are made or were made here as primary.
     fn copies(&self) -> BTreeMap<(PartitionId, MemberId), Copying>;
+    /// As primary: from now on answers nobody for this partition until its entry changes.
+    fn release(&self, _partition: PartitionId, _changed: TableVersion) {}
+    /// Partitions that are released, by the entry's `changed`: nobody waits for an answer any more, and every copy has all
+    /// that was ordered.
+    fn released(&self) -> BTreeMap<PartitionId, TableVersion> {
+        BTreeMap::new()
+    }
+    /// Copies that move here and that the disk has whole, by the entry's `changed`; `None`: nothing moves to here or from here.
+    fn arrived(&self) -> Option<Vec<(PartitionId, TableVersion)>> {
+        None
+    }
+    /// Notes on the disk that of the snapshots that jobs would go on from no part belongs here.
+    fn note_snapshots(&self) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
     /// The operation was aborted or a generation opened: the store takes records again; partitions that are behind are
     /// written whole.
     fn store_open(&self);

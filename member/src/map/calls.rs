@@ -28,6 +28,8 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 pub const FIND_WITHIN: Duration = Duration::from_secs(5);
 /// A message to another member waits this long for its answer (a little longer than the change itself).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+/// The table that a lease names is applied within this, or there is no lease.
+const APPLIED_WITHIN: Duration = Duration::from_millis(500);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Between two tries of who waits for a lock, at the longest: nobody tells of one whose time is over, or that another member
@@ -310,8 +312,15 @@ impl Shared {
         let (installed, content) = (state.lead.as_ref()?.installed, state.replica.content());
         let locked = content.locks.iter().any(|(.., lock)| lock.owner.client == *client);
         let version = state.replica.version();
-        let (reply, is_acknowledged) = (Reply::AlreadySo, false);
-        (!locked).then_some(Ordered { version, reply, installed, logs: false, is_acknowledged })
+        let (reply, is_acknowledged, answering) = (Reply::AlreadySo, false, state.handing.answering());
+        (!locked && state.handing.judge(cell.partition).is_ok()).then_some(Ordered {
+            version,
+            reply,
+            installed,
+            logs: false,
+            is_acknowledged,
+            answering,
+        })
     }
 
     /// What of the machine forbids a record, or taking something back. To be asked under the lock of the record's
@@ -324,8 +333,9 @@ impl Shared {
             _ => return Ok(()),
         };
         let gives_back = matches!(op, Op::RestoreBegin { .. } | Op::RestoreEnd { .. } | Op::SinkRestore { .. });
+        // Who leads every partition led it when the parts were acknowledged: copies may move meanwhile.
         if let Op::SnapshotCommit(record) = op
-            && machine.table.version != record.table_version
+            && machine.table.last_installed() > record.table_version
         {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }
@@ -352,7 +362,7 @@ impl Shared {
         let _in_flight = self.doors.read();
         self.doors.door().admit_query(requester, &query)?;
         let cell = self.cell(partition)?;
-        let (reply, installed, version) = {
+        let (reply, installed, version, _answering) = {
             let mut state = cell.state();
             let Some(lead) = &state.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
             let installed = lead.installed;
@@ -363,12 +373,12 @@ impl Shared {
             }
             let seen = state.replica.version();
             let reply = self.look(partition, &mut state, &query)?;
-            let version = state.replica.version();
+            let (version, answering) = (state.replica.version(), state.handing.answering());
             drop(state);
             if version != seen {
                 self.kick(&cell);
             }
-            (reply, installed, version)
+            (reply, installed, version, answering)
         };
         self.confirmed(&cell, installed, version, Instant::now() + CONFIRM_WITHIN).await?;
         Ok(reply)
@@ -376,6 +386,7 @@ impl Shared {
 
     /// An answer as of now. Where it is one because of the time, that comes to all copies with it.
     pub(super) fn look(&self, partition: PartitionId, state: &mut State, query: &Query) -> Result<QueryReply, Refusal> {
+        state.handing.judge(partition)?;
         if query.map().is_some_and(|map| self.maps.room(map).is_some()) {
             state.uses.read(query, state.replica.content());
         }
@@ -419,7 +430,28 @@ impl Shared {
                 return Err(unconfirmed("not every backup answered in time"));
             }
         }
-        if self.cluster.leased() { Ok(()) } else { Err(unconfirmed("this member holds no lease")) }
+        match self.holds_lease().await {
+            false => Err(unconfirmed("this member holds no lease")),
+            true if cell.still_leads(installed) => Ok(()),
+            true => Err(unconfirmed("another primary was installed meanwhile")),
+        }
+    }
+
+    /// This member holds a lease, or does as soon as it has applied the table that its lease names: the lease may be quicker.
+    /// Whoever asks looks afterwards whether it still leads: by a later table another may.
+    pub(super) async fn holds_lease(&self) -> bool {
+        let within = Instant::now() + APPLIED_WITHIN;
+        loop {
+            let applied = self.applied.notified();
+            tokio::pin!(applied);
+            applied.as_mut().enable();
+            if self.cluster.leased() {
+                return true;
+            }
+            if tokio::time::timeout_at(within, applied).await.is_err() {
+                return self.cluster.leased();
+            }
+        }
     }
 
     async fn invoke_there(

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::disks::Waits;
+use super::handing::{Answering, Handing};
 use super::marks::Marks;
 use super::room::Uses;
 use super::time::Ticks;
@@ -53,6 +54,8 @@ pub struct State {
     pub logged: Version,
     /// Of that record; of what was loaded: before all others.
     pub ticket: Ticket,
+    /// Of the record that ended the last writing whole of it.
+    pub whole: Option<Ticket>,
     /// What was on its way to the disk when somebody asked.
     pub marks: Marks,
     /// Changes that wait for the disks.
@@ -67,6 +70,8 @@ pub struct State {
     pub copies: u64,
     /// The content was read from the store, where sink writes that are not durable are not.
     pub from_store: bool,
+    /// Whether this member gives its place as primary, and who waits for an answer yet.
+    pub handing: Handing,
 }
 
 /// A change that was put in order.
@@ -78,6 +83,9 @@ pub struct Ordered {
     pub logs: bool,
     /// Every replica that counts has it already.
     pub is_acknowledged: bool,
+    /// Until this is dropped nobody else leads by the word of this member.
+    #[expect(dead_code, reason = "it is counted")]
+    pub answering: Answering,
 }
 
 /// Why a change was not put in order.
@@ -98,6 +106,7 @@ impl Cell {
             on_disk: OnDisk::Behind,
             logged: Version::default(),
             ticket: Ticket(0),
+            whole: None,
             marks: Marks::default(),
             waits: Waits::default(),
             ticks: Ticks::begin(),
@@ -105,6 +114,7 @@ impl Cell {
             uses: Uses::default(),
             copies: 0,
             from_store: false,
+            handing: Handing::default(),
         };
         Self { partition, state: Mutex::new(state), moved: Notify::new(), unlocked: Notify::new() }
     }
@@ -121,6 +131,7 @@ impl Cell {
         let mut state = self.state();
         let me = shared.me();
         let role = role(entry, me);
+        state.handing.follow_table(entry.changed);
         if fresh && matches!(role, Role::Primary | Role::Backup { synced: true }) {
             state.found(entry.installed);
         }
@@ -149,6 +160,11 @@ impl Cell {
         self.moved.notify_waiters();
     }
 
+    /// It leads as it did under this installation.
+    pub fn still_leads(&self, installed: TableVersion) -> bool {
+        self.state().lead.as_ref().is_some_and(|lead| lead.installed == installed)
+    }
+
     /// As primary: puts a change in order, or says why not.
     pub fn order(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, Refusal> {
         let mut state = self.state();
@@ -159,7 +175,8 @@ impl Cell {
     #[expect(clippy::result_large_err, reason = "what goes back is the change itself, and costs nothing to move")]
     pub fn order_now(&self, shared: &Shared, requester: Requester, op: Op) -> Result<Ordered, NotOrdered> {
         let mut state = self.state();
-        if state.lead.as_ref().is_none_or(|lead| lead.admit().is_err()) {
+        if state.lead.as_ref().is_none_or(|lead| lead.admit().is_err()) || state.handing.judge(self.partition).is_err()
+        {
             return Err(NotOrdered::Back(op));
         }
         // Somebody may have locked its key.
@@ -214,6 +231,7 @@ impl State {
         requester: Requester,
         op: Op,
     ) -> Result<Ordered, Refusal> {
+        self.handing.judge(partition)?;
         let tick = self.tick();
         let Some(lead) = &mut self.lead else { return Err(Refusal::NotPrimary { partition, primary: None }) };
         let (installed, bytes) = (lead.installed, op.size());
@@ -225,7 +243,8 @@ impl State {
         let logs = !log.is_empty();
         self.untold.add(version, events, kept, to_disk && logs);
         self.log(shared, partition, log);
-        Ok(Ordered { version, reply, installed, logs, is_acknowledged: false })
+        let answering = self.handing.answering();
+        Ok(Ordered { version, reply, installed, logs, is_acknowledged: false, answering })
     }
 
     /// Nothing is handed over before it is written whole.

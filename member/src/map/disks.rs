@@ -167,7 +167,10 @@ impl Shared {
                 return Err(waiting.is_late(&lacking));
             }
         }
-        if self.cluster.leased() { Ok(()) } else { Err(waiting.not_on_disk("this member holds no lease".into())) }
+        match self.holds_lease().await && cell.still_leads(ordered.installed) {
+            true => Ok(()),
+            false => Err(waiting.not_on_disk("this member holds no lease".into())),
+        }
     }
 
     fn want(self: &Arc<Self>, partition: PartitionId, disks: &[MemberId]) {
@@ -359,7 +362,14 @@ mod tests {
             let told = waiting.lacking().unwrap_err().to_string();
             assert!(told.contains(&format!("the log of member {} failed: no room", member(2))), "{told}");
         };
-        let ordered = Ordered { version, reply: Reply::Done, installed: INSTALLED, is_acknowledged: false, logs: true };
+        let ordered = Ordered {
+            version,
+            reply: Reply::Done,
+            installed: INSTALLED,
+            is_acknowledged: false,
+            logs: true,
+            answering: Default::default(),
+        };
         let (second, third) = (asked(&cell, 2), asked(&cell, 3));
         let waiting = Waiting::begin(&cell, &ordered);
         assert_eq!(waiting.lacking(), Ok(vec![member(2), member(3), member(1)]));

@@ -131,6 +131,11 @@ impl Shared {
         counting.into_iter().find(|partition| !named.is_some_and(|named| named.contains(partition)))
     }
 
+    /// The file of an epoch names this partition.
+    pub(super) fn file_names(&self, id: SnapshotId, partition: PartitionId) -> bool {
+        lock(&self.flushes).finished.get(&id).is_some_and(|file| file.partitions.contains(&partition))
+    }
+
     /// Partitions of which this member's copy counts.
     fn counting(&self) -> Vec<PartitionId> {
         let (machine, me) = (self.cluster.machine(), self.me());

@@ -228,7 +228,7 @@ impl Shared {
             }
         }
         state.on_disk = OnDisk::InStep;
-        (state.logged, state.ticket) = (version, given);
+        (state.logged, state.ticket, state.whole) = (version, given, Some(given));
         Piece::Last
     }
 

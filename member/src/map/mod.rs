@@ -11,6 +11,7 @@
 //! | [`disks`] | a change that waits for the disks · [`asks`] which disk is asked for what, and when · [`marks`] what is there of what was asked for |
 //! | [`lines`] | sending to followers, together · [`follow`] alone · [`serve`] answering other members |
 //! | [`journal`] | records for the log, and writing a partition whole again · [`turns`] which first · [`collect`] emptying old chunks |
+//! | [`handing`] a primary that gives its place · [`arrivals`] copies that move here, until the disk has them |
 //! | [`load`] | from the store back to RAM · [`epochs`] snapshots of jobs to disk · [`restore`] and back |
 //! | [`settle`] | before a seal: the disk at what RAM holds |
 //! | [`told`] | who listens, and what is told when · [`elsewhere`] hearing of what other members tell |
@@ -19,6 +20,7 @@
 //! | [`doors`] | who is let in, and what is still in flight · [`finality`] up to which entry reports are final |
 //! | [`port`] | what the shell asks for |
 
+mod arrivals;
 mod asks;
 mod calls;
 mod cell;
@@ -30,6 +32,7 @@ mod epochs;
 mod finality;
 mod follow;
 mod gone;
+mod handing;
 mod journal;
 mod lines;
 mod load;
@@ -107,6 +110,7 @@ struct Shared {
     /// Held by who gives a snapshot back.
     restoring: tokio::sync::Mutex<()>,
     finality: Mutex<Finality>,
+    arrivals: Mutex<arrivals::Arrivals>,
     live: Mutex<collect::Live>,
     /// What is said of single maps.
     maps: MapSettings,
@@ -167,6 +171,7 @@ impl MapService {
             flushes: Mutex::default(),
             restoring: tokio::sync::Mutex::default(),
             finality: Mutex::default(),
+            arrivals: Mutex::default(),
             live: Mutex::default(),
             maps: maps.into(),
             members: AtomicUsize::new(1),

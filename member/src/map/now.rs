@@ -56,7 +56,7 @@ impl MapService {
             return Some(Err(refusal));
         }
         let cell = self.shared.cell(partition).ok()?;
-        let (reply, was_so) = {
+        let (reply, was_so, installed) = {
             let mut state = cell.state();
             let version = state.replica.version();
             // Also: this member does not lead it.
@@ -64,7 +64,7 @@ impl MapService {
                 return None;
             }
             let reply = self.shared.look(partition, &mut state, query);
-            (reply, state.replica.version() == version)
+            (reply, state.replica.version() == version, state.lead.as_ref()?.installed)
         };
         if !was_so {
             // Time went on with the look, and that is to come to all copies first.
@@ -72,7 +72,8 @@ impl MapService {
             return None;
         }
         let reply = reply.ok()?;
-        self.shared.cluster.leased().then_some(Ok(reply))
+        // In this order: by a later table than that of the lease another may lead.
+        (self.shared.cluster.leased() && cell.still_leads(installed)).then_some(Ok(reply))
     }
 
     /// A change of a partition, as far as it goes at once.
@@ -95,14 +96,11 @@ impl MapService {
             Err(NotOrdered::Refused(refusal)) => return Invoked::Over(Err(refusal)),
             Err(NotOrdered::Back(op)) => return Invoked::NotNow(op),
         };
-        if !ordered.is_acknowledged {
+        if !ordered.is_acknowledged || !shared.cluster.leased() || !cell.still_leads(ordered.installed) {
             shared.kick(&cell);
             let (shared, deadline) = (shared.clone(), Instant::now() + CONFIRM_WITHIN);
             return Invoked::Waits(Unacknowledged { shared, cell, ordered, deadline, _in_flight: in_flight });
         }
-        Invoked::Over(match shared.cluster.leased() {
-            true => Ok(shared.acknowledged(ordered)),
-            false => Err(Refusal::Unconfirmed { partition, why: "this member holds no lease".into() }),
-        })
+        Invoked::Over(Ok(shared.acknowledged(ordered)))
     }
 }

@@ -111,6 +111,26 @@ impl Maps for MapService {
         copies
     }
 
+    fn release(&self, partition: PartitionId, changed: TableVersion) {
+        self.shared.release(partition, changed);
+    }
+
+    fn released(&self) -> BTreeMap<PartitionId, TableVersion> {
+        self.shared.released()
+    }
+
+    fn arrived(&self) -> Option<Vec<(PartitionId, TableVersion)>> {
+        Some(self.shared.arrived())
+    }
+
+    fn note_snapshots(&self) -> BoxFuture<'static, Result<(), String>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let noting = crate::host::blocking(move || shared.note_snapshots());
+            noting.await.map_err(|error| error.to_string())?
+        })
+    }
+
     fn store_open(&self) {
         lock(&self.shared.known).written = true;
         for cell in self.shared.cells() {

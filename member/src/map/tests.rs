@@ -34,6 +34,7 @@ use crate::store::Keeper;
 mod collect;
 mod disks;
 mod files;
+mod handing;
 mod order;
 mod recovery;
 mod time;

@@ -1,7 +1,7 @@
 //! One snapshot: gathered from every member, then its record, which is written last.
 //!
-//! Law: a record is written only when every part of every worker is on every replica that counts, under the table that
-//! the record names; a terminal snapshot is counted again from the map before anybody relies on it. Must not know: who
+//! Law: a record is written only when every part of every worker is on every replica that counts, under primaries that all lead
+//! under the table that the record names, too; copies may move meanwhile. A terminal snapshot is counted again from the map before anybody relies on it. Must not know: who
 //! wants it.
 
 use std::collections::BTreeSet;
@@ -82,10 +82,11 @@ async fn commit(
     let home = home_of_job(record.id.job, shared.maps.partitions());
     let mut why = String::new();
     for _ in 0..COMMIT_TRIES {
-        let now = shared.cluster.machine().table.version;
-        if tables != BTreeSet::from([now]) {
+        let machine = shared.cluster.machine();
+        let (now, installed) = (machine.table.version, machine.table.last_installed());
+        if tables.first().is_none_or(|oldest| *oldest < installed) {
             tables = confirm(shared, record.id).await?;
-            if tables != BTreeSet::from([now]) {
+            if tables.first().is_none_or(|oldest| *oldest < installed) {
                 continue;
             }
         }
