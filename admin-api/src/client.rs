@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::backup::{BackupView, TakeBackup};
 use crate::cluster::ClusterView;
-use crate::founding::{FoundingPermit, FoundingPromise, PeersHint};
+use crate::founding::{FoundingPermit, FoundingPromise, JoinPermit, PeersHint};
 use crate::handshake;
 use crate::job::{JobView, SubmitJob};
 use crate::map::{Entry, SqlQuery, SqlRows};
@@ -106,6 +106,16 @@ impl MemberClient {
     /// Founding permit.
     pub async fn found(&self, permit: &FoundingPermit) -> Result<FoundingPromise, CallError> {
         self.call(Method::POST, "/v1/found", permit).await
+    }
+
+    /// Permit to come into a cluster that is founded.
+    pub async fn join(&self, permit: &JoinPermit) -> Result<(), CallError> {
+        self.call(Method::POST, "/v1/join", permit).await
+    }
+
+    /// A member is to leave the cluster, when what lies with it lies with others.
+    pub async fn leave(&self, ordinal: u32) -> Result<Done, CallError> {
+        self.call(Method::POST, &format!("/v1/members/{ordinal}/leave"), &()).await
     }
 
     /// Hints where peers are; answers how many were kept.

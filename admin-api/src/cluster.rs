@@ -37,6 +37,9 @@ pub struct ClusterView {
     pub roster_digest: String,
     /// Partitions.
     pub partitions: PartitionsView,
+    /// What is on its way between members.
+    #[serde(default)]
+    pub moves: MovesView,
     /// The operation that holds the cluster, or the last one.
     #[serde(default)]
     pub operation: Option<OperationView>,
@@ -50,6 +53,39 @@ pub struct ClusterView {
     /// While recovering: what is missing, one sentence for each member.
     #[serde(default)]
     pub missing: Vec<MissingMember>,
+}
+
+/// What is on its way between members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovesView {
+    /// Copies that move.
+    pub copies: u32,
+    /// Those of them that are in step, and wait for a disk or for their primary.
+    pub in_step: u32,
+    /// Partitions that are being handed over.
+    pub handed_over: u32,
+    /// Numbers of members that were let in and whose stores have opened nothing yet.
+    pub joining: Vec<u32>,
+    /// Members that leave.
+    pub leaving: Vec<LeavingMember>,
+}
+
+impl MovesView {
+    /// Nobody comes or goes, and nothing moves.
+    pub fn is_over(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A member that leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingMember {
+    /// Its number.
+    pub ordinal: u32,
+    /// Places that it has yet.
+    pub places: u32,
+    /// What it waits for once it has none.
+    pub waits_for: String,
 }
 
 /// Cluster states, and the passing ones that are states too.

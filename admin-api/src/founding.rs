@@ -19,6 +19,16 @@ pub struct FoundingPermit {
     pub backup_count: u8,
 }
 
+/// `POST /v1/join` (operator only): a blank member may come into a cluster that is founded. Sent again until the member
+/// knows the cluster; it is not kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinPermit {
+    /// The cluster.
+    pub founding_id: Uuid,
+    /// The number of the member that it is sent to.
+    pub ordinal: u32,
+}
+
 /// Answer: this member's fsynced promise, and whether the cluster is founded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundingPromise {

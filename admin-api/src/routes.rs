@@ -49,6 +49,8 @@ pub enum Route {
     Member,
     Cluster,
     Found,
+    Join,
+    Leave,
     Peers,
     Begin,
     Freeze,
@@ -73,10 +75,12 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 23] = [
+    pub const ALL: [Route; 25] = [
         Route::Member,
         Route::Cluster,
         Route::Found,
+        Route::Join,
+        Route::Leave,
         Route::Peers,
         Route::Begin,
         Route::Freeze,
@@ -105,6 +109,8 @@ impl Route {
             Route::Member => ("GET", "/v1/member"),
             Route::Cluster => ("GET", "/v1/cluster"),
             Route::Found => ("POST", "/v1/found"),
+            Route::Join => ("POST", "/v1/join"),
+            Route::Leave => ("POST", "/v1/members/{ordinal}/leave"),
             Route::Peers => ("POST", "/v1/peers"),
             Route::Begin => ("POST", "/v1/operations"),
             Route::Freeze => ("POST", "/v1/operations/{id}/freeze"),
@@ -133,6 +139,7 @@ impl Route {
         match self {
             Route::Member | Route::Cluster | Route::Jobs | Route::Backup => WATCH,
             Route::Found
+            | Route::Join
             | Route::Peers
             | Route::Begin
             | Route::Freeze
@@ -142,6 +149,7 @@ impl Route {
             | Route::Open
             | Route::AnswerRequest => OPERATOR,
             Route::RequestStop
+            | Route::Leave
             | Route::SubmitJob
             | Route::CancelJob
             | Route::SuspendJob

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use jet_admin_api::client::MemberClient;
-use jet_admin_api::cluster::ClusterView;
+use jet_admin_api::cluster::{ClusterView, LeavingMember, MovesView};
 use jet_admin_api::member::MemberView;
 
 use crate::columns::aligned;
@@ -23,6 +23,26 @@ pub async fn member_as_json(client: &MemberClient) -> Result<String, ConnectionE
     Ok(serde_json::to_string(&client.member().await?)? + "\n")
 }
 
+/// A member is to leave; it has left when its places are with others.
+pub async fn leave(client: &MemberClient, ordinal: u32) -> Result<String, ConnectionError> {
+    Ok(client.leave(ordinal).await?.what + "\n")
+}
+
+fn moving(moves: &MovesView) -> String {
+    let mut text = String::new();
+    if moves.copies + moves.handed_over > 0 {
+        let (copies, in_step, handed_over) = (moves.copies, moves.in_step, moves.handed_over);
+        let _ = writeln!(text, "Moves:       {copies} copies move ({in_step} in step), {handed_over} are handed over");
+    }
+    for ordinal in &moves.joining {
+        let _ = writeln!(text, "Joins:       member {ordinal}, when its store has opened the generation");
+    }
+    for LeavingMember { ordinal, waits_for, .. } in &moves.leaving {
+        let _ = writeln!(text, "Leaves:      member {ordinal}; it waits: {waits_for}");
+    }
+    text
+}
+
 fn describe(cluster: &ClusterView, called: &MemberView) -> String {
     let mut text = format!(
         "State:       {:?}\nFounding id: {}\nGeneration:  {}\nPartitions:  {} of {} with all {} backups, {} absent\n",
@@ -37,6 +57,7 @@ fn describe(cluster: &ClusterView, called: &MemberView) -> String {
     if let Some(operation) = &cluster.operation {
         let _ = writeln!(text, "Operation:   {} {:?} {}", operation.id, operation.step, operation.progress);
     }
+    text.push_str(&moving(&cluster.moves));
     if let Some(far) = &called.store.progress {
         let _ = writeln!(text, "Store:       member {} is {far}", called.ordinal);
     }

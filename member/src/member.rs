@@ -125,6 +125,7 @@ impl Member {
             && !member.under_operator()
         {
             tokio::spawn(leaving::run(running.node.clone(), member.leave.clone()));
+            tokio::spawn(leaving::when_left(running.node.clone(), member.leave.clone()));
         }
         Ok(member)
     }
@@ -355,8 +356,11 @@ impl Member {
                 (None, None) => MemberPhase::NoStore,
             };
         }
-        if !machine.roster.contains_key(&running.node.me()) {
+        if !machine.roster.contains_key(&running.node.me()) || running.node.has_left() {
             return MemberPhase::Held;
+        }
+        if machine.membership.joining.contains(&running.node.me()) {
+            return MemberPhase::Joining;
         }
         if running.node.founding_is_being_recorded() {
             return MemberPhase::Founding;
@@ -378,6 +382,9 @@ impl Member {
 /// Until a leader has taken up this start, a restored log tells of the time before the restore, and that the cluster runs.
 fn why_no_part(running: &Running, machine: &Machine) -> Option<String> {
     let (node, keeper) = (&running.node, running.node.keeper());
+    if machine.membership.joining.contains(&node.me()) {
+        return None;
+    }
     let counts = machine.roster.get(&node.me()).is_some_and(|entry| entry.boot == node.boot());
     safety::why_not_take_part(machine, keeper.opened(), keeper.restored().filter(|_| counts))
 }
@@ -387,15 +394,19 @@ fn waiting_for(phase: MemberPhase, running: &Running, cluster: Option<&ClusterVi
         return trouble;
     }
     match phase {
-        MemberPhase::NoStore => "a founding permit".into(),
+        MemberPhase::NoStore => running.node.join_waits().unwrap_or_else(|| "a founding permit, or one to join".into()),
         MemberPhase::Founding if cluster.is_some() => "its founding to be written to its store".into(),
         MemberPhase::Founding => {
             let others = "the other members of the permit, to be founded with them";
             running.node.founding_waits().map_or_else(|| others.into(), |why| format!("{others}: {why}"))
         }
+        MemberPhase::Joining if cluster.is_some() => "its store to open the generation that the cluster runs in".into(),
         MemberPhase::Joining => "a majority of the cluster's members".into(),
         MemberPhase::WaitingForActivate => "Activate of the operation that stopped the cluster".into(),
         MemberPhase::Sealed => "the end of this process: it is sealed".into(),
+        MemberPhase::Held if running.node.has_left() => {
+            "the end of this process: this member has left the cluster".into()
+        }
         MemberPhase::Held => {
             let older = why_no_part(running, &running.node.machine());
             older.unwrap_or_else(|| "a person: this member is not in the cluster's roster".into())
@@ -435,8 +446,9 @@ fn refused_store(state: StoreState) -> StoreView {
 /// The store and the log in it, or why they are refused.
 async fn open_store(settings: &Settings) -> Result<Result<(Arc<Keeper>, Option<Kept>), String>, StartError> {
     let (dir, volume, keys) = (settings.base_dir.clone(), settings.volume_id.clone(), settings.keys.clone());
-    let backups_in = settings.backup_dir.clone();
+    let (backups_in, permits) = (settings.backup_dir.clone(), settings.founding == Founding::Operator);
     let opened = crate::host::blocking(move || {
+        Keeper::judge_left(&dir, permits)?;
         let keeper = Keeper::open(&dir, backups_in, volume, keys.as_ref())?;
         refounding::carry_out(&keeper)?;
         Ok(keeper)
@@ -523,6 +535,7 @@ impl Vitals for Member {
         let Ok(running) = &self.running else { return "jet_held 1\n# EOF\n".into() };
         let machine = running.node.machine();
         let figures = jet_core::view::partition_figures(&machine);
+        let moves = jet_core::view::move_figures(&machine);
         let standing = running.node.standing();
         let far = running.node.keeper().progress();
         let saves = far.doing != jet_hotstore::Doing::Idle;
@@ -539,6 +552,10 @@ impl Vitals for Member {
             ("jet_partitions", u64::from(figures.count)),
             ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
             ("jet_partitions_absent", u64::from(figures.absent)),
+            ("jet_moves", moves.moving as u64),
+            ("jet_moves_handed_over", moves.handed_over as u64),
+            ("jet_members_joining", moves.joining.len() as u64),
+            ("jet_members_leaving", moves.leaving.len() as u64),
             ("jet_return_overdue", u64::from(self.overdue().alarm().is_some())),
             ("jet_store_lagging", u64::from(running.node.lagging().is_some())),
             ("jet_store_saves_or_loads", u64::from(saves)),

@@ -20,7 +20,9 @@ use jet_core::{
     PartitionId, Restored, SealRecord, StoreReport, TableVersion, Version,
 };
 use jet_hotstore::backup::MadeBy;
+use jet_hotstore::founding::read_left;
 use jet_hotstore::layout::shape_of;
+use jet_hotstore::quarantine::set_everything_aside;
 use jet_hotstore::{
     BackupError, Contents, Disk, EncryptedDisk, EpochInfo, Founding, KeyError, Keys, Options, OsDisk, SealRequest,
     SealSummary, Store, StoreError,
@@ -61,6 +63,11 @@ pub enum KeeperError {
     Backups(#[from] BackupError),
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error(
+        "this member left its cluster (entry {index}), and its store is of none any more: do not start it again; to let it in anew, under another id, empty {}",
+        dir.display()
+    )]
+    Left { index: LogIndex, dir: PathBuf },
     #[error("the content in RAM has digest {found}, `Quiesced` says {wanted} for this member; nothing is sealed")]
     ContentDiffers { found: Digest, wanted: Digest },
     #[error("a seal names operation '{text}', which is no operation")]
@@ -84,6 +91,7 @@ struct Facts {
     cluster_in: Generation,
     promise: Option<Founding>,
     founded: Option<Uuid>,
+    left: bool,
 }
 
 /// The store of this process.
@@ -111,6 +119,21 @@ impl Keeper {
             None => Arc::new(OsDisk),
         };
         Self::open_as(disk, dir, Options { volume, backups_in, ..Options::default() })
+    }
+
+    /// Looks whose the store in `dir` is before it is opened: that of a member that left is of nobody. `anew`: somebody gives
+    /// permits, so it is put aside whole, and the directory is blank. Blocks.
+    pub fn judge_left(dir: &Path, anew: bool) -> Result<(), KeeperError> {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        match read_left(disk.as_ref(), dir)? {
+            None => Ok(()),
+            Some(left) if !anew => Err(KeeperError::Left { index: left.index, dir: dir.to_owned() }),
+            Some(left) => {
+                let place = set_everything_aside(&disk, dir, "left")?;
+                info!(place = %place.display(), index = left.index, "the store of a member that left is put aside");
+                Ok(())
+            }
+        }
     }
 
     /// The same on this disk.
@@ -261,6 +284,18 @@ impl Keeper {
         self.store.record_founded(id)?;
         self.facts().founded = Some(id);
         Ok(())
+    }
+
+    /// Fsyncs that this member has left its cluster by this entry: the store is of none any more. Blocks.
+    pub fn put_aside(&self, index: LogIndex) -> Result<(), KeeperError> {
+        self.store.record_left(index)?;
+        self.facts().left = true;
+        Ok(())
+    }
+
+    /// This member has left its cluster.
+    pub fn has_left(&self) -> bool {
+        self.facts().left
     }
 
     /// The content was read and every digest of a seal on it compared. One that lies beside an opened generation is

@@ -39,6 +39,11 @@ enum OfCluster {
     Member,
     /// Show cluster state, members, the operation in progress, and how far the called member's store is with it
     Cluster,
+    /// Let a member leave the cluster: what lies with it is moved to the others first
+    Leave {
+        /// Number of the member
+        ordinal: u32,
+    },
     /// Back up every member's store at one moment while the cluster runs
     Backup(backup::Ask),
     /// Run a bounded SELECT over maps
@@ -116,6 +121,7 @@ async fn run(cli: Cli) -> Result<(String, bool), JetError> {
         OfCluster::ListJobs { json: false } => jobs::list(&client).await?,
         OfCluster::Member => cluster::member_as_json(&client).await?,
         OfCluster::Cluster => cluster::show(&client).await?,
+        OfCluster::Leave { ordinal } => cluster::leave(&client, ordinal).await?,
         OfCluster::Backup(ask) => return Ok(backup::ask(&client, &ask).await?),
         OfCluster::Sql { statement, limit, csv } => {
             let form = if csv { sql::Form::Csv } else { sql::Form::Table };

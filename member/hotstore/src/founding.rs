@@ -1,4 +1,5 @@
-//! The two records of founding: the promise to found one cluster with one list, and the fact that it was founded.
+//! The records of belonging: the promise to found one cluster with one list, the fact that it was founded, and the fact that
+//! this member has left it.
 //!
 //! The law: a promise may be replaced only while nothing was founded; a fact never.
 //! Must not know: how a list is agreed on.
@@ -28,6 +29,27 @@ pub struct Founding {
 pub struct Founded {
     /// Founding id.
     pub id: Uuid,
+}
+
+const GONE: Magic = *b"JETLEFT1";
+
+/// The member has left its cluster: its store is of none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Entry of the cluster's log by which it left.
+    pub index: u64,
+}
+
+/// The fact that the member in `dir` has left, if it has. Takes no lock and changes nothing.
+pub fn read_left(disk: &dyn Disk, dir: &Path) -> Result<Option<Left>, StoreError> {
+    Ok(frame::load(disk, GONE, &layout::left(dir), "the fact that its member left")?.map(|f| f.body))
+}
+
+pub(crate) fn record_left(disk: &dyn Disk, dir: &Path, left: Left) -> Result<(), StoreError> {
+    match read_left(disk, dir)? {
+        Some(_) => Ok(()),
+        None => frame::save(disk, &layout::left(dir), &frame::encode(GONE, &left, &[])?),
+    }
 }
 
 pub(crate) fn read_promise(disk: &dyn Disk, dir: &Path) -> Result<Option<Founding>, StoreError> {

@@ -50,6 +50,13 @@ pub fn given_up(dir: &Path) -> PathBuf {
 
 pub(crate) const GIVEN_UP: &str = "given-up";
 
+/// The member has left its cluster.
+pub fn left(dir: &Path) -> PathBuf {
+    dir.join(LEFT)
+}
+
+pub(crate) const LEFT: &str = "left";
+
 /// The consensus log's directory.
 pub fn raft(dir: &Path) -> PathBuf {
     dir.join("raft")

@@ -28,7 +28,7 @@ pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, what: &Path, label: &str) -
 }
 
 /// Moves the whole store (all but lock, quarantine and backups) aside; the directory is blank afterwards. The identity goes
-/// behind all that it names, and last the mark of who gave the store up. The caller has a consent for it. If it is
+/// behind all that it names, and last the marks by which it is put aside (given up, left). The caller has a consent for it. If it is
 /// interrupted, calling it again finishes it.
 pub fn set_everything_aside(disk: &std::sync::Arc<dyn Disk>, dir: &Path, label: &str) -> Result<PathBuf, StoreError> {
     let _owner = Owner::take(disk.clone(), dir)?;
@@ -39,7 +39,8 @@ pub fn set_everything_aside(disk: &std::sync::Arc<dyn Disk>, dir: &Path, label: 
     let mut names = disk.list(dir).on("list", dir)?;
     names.retain(|name| !matches!(name.as_str(), "lock" | "quarantine" | layout::BACKUPS | "lost+found"));
     names.sort_by_key(|name| (name.starts_with("identity"), name.clone()));
-    let (marks, content): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name == layout::GIVEN_UP);
+    let (marks, content): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| matches!(name.as_str(), layout::GIVEN_UP | layout::LEFT));
     for part in [content, marks] {
         for name in part {
             let from = dir.join(&name);

@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use jet_admin_api::backup::{BackupView, TakeBackup};
 use jet_admin_api::cluster::ClusterView;
-use jet_admin_api::founding::{FoundingPermit, FoundingPromise, PeersHint};
+use jet_admin_api::founding::{FoundingPermit, FoundingPromise, JoinPermit, PeersHint};
 use jet_admin_api::identity::Identity;
 use jet_admin_api::job::{JobView, SubmitJob};
 use jet_admin_api::map::{Entry, SqlQuery, SqlRows};
@@ -80,6 +80,22 @@ pub async fn cluster(State(member): Is) -> Answer<ClusterView> {
 #[allow(missing_docs)]
 pub async fn found(State(member): Is, Body(permit): Body<FoundingPermit>) -> Answer<FoundingPromise> {
     Ok(Json(member.node()?.found(permit).await?))
+}
+
+#[allow(missing_docs)]
+pub async fn join(State(member): Is, Body(permit): Body<JoinPermit>) -> Answer<()> {
+    Ok(Json(member.node()?.may_join(permit)?))
+}
+
+#[allow(missing_docs)]
+pub async fn leave(State(member): Is, Path(ordinal): Path<u32>) -> Answer<Done> {
+    let machine = member.node()?.machine();
+    let found = machine.roster.iter().find(|(_, entry)| entry.ordinal == ordinal);
+    let Some((leaves, _)) = found else {
+        let refusal = Refusal::new(Code::NotFound, format!("no member of this cluster has the number {ordinal}"));
+        return Err(Refused(refusal.hint("GET /v1/cluster, or jet cluster, names them all")));
+    };
+    propose(&member, Command::Leave { member: *leaves }).await
 }
 
 #[allow(missing_docs)]

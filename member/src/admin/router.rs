@@ -54,6 +54,8 @@ fn handler(route: Route) -> MethodRouter<Arc<Member>> {
         Route::Member => get(h::member),
         Route::Cluster => get(h::cluster),
         Route::Found => post(h::found),
+        Route::Join => post(h::join),
+        Route::Leave => post(h::leave),
         Route::Peers => post(h::peers),
         Route::Begin => post(h::begin),
         Route::Freeze => post(h::freeze),

@@ -3,7 +3,9 @@
 //! Law: translation only; a figure that is an observation and not committed says so in its type's documentation. Must
 //! not know: how to change anything.
 
-use jet_admin_api::cluster::{ClusterStateView, ClusterView, MissingMember, PartitionsView, RosterMember};
+use jet_admin_api::cluster::{
+    ClusterStateView, ClusterView, LeavingMember, MissingMember, MovesView, PartitionsView, RosterMember,
+};
 use jet_admin_api::job as jobs;
 use jet_admin_api::member::SealView;
 use jet_admin_api::operation::{MemberSeal, OperationStep as Step, OperationView, QuiescedView};
@@ -51,12 +53,31 @@ pub fn cluster(machine: &Machine, around: &Around<'_>) -> Option<ClusterView> {
             migrating: figures.migrating,
             table_version: machine.table.version.0,
         },
+        moves: moves(machine),
         operation: operation.map(|op| operation_view(machine, op)),
         highest_operation: machine.highest_operation,
         stop_request: machine.stop_request.as_ref().map(stop_request),
         jobs: machine.jobs.values().map(job).collect(),
         missing: missing(machine, around),
     })
+}
+
+fn moves(machine: &Machine) -> MovesView {
+    let figures = jet_core::view::move_figures(machine);
+    let narrow = |figure: usize| u32::try_from(figure).unwrap_or(u32::MAX);
+    let ordinal = |member: MemberId| machine.roster.get(&member).map_or(0, |entry| entry.ordinal);
+    let leaves = |(member, places): (MemberId, usize)| LeavingMember {
+        ordinal: ordinal(member),
+        places: narrow(places),
+        waits_for: safety::sentence(&safety::why_not_left(machine, member)),
+    };
+    MovesView {
+        copies: narrow(figures.moving),
+        in_step: narrow(figures.in_step),
+        handed_over: narrow(figures.handed_over),
+        joining: figures.joining.into_iter().map(ordinal).collect(),
+        leaving: figures.leaving.into_iter().map(leaves).collect(),
+    }
 }
 
 fn roster_member(machine: &Machine, member: MemberId, around: &Around<'_>) -> RosterMember {

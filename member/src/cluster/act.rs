@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jet_core::agent::{self, Access, Action, LocalFacts};
+use jet_core::agent::{self, Access, Action, Doors, LocalFacts};
 use jet_core::report::ContentsReport;
 use jet_core::view::Basis;
 use jet_core::{Command, Digest, Machine, Outcome, StoreReport};
@@ -102,7 +102,7 @@ impl Agent {
     fn look(self: &Arc<Self>, machine: &Arc<Machine>) {
         self.node.keeper().cluster_is_in(machine.generation);
         let facts = self.facts();
-        let mut actions = agent::plan(machine, self.node.me(), &facts);
+        let mut actions = self.after_leaving(&facts).unwrap_or_else(|| agent::plan(machine, self.node.me(), &facts));
         if self.node.founding_is_being_recorded() {
             // A store takes no data before it says whose it is; that is under way.
             actions.retain(|action| name(action) != STORE);
@@ -111,6 +111,18 @@ impl Agent {
         for action in actions {
             self.clone().begin(action, machine);
         }
+    }
+
+    /// What is left to be done once this member has left, whatever its own log tells.
+    fn after_leaving(&self, facts: &LocalFacts) -> Option<Vec<Action>> {
+        let left = self.node.left_by().filter(|_| !facts.put_aside);
+        if left.is_none() && !facts.put_aside {
+            return None;
+        }
+        let mut actions = vec![Action::SetDoors(Doors::ClosedForAll)];
+        actions.extend(facts.runtime.map(|_| Action::StopRuntime));
+        actions.extend(left.map(|index| Action::PutAside { index }));
+        Some(actions)
     }
 
     /// Own facts as they are now.
@@ -147,9 +159,8 @@ impl Agent {
             opened: keeper.opened(),
             runtime: self.jobs.running(),
             copies: self.maps.copies(),
-            // Not done here: who left is of no roster, and is given nothing.
-            put_aside: true,
-            ..LocalFacts::default()
+            released: self.maps.released(),
+            put_aside: self.node.has_left(),
         }
     }
 
@@ -160,6 +171,7 @@ impl Agent {
             Action::StartRuntime(generation) => self.jobs.start(generation, machine),
             Action::StopRuntime => self.jobs.stop(),
             Action::ShipPartition { partition, to, boot, changed } => self.maps.ship(partition, to, boot, changed),
+            Action::Release { partition, changed } => self.maps.release(partition, changed),
             slow => self.begin_slow(slow, machine.clone()),
         }
     }
@@ -285,9 +297,15 @@ impl Agent {
                 self.takes_part();
                 Ok(())
             }
+            Action::PutAside { index } => {
+                self.on_disk("the store is of no cluster any more", move |keeper| keeper.put_aside(index)).await
+            }
             Action::OpenGeneration(generation) => {
                 self.on_disk("generation opened", move |keeper| keeper.open_generation(generation)).await?;
                 self.maps.store_open();
+                if machine.membership.joining.contains(&self.node.me()) {
+                    self.maps.note_snapshots().await.map_err(Setback::Failed)?;
+                }
                 self.on_disk("the copies held are on disk", |keeper| keeper.flush()).await?;
                 self.state_of_writing();
                 Ok(())
@@ -360,7 +378,9 @@ fn name(action: &Action) -> String {
         Action::Propose(Command::Synced { partition, member, .. }) => {
             format!("propose Synced of {partition} at {member}")
         }
+        Action::Propose(Command::Released { partition, .. }) => format!("propose Released of {partition}"),
         Action::Propose(command) => format!("propose {}", kind(command)),
+        Action::Release { partition, .. } => format!("release {partition}"),
         Action::LoadStore => "load".into(),
         Action::ReportContents { .. } => "count".into(),
         _ => STORE.into(),

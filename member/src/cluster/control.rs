@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::roster::Founder;
-use jet_core::{Command, Outcome};
+use jet_core::{Command, Generation, Outcome};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub enum Ask {
     Propose(Command),
     /// Have you promised this permit? (In a configured founding: promise it.)
     Promise(FoundingPermit),
+    /// I am blank: let me in.
+    Join(JoinAsk),
     /// A step of a hot backup.
     Backup(BackupAsk),
     /// A step of a forced start.
@@ -48,6 +50,40 @@ pub enum Proposed {
     Unknown(String),
 }
 
+/// A blank member that wants to come in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JoinAsk {
+    /// Who, under which number.
+    pub member: Founder,
+    /// Highest generation that its store has opened.
+    pub opened: Generation,
+    /// By which permit.
+    pub permit: JoinPermit,
+}
+
+/// By what a blank member is let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinPermit {
+    /// The operator's: into this cluster, under this number.
+    Operator(jet_admin_api::founding::JoinPermit),
+    /// It is one of so many members in its own list.
+    Listed {
+        /// So many.
+        members: u32,
+    },
+}
+
+/// Answer to `Join`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Joined {
+    /// It is in the roster.
+    In,
+    /// There is no cluster here to come into.
+    NotFounded,
+    /// Why it is not let in.
+    Refused(String),
+}
+
 /// Answer to `Promise`.
 pub type Promised = Result<Founder, String>;
 
@@ -61,6 +97,8 @@ pub trait Answers: Send + Sync + 'static {
     fn propose(self: Arc<Self>, command: Command) -> BoxFuture<'static, Proposed>;
     /// A question about the promise.
     fn promise(self: Arc<Self>, from: Peer, permit: FoundingPermit) -> BoxFuture<'static, Promised>;
+    /// A blank member wants to come in.
+    fn join(self: Arc<Self>, from: Peer, ask: JoinAsk) -> BoxFuture<'static, Joined>;
     /// A step of a hot backup.
     fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer>;
     /// A step of a forced start.
@@ -81,6 +119,7 @@ impl<A: Answers> Handler for Control<A> {
                 Ok(Ask::Beat(beat)) => serde_json::to_vec(&answers.beat(from, beat)),
                 Ok(Ask::Propose(command)) => serde_json::to_vec(&answers.propose(command).await),
                 Ok(Ask::Promise(permit)) => serde_json::to_vec(&answers.promise(from, permit).await),
+                Ok(Ask::Join(ask)) => serde_json::to_vec(&answers.join(from, ask).await),
                 Ok(Ask::Backup(ask)) => serde_json::to_vec(&answers.backup(ask).await),
                 Ok(Ask::GiveUp(ask)) => serde_json::to_vec(&answers.give_up(ask).await),
                 Ok(Ask::Refound(ask)) => serde_json::to_vec(&answers.refound(*ask).await),

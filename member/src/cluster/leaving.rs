@@ -1,4 +1,4 @@
-//! The end of a stop that the members carry out by themselves: when this process may go.
+//! The end of a stop that the members carry out by themselves, and of a member that leaves: when this process may go.
 //!
 //! Law: nobody goes before the stop is committed and its own store sealed; who leads goes last, because the others learn
 //! from it that the stop is committed. Must not know: how a process ends.
@@ -51,6 +51,15 @@ pub async fn run(node: Arc<Node>, leave: CancellationToken) {
             changed = machines.changed() => if changed.is_err() { return },
         }
     }
+}
+
+/// Cancels `leave` when this member has left the cluster and its store says so.
+pub async fn when_left(node: Arc<Node>, leave: CancellationToken) {
+    while !node.has_left() {
+        tokio::time::sleep(LOOK).await;
+    }
+    info!("this member has left the cluster; the process ends");
+    leave.cancel();
 }
 
 fn facts(node: &Node) -> Facts {

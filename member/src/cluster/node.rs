@@ -1,10 +1,11 @@
 //! This member in the cluster: proposals to the leader, beats to everybody; [`founders`] the promise of a founding,
-//! [`voting`] its part in consensus.
+//! [`joining`] how a blank one comes into a cluster that is, and goes, [`voting`] its part in consensus.
 //!
 //! Law: a proposal is sent again only when it was certainly not done; consensus starts once there is a promise or a
 //! cluster, never before. Must not know: partitions, jobs.
 
 mod founders;
+mod joining;
 mod voting;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::consensus::letter::Letter;
 use super::consensus::{Consensus, ConsensusError, Kept, ProposeError, Standing};
-use super::control::{Answers, Ask, Promised, Proposed, words};
+use super::control::{Answers, Ask, JoinAsk, Joined, Promised, Proposed, words};
 use super::founding::Judgement;
 use super::giving_up::{GiveUpAnswer, GiveUpAsk};
 use super::presence::{self, Beat, BeatAnswer, Presence};
@@ -73,6 +74,7 @@ pub struct Node {
     founding: Mutex<Option<FoundingPermit>>,
     /// Why the founders are not together yet.
     founding_waits: Mutex<Option<String>>,
+    joins: Mutex<joining::Joins>,
     backups: Arc<Part>,
     /// Only a new process goes on: with a blank store, or in a new incarnation.
     anew: CancellationToken,
@@ -107,6 +109,7 @@ impl Node {
             founding_waits: Mutex::default(),
             anew: CancellationToken::new(),
             steps: tokio::sync::Mutex::new(()),
+            joins: Mutex::default(),
         })
     }
 
@@ -240,6 +243,7 @@ impl Node {
             report.workers = jobs.workers();
             report.runtime_lost = jobs.lost();
             (report.committed, report.flushed) = maps.epochs();
+            report.on_disk = maps.arrived();
         }
         report
     }
@@ -349,6 +353,7 @@ impl Node {
         let Ok(ask) = words(&Ask::Beat(beat)) else { return };
         let Ok(answer) = self.net.call(peer.member, Lane::Control, ask, BEAT_TIME).await else { return };
         let Ok(answer) = serde_json::from_slice::<BeatAnswer>(&answer) else { return };
+        self.told_left(answer.left);
         self.presence().heard_back(MemberId(peer.member), answer, sent, Moment::now());
     }
 
@@ -392,6 +397,7 @@ impl Answers for Node {
         let to = MemberId(from.member);
         let leads = standing.is_some_and(|standing| standing.leading.is_some());
         let voter = self.voter();
+        let left = self.machine.now().membership.left.get(&to).map(|left| left.index);
         BeatAnswer {
             boot: self.boot,
             line: voter.line,
@@ -402,6 +408,7 @@ impl Answers for Node {
             lease: (leads && self.machine.now().roster.contains_key(&to))
                 .then(|| presence.grant(voter.into(), to, term, &electing, now))
                 .flatten(),
+            left,
         }
     }
 
@@ -432,6 +439,10 @@ impl Answers for Node {
             self.promise_and_start(&permit, &judged).await.map_err(|refusal| refusal.to_string())?;
             Ok(self.founder())
         })
+    }
+
+    fn join(self: Arc<Self>, from: Peer, ask: JoinAsk) -> BoxFuture<'static, Joined> {
+        Box::pin(async move { self.let_in(from, ask).await })
     }
 
     fn backup(self: Arc<Self>, ask: BackupAsk) -> BoxFuture<'static, BackupAnswer> {

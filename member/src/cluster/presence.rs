@@ -49,6 +49,9 @@ pub struct BeatAnswer {
     pub report: Option<MemberReport>,
     /// The answering member leads and grants a lease.
     pub lease: Option<Grant>,
+    /// The entry by which whoever asked has left, as the answering member has applied it.
+    #[serde(default)]
+    pub left: Option<LogIndex>,
 }
 
 /// A lease as it is granted.
@@ -398,6 +401,7 @@ mod tests {
             volume_id: "v".into(),
             report: Some(MemberReport { applied, ..MemberReport::default() }),
             lease: None,
+            left: None,
         };
         presence.heard_back(member(2), answer(1, 9), at(0), at(5));
         // Sent to the connection of a process that was replaced on the way.

@@ -236,8 +236,15 @@ mod tests {
             presence.hear(*voter, Boot(1), "v".into(), None, at(0));
         }
         for n in [1, 2] {
-            let answer =
-                BeatAnswer { boot: Boot(1), line: 1, term: TERM, volume_id: "v".into(), report: None, lease: None };
+            let answer = BeatAnswer {
+                boot: Boot(1),
+                line: 1,
+                term: TERM,
+                volume_id: "v".into(),
+                report: None,
+                lease: None,
+                left: None,
+            };
             presence.heard_back(member(n), answer, at(silent), at(silent));
         }
         let looked = look(&mut presence, &machine, &mut Watch::default(), LED, at(silent));

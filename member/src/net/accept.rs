@@ -2,6 +2,7 @@
 //!
 //! Law: a peer has [`GREETING`] to say who it is; at most [`GREETED_AT_ONCE`] are being asked. Must not know: bodies.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener) {
 
 async fn greet(shared: &Shared, tcp: TcpStream) -> Result<(TlsStream<TcpStream>, Peer, Purpose), GreetError> {
     let _ = tcp.set_nodelay(true);
+    let from = tcp.peer_addr().ok();
     let mut tls = TlsAcceptor::from(shared.options.server.clone()).accept(tcp).await.map_err(GreetError::Tls)?;
     let certified = certified(shared, tls.get_ref().1.peer_certificates())?;
     let opening: Opening = serde_json::from_slice(&frame::read(&mut tls, frame::HELLO_LIMIT).await?)?;
@@ -82,7 +84,11 @@ async fn greet(shared: &Shared, tcp: TcpStream) -> Result<(TlsStream<TcpStream>,
         Err(refused) => Answer::Refused(refused.clone()),
     };
     say(&mut tls, &answer).await?;
-    Ok((tls, judged?, opening.purpose))
+    let peer = judged?;
+    if let Some(from) = from.filter(|_| opening.listens > 0) {
+        shared.called(peer, SocketAddr::new(from.ip(), opening.listens));
+    }
+    Ok((tls, peer, opening.purpose))
 }
 
 /// The ordinal in the peer's certificate, if that is a member's of our cluster.

@@ -38,11 +38,12 @@ const ADDRESSES: usize = 128;
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut tries: BTreeMap<SocketAddr, Vec<JoinHandle<()>>> = BTreeMap::new();
     let (wanted_tell, wanted) = watch::channel(BTreeSet::new());
-    let mut hints = shared.hints.subscribe();
+    let (mut hints, mut callers) = (shared.hints.subscribe(), shared.callers.subscribe());
     loop {
         let mut names: BTreeSet<String> = shared.options.peers.iter().cloned().collect();
         names.extend(hints.borrow_and_update().iter().cloned());
-        let addresses = look_up(names).await;
+        let mut addresses = look_up(names).await;
+        addresses.extend(callers.borrow_and_update().values());
         wanted_tell.send_replace(addresses.clone());
         tries.retain(|_, tasks| tasks.iter().any(|t| !t.is_finished()));
         for address in addresses {
@@ -56,6 +57,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = hints.changed() => {}
+            _ = callers.changed() => {}
         }
     }
 }
@@ -147,7 +149,8 @@ async fn greet(
     let mut tls =
         TlsConnector::from(shared.options.client.clone()).connect(name, tcp).await.map_err(GreetError::Tls)?;
     let certified = certified(shared, tls.get_ref().1.peer_certificates())?;
-    say(&mut tls, &Opening { hello: shared.me(), purpose }).await?;
+    let listens = shared.options.default_port;
+    say(&mut tls, &Opening { hello: shared.me(), purpose, listens }).await?;
     let hello = match serde_json::from_slice(&frame::read(&mut tls, frame::HELLO_LIMIT).await?)? {
         Answer::Welcome(hello) => hello,
         Answer::Refused(refused) => return Err(refused.into()),

@@ -87,6 +87,9 @@ pub struct Opening {
     pub hello: Hello,
     /// For what.
     pub purpose: Purpose,
+    /// Where the caller listens: who is called calls back, also whom no list of its own has. 0: nowhere.
+    #[serde(default)]
+    pub listens: u16,
 }
 
 /// The listener's first frame.

@@ -19,6 +19,8 @@ use super::{CallError, EngineStream, Handler, Way, accept, dial};
 
 /// Streams for the engine that wait to be taken.
 const STREAMS_WAITING: usize = 64;
+/// Callers that are called back.
+const CALLERS_KEPT: usize = 128;
 /// Refusals remembered, so as not to be said again.
 const REFUSALS_KEPT: usize = 16;
 
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     /// Boots of members met so far: whoever is met is up, and so is tried at once.
     pub met: watch::Sender<u64>,
     pub hints: watch::Sender<BTreeSet<String>>,
+    /// Where those listen that have called, by member.
+    pub callers: watch::Sender<BTreeMap<Uuid, SocketAddr>>,
     handlers: [OnceLock<Arc<dyn Handler>>; LANES],
     pub streams: mpsc::Sender<EngineStream>,
     /// The last refusals, so that a caller that goes on calling is one line.
@@ -69,6 +73,7 @@ impl Sockets {
             connected: watch::Sender::new(0),
             met: watch::Sender::new(0),
             hints: watch::Sender::new(BTreeSet::new()),
+            callers: watch::Sender::default(),
             handlers: [const { OnceLock::new() }; LANES],
             streams,
             refusals: Mutex::default(),
@@ -152,6 +157,14 @@ impl Shared {
 
     pub fn handler(&self, lane: Lane) -> Option<Arc<dyn Handler>> {
         self.handlers[lane.index()].get().cloned()
+    }
+
+    /// A peer has called that listens there. Of more than [`CALLERS_KEPT`] those are kept that were there.
+    pub fn called(&self, peer: Peer, listens: SocketAddr) {
+        self.callers.send_if_modified(|known| {
+            let has_room = known.len() < CALLERS_KEPT || known.contains_key(&peer.member);
+            has_room && known.insert(peer.member, listens) != Some(listens)
+        });
     }
 
     /// These words of refusal were not said lately.

@@ -167,6 +167,7 @@ mod tests {
             roster: (0..3).map(member).collect(),
             roster_digest: String::new(),
             partitions,
+            moves: Default::default(),
             operation: None,
             highest_operation: 0,
             stop_request: None,

@@ -327,6 +327,7 @@ impl State {
                 migrating: 0,
                 table_version: 1,
             },
+            moves: Default::default(),
             operation: machine.operation.clone(),
             highest_operation: machine.highest,
             stop_request: machine.request.clone(),

@@ -7,7 +7,7 @@
 use super::{Phase, Store, locked};
 use crate::consensus::ConsensusLog;
 use crate::failure::{On, StoreError};
-use crate::founding::{self, Founded, Founding};
+use crate::founding::{self, Founded, Founding, Left};
 use crate::given_up;
 use crate::identity::{self, Identity};
 use crate::layout;
@@ -42,6 +42,11 @@ impl Store {
     pub fn record_founded(&self, id: Uuid) -> Result<(), StoreError> {
         self.join_cluster(id)?;
         founding::record_fact(self.disk.as_ref(), &self.dir, &Founded { id })
+    }
+
+    /// Durably records that this member has left its cluster by this entry. Nothing of the store is changed by it.
+    pub fn record_left(&self, index: u64) -> Result<(), StoreError> {
+        founding::record_left(self.disk.as_ref(), &self.dir, Left { index })
     }
 
     /// Sets the cluster of this store (set once; the same again is fine).

@@ -105,6 +105,7 @@ impl Node {
                 tokio::time::sleep(FOUNDING_PAUSE).await;
                 continue;
             }
+            self.ask_to_join().await;
             let permit = lock(&self.founding).clone();
             if let Some(permit) = permit.filter(|p| p.ordinals.iter().min() == Some(&self.ordinal)) {
                 let waits = self.bring_together(&permit).await.err();

@@ -77,6 +77,7 @@ fn machine(operation: Option<OperationView>) -> ClusterView {
             migrating: 0,
             table_version: 1,
         },
+        moves: Default::default(),
         highest_operation: operation.as_ref().map_or(0, |_| 7),
         stop_request: None,
         operation,
