@@ -12,6 +12,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use jet_admin_api::cluster::ClusterStateView;
+use jet_admin_api::job::JobStatus;
 use jet_admin_api::member::MemberPhase;
 use load::Load;
 use scaling::*;
@@ -169,6 +170,9 @@ async fn a_job_counts_each_row_once_while_members_come_and_go() {
     leave(&world, 0).await;
     world.kill(1);
     world.start(1);
+    ledger::wait_status(&world, 2, &job, JobStatus::Completed).await;
+    // The one that was killed is asked for what it leads.
+    world.serving(1..4, ClusterStateView::Active).await;
     ledger::is_exact(&world, 2, &job).await;
 }
 

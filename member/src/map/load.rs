@@ -127,6 +127,8 @@ impl Shared {
             state.time_came();
             state.from_store = true;
             state.logged = version;
+            // What was read is on the disk, before all that is written from now on.
+            state.whole = Some(state.ticket);
             state.on_disk = if partition.interrupted { OnDisk::Behind } else { OnDisk::InStep };
         }
         info!(records = report.records, partitions = report.partitions.len(), sealed = report.sealed, "maps: loaded");
