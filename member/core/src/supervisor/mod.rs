@@ -58,7 +58,7 @@ impl Watch {
         counted(&mut self.asked, machine.waiting_request().map(|request| request.asked), now_ms)
     }
 
-    /// The same, of hand-overs: those that stand, and those that were over a while ago.
+    /// The same, of hand-overs: those that stand, and those that came to nothing a while ago.
     pub fn observe_releases(&mut self, machine: &Machine, now_ms: u64) -> Vec<ReleaseSeen> {
         for (partition, release) in &machine.moves.releasing {
             if self.releases.get(partition).is_none_or(|(changed, ..)| *changed != release.changed) {
@@ -71,7 +71,14 @@ impl Watch {
             }
         }
         let since = |at: u64| now_ms.saturating_sub(at);
-        self.releases.retain(|_, (.., ended)| ended.is_none_or(|at| since(at) < moves::RELEASE_AGAIN_AFTER_MS));
+        // Where another leads since, the next one need not wait.
+        let came_to_nothing = |partition: PartitionId, changed: TableVersion| {
+            machine.table.entry(partition).is_some_and(|entry| entry.installed <= changed)
+        };
+        self.releases.retain(|partition, (changed, _, ended)| {
+            let lately = |at: u64| since(at) < moves::RELEASE_AGAIN_AFTER_MS;
+            ended.is_none_or(|at| lately(at) && came_to_nothing(*partition, *changed))
+        });
         let seen =
             |(partition, (changed, began, ended)): (&PartitionId, &(TableVersion, u64, Option<u64>))| ReleaseSeen {
                 partition: *partition,

@@ -322,4 +322,20 @@ mod tests {
         assert_eq!(others(at(&machine, over + RELEASE_AGAIN_AFTER_MS - 1)), 0);
         assert_eq!(others(at(&machine, over + RELEASE_AGAIN_AFTER_MS)), 1);
     }
+
+    #[test]
+    fn after_a_release_that_succeeded_the_next_one_need_not_wait() {
+        let mut machine = machine(2, 0);
+        machine.table.partitions[1].replicas.swap(0, 1);
+        let (partition, changed) = (PartitionId(0), TableVersion(4));
+        let mut watch = Watch::default();
+        machine.moves.releasing.insert(partition, Release { to: member(1), changed });
+        machine.table.partitions[0].changed = changed;
+        assert_eq!(watch.observe_releases(&machine, 0).len(), 1);
+        machine.moves.releasing.clear();
+        machine.table.partitions[0].changed = TableVersion(5);
+        assert_eq!(watch.observe_releases(&machine, 100).len(), 1, "it came to nothing");
+        machine.table.partitions[0].installed = TableVersion(5);
+        assert_eq!(watch.observe_releases(&machine, 200), []);
+    }
 }
