@@ -334,8 +334,9 @@ impl Shared {
         };
         let gives_back = matches!(op, Op::RestoreBegin { .. } | Op::RestoreEnd { .. } | Op::SinkRestore { .. });
         // Who leads every partition led it when the parts were acknowledged: copies may move meanwhile.
+        let counted = machine.table.last_installed()..=machine.table.version;
         if let Op::SnapshotCommit(record) = op
-            && machine.table.last_installed() > record.table_version
+            && !counted.contains(&record.table_version)
         {
             return Err(Refusal::TableMoved { id: record.id, given: record.table_version, now: machine.table.version });
         }

@@ -76,6 +76,8 @@ struct Known {
     boot: Boot,
     /// Runs once, after the machine was read on the thread of this name and before it is handed over.
     held_up: Mutex<Option<Hook>>,
+    /// Runs once, when so many more looks at the lease were taken, and before the next one is answered.
+    before_lease: Mutex<Option<(usize, Hook)>>,
 }
 
 impl Cluster for Known {
@@ -105,6 +107,14 @@ impl Cluster for Known {
     }
 
     fn leased(&self) -> bool {
+        let mut before = lock(&self.before_lease);
+        match before.take() {
+            Some((0, hook)) => {
+                drop(before);
+                hook();
+            }
+            later => *before = later.map(|(more, hook)| (more - 1, hook)),
+        }
         true
     }
 }
@@ -167,7 +177,13 @@ impl World {
     fn start_on(disk: Arc<dyn Disk>, home: PathBuf, dir: TempDir, machine: Arc<Machine>) -> Self {
         let keeper = Arc::new(Keeper::open_on(disk, &home, Some("v".into())).unwrap());
         let (me, boot) = (keeper.member(), keeper.boot());
-        let cluster = Arc::new(Known { machine: Mutex::new(machine), me, boot, held_up: Mutex::default() });
+        let cluster = Arc::new(Known {
+            machine: Mutex::new(machine),
+            me,
+            boot,
+            held_up: Mutex::default(),
+            before_lease: Mutex::default(),
+        });
         let net = no_net(me.0, boot.0);
         let maps = MapService::new(net, keeper.store(), cluster.clone(), decode, Fsync::of(&[disks::KEPT]));
         maps.set_doors(Doors::Open);
@@ -438,6 +454,11 @@ async fn no_snapshot_is_committed_under_another_table_than_it_was_counted_under(
     let counted = CommitRecord { table_version: TableVersion(u64::MAX), ..world.commit_record(id) };
     let commit = |record| world.maps.invoke(home_of_job(JOB, PARTITIONS), Requester::Job, Op::SnapshotCommit(record));
     let refused = commit(counted).await.map(drop);
+    assert!(matches!(refused, Err(Refusal::TableMoved { .. })), "{refused:?}");
+    // Nor one that was counted before a primary was installed.
+    let installed = world.cluster.machine().table.last_installed();
+    let early = CommitRecord { table_version: TableVersion(installed.0 - 1), ..world.commit_record(id) };
+    let refused = commit(early).await.map(drop);
     assert!(matches!(refused, Err(Refusal::TableMoved { .. })), "{refused:?}");
     assert!(commit(world.commit_record(id)).await.is_ok());
 }
