@@ -208,7 +208,6 @@ fn introduce(mut stream: &TcpStream, cluster: &str) -> Result<Led> {
     };
     let mut out = BytesMut::from(&PREAMBLE[..]);
     put_request(&hello, 1, -1, &mut out)?;
-    put_request(&add_cluster_view_listener::Request {}, 2, -1, &mut out)?;
     stream.write_all(&out)?;
     let (mut decoder, mut member, mut partitions) = (Decoder::new(), None, 0);
     loop {
@@ -224,6 +223,10 @@ fn introduce(mut stream: &TcpStream, cluster: &str) -> Result<Led> {
             ensure!(answer.status == 0, "the member does not let us in: status {}", answer.status);
             decoder.authenticated();
             (member, partitions) = (answer.member, answer.partition_count as u32);
+            // A real member cuts off who asks before it is known.
+            out.clear();
+            put_request(&add_cluster_view_listener::Request {}, 2, -1, &mut out)?;
+            stream.write_all(&out)?;
         } else if message.kind() == PartitionsView::KIND {
             let view: PartitionsView = take(&message)?;
             let own = view.partitions.into_iter().filter(|(owner, _)| Some(*owner) == member);
