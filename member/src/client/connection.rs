@@ -1,7 +1,8 @@
 //! One client that is known: reading, answering, writing, bounds.
 //!
 //! Laws. *In order*: requests are begun in the order in which they came, each as far as it goes without waiting; answers
-//! come as they are ready. *Bounded*: no request is read while [`Open`] has no room for it or much is not written
+//! come as they are ready. *Together*: what was read is answered when those connections of the thread that have something to
+//! read were read too: who takes answers of many is woken once for all of them, and not for each. *Bounded*: no request is read while [`Open`] has no room for it or much is not written
 //! ([`Unwritten`]), so that a client that does not read its answers stops itself, and what it has asked goes on meanwhile; of
 //! what comes unasked no more is written meanwhile: of the cluster it is told the newest when there is room, and events wait
 //! in a queue, at whose bound of [`EVENTS_MOST`] bytes it is cut off. *Alive*: who takes too little of what waits for it, or says nothing for [`SILENT`], is cut off, whatever it waits for:
@@ -190,24 +191,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Begins> Connection<'_, S, C> {
             if self.ending.as_mut().poll(cx).is_ready() {
                 self.close(Over::Ending);
             }
-            let mut moved = self.poll_news(cx);
-            moved |= self.poll_open(cx);
-            moved |= match self.poll_told(cx) {
-                Ok(moved) => moved,
-                Err(lost) => return Poll::Ready(lost.into()),
-            };
-            moved |= match self.poll_write(cx) {
-                Ok(moved) => moved,
-                Err(over) => return Poll::Ready(over),
-            };
-            moved |= match self.poll_read(cx) {
-                Ok(moved) => moved,
+            let mut again = self.poll_news(cx);
+            again |= self.poll_open(cx);
+            let turned = self.poll_told(cx).map_err(Over::from).and_then(|()| {
+                again |= self.poll_write(cx)?;
+                self.poll_read(cx)
+            });
+            let began = match turned {
+                Ok(began) => began,
                 Err(over) => return Poll::Ready(over),
             };
             if let Some(over) = self.poll_bounds(cx) {
                 return Poll::Ready(over);
             }
-            if !moved {
+            if began {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !again {
                 return Poll::Pending;
             }
         }
@@ -246,9 +247,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Begins> Connection<'_, S, C> {
     }
 
     /// Writes what it has to be told, as long as there is room. Of another cluster it is told nothing.
-    fn poll_told(&mut self, cx: &mut Context<'_>) -> Result<bool, Lost> {
-        let before = self.unwritten.len();
-        if before < UNWRITTEN_PAUSE && self.closing.is_none() {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Result<(), Lost> {
+        if self.unwritten.len() < UNWRITTEN_PAUSE && self.closing.is_none() {
             C::tell(&mut self.caller, &self.seen, &mut self.unwritten.out);
         }
         while self.unwritten.len() < UNWRITTEN_PAUSE && self.closing.is_none() {
@@ -257,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Begins> Connection<'_, S, C> {
                 Poll::Pending => break,
             }
         }
-        Ok(self.unwritten.len() > before)
+        Ok(())
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
@@ -269,8 +269,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Begins> Connection<'_, S, C> {
         moved
     }
 
+    /// Whether there is room now that there was not: for what was passed over before.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
-        self.unwritten.poll_write(self.stream, cx)?.ok_or(Over::Gone)
+        let was_full = self.unwritten.len() >= UNWRITTEN_PAUSE;
+        let wrote = self.unwritten.poll_write(self.stream, cx)?.ok_or(Over::Gone)?;
+        Ok(wrote && was_full)
     }
 
     fn has_room(&self) -> bool {
