@@ -143,6 +143,11 @@ impl Lead {
         self.followers.iter().map(|(member, follower)| (*member, *follower))
     }
 
+    /// There are none.
+    pub fn is_alone(&self) -> bool {
+        self.followers.is_empty()
+    }
+
     /// Followers that the table does not call synced yet and that have all that was acknowledged: while their copy was
     /// on its way, changes were acknowledged without them.
     pub fn complete_copies(&self) -> impl Iterator<Item = (MemberId, Boot)> + '_ {

@@ -97,6 +97,11 @@ impl Replica {
         self.tail.confirmed(upto);
     }
 
+    /// The same, and there is nobody else: who comes later is copied whole.
+    pub fn confirmed_alone(&mut self, upto: Version) {
+        self.tail.needed_by_nobody(upto);
+    }
+
     /// As primary: puts a change in order and applies it, at the tick of the one before.
     pub fn sequence(&mut self, installed: TableVersion, op: Op) -> Result<(Version, Reply, Vec<Logged>), Refusal> {
         let ordered = self.order(installed, self.content.now, op, false)?;
@@ -128,7 +133,7 @@ impl Replica {
     }
 
     /// As backup: takes a batch that begins on top of `prev`. An empty batch asks whether the replica is at `prev`.
-    pub fn follow(&mut self, prev: Version, batch: &[Sequenced]) -> (Followed, Vec<Logged>) {
+    pub fn follow(&mut self, prev: Version, batch: Vec<Sequenced>) -> (Followed, Vec<Logged>) {
         let mut log = Vec::new();
         let mut expected = prev;
         let chained = batch.iter().all(|change| {
@@ -140,7 +145,10 @@ impl Replica {
         if !chained || !known {
             return (Followed::Elsewhere(self.version), log);
         }
-        for change in batch.iter().filter(|change| change.version > self.version).cloned().collect::<Vec<_>>() {
+        for change in batch {
+            if change.version <= self.version {
+                continue;
+            }
             match self.content.apply_at(change.tick, &change.op, self.decode, false) {
                 Ok(applied) => log.extend(logged_change(change.prev, change.version, applied.log)),
                 // The primary could apply it and this replica cannot: they are not equal, and only a copy helps. So it is

@@ -40,6 +40,13 @@ impl Tail {
         }
     }
 
+    /// Forgets what everybody has confirmed: there is nobody who could have missed it.
+    pub fn needed_by_nobody(&mut self, upto: Version) {
+        while self.changes.front().is_some_and(|oldest| oldest.version <= upto) {
+            self.drop_oldest();
+        }
+    }
+
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.changes.pop_front() {
             self.bytes -= oldest.op.size();
@@ -53,10 +60,7 @@ impl Tail {
 
     /// Changes after `version`, oldest first, up to the bounds (at least one); `None` when the chain does not reach back.
     pub fn after(&self, version: Version, most: usize, bytes: usize) -> Option<Vec<Sequenced>> {
-        let start = self.changes.partition_point(|change| change.prev < version);
-        if self.changes.get(start)?.prev != version {
-            return None;
-        }
+        let start = self.behind(version)?;
         let (mut taken, mut size) = (Vec::new(), 0);
         for change in self.changes.range(start..).take(most) {
             if !taken.is_empty() && size + change.op.size() > bytes {
@@ -70,8 +74,18 @@ impl Tail {
 
     /// Whether the change after `version` is in the chain, so that [`Self::after`] gives something.
     pub fn goes_on_from(&self, version: Version) -> bool {
-        let start = self.changes.partition_point(|change| change.prev < version);
-        self.changes.get(start).is_some_and(|change| change.prev == version)
+        self.behind(version).is_some()
+    }
+
+    /// Where the change after `version` is.
+    fn behind(&self, version: Version) -> Option<usize> {
+        // Most often it is the newest.
+        let newest = self.changes.len().checked_sub(1)?;
+        let at = match self.changes.get(newest)?.prev == version {
+            true => newest,
+            false => self.changes.partition_point(|change| change.prev < version),
+        };
+        self.changes.get(at).filter(|change| change.prev == version).map(|_| at)
     }
 
     /// Whether this version is in the chain.

@@ -181,7 +181,11 @@ impl Content {
             self.refuse_barred(map, key, op.by)?;
         }
         self.bury(map, key, fx);
-        let held = self.value(map, key).cloned();
+        let held = match op.change {
+            // Found where it is replaced.
+            Change::Set(_) => None,
+            _ => self.value(map, key).cloned(),
+        };
         let told = |previous: Option<Bytes>| if op.quiet { Reply::Done } else { Reply::Previous(previous) };
         Ok(match (&op.change, held) {
             (Change::Set(value), _) => told(self.put((map, key), value, limits, fx)),

@@ -291,7 +291,7 @@ fn follow(follower: &mut Replica, prev: Version, from: &Replica) -> (Followed, V
     let sent = Request::Follow { partition: P, changed: T, prev, changes };
     let Request::Follow { prev, changes, .. } = Request::decode(sent.clone().encode()).unwrap() else { panic!() };
     assert_eq!(Request::Follow { partition: P, changed: T, prev, changes: changes.clone() }, sent);
-    follower.follow(prev, &changes)
+    follower.follow(prev, changes)
 }
 
 fn copy_of(from: &Replica) -> Replica {

@@ -133,14 +133,16 @@ impl Maps {
 
     /// A change of one partition, as far as it goes at once; where a key is locked it waits for that so long.
     pub fn changes(&self, partition: PartitionId, op: Op, locked: Duration) -> Going<Reply> {
-        self.changes_then(partition, op, locked, || None)
+        self.changes_then(partition, op, locked, |_| None)
     }
 
     /// A change of a key, in order with those that its thread has sent before.
     pub fn changes_in_order(&self, at: &At<'_>, partition: PartitionId, keyed: Keyed) -> Going<Reply> {
         let Some(mut place) = at.order.behind(&keyed.map, &keyed.key, at.thread) else {
-            let (map, key) = (keyed.map.clone(), keyed.key.clone());
-            let first = || Some(at.order.first(&map, &key, at.thread));
+            let first = |op: &Op| match op {
+                Op::Keyed(keyed) => Some(at.order.first(&keyed.map, &keyed.key, at.thread)),
+                _ => None,
+            };
             return self.changes_then(partition, Op::Keyed(keyed), LOCKED_WITHIN, first);
         };
         let maps = self.clone();
@@ -158,13 +160,13 @@ impl Maps {
         partition: PartitionId,
         op: Op,
         locked: Duration,
-        place: impl FnOnce() -> Option<Place>,
+        place: impl FnOnce(&Op) -> Option<Place>,
     ) -> Going<Reply> {
         let invoked = self.service.invoke_now(partition, Requester::Client, op);
         if let Invoked::Over(done) = invoked {
             return Going::Now(done.map(|done| done.reply).map_err(|refusal| self.fault(&refusal, true)));
         }
-        let place = if matches!(invoked, Invoked::NotNow(_)) { place() } else { None };
+        let place = if let Invoked::NotNow(op) = &invoked { place(op) } else { None };
         let maps = self.clone();
         Going::Later(Box::pin(async move {
             let _place = place;

@@ -264,7 +264,10 @@ impl State {
     pub fn settle(&mut self) -> Option<Version> {
         let lead = self.lead.as_mut()?;
         let upto = lead.acknowledged(self.replica.version());
-        self.replica.confirmed(upto);
+        match lead.is_alone() {
+            true => self.replica.confirmed_alone(upto),
+            false => self.replica.confirmed(upto),
+        }
         if !self.untold.is_empty() {
             let lead = &*lead;
             self.untold.tell(lead.installed, upto, |version| lead.lacking_on_disk(version).is_empty());

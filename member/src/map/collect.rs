@@ -13,7 +13,6 @@ use jet_map::{LogRecord, Place};
 use tracing::{debug, info, warn};
 
 use super::cell::{Cell, OnDisk, State};
-use super::journal::put_key;
 use super::{Shared, lock};
 use crate::store::version_to_store;
 
@@ -146,10 +145,10 @@ impl Shared {
     }
 
     fn append_again(&self, cell: &Cell, state: &mut State, record: LogRecord) -> Appended {
-        let (put, age, version) = (put_key(&record), self.store.age(), state.logged);
-        let appended = self.store.append_again(self.record(cell.partition, Logged { version, record }));
-        if let (Appended::Queued(_), Some((map, key))) = (appended, put) {
-            state.replica.stamp(&map, &key, age);
+        let (age, logged) = (self.store.age(), Logged { version: state.logged, record });
+        let appended = self.store.append_again(self.record(cell.partition, &logged));
+        if let (Appended::Queued(_), LogRecord::Put { map, key, .. }) = (appended, &logged.record) {
+            state.replica.stamp(map, key, age);
         }
         appended
     }

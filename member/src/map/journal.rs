@@ -56,6 +56,9 @@ impl Spaces {
 
     /// The number of a map, described in the log if it is new.
     fn id(&mut self, store: &Store, name: &str) -> u32 {
+        if let Some(known) = self.ids.get(name).filter(|id| self.described.contains(id)) {
+            return *known;
+        }
         let next = self.ids.values().max().map_or(1, |last| last + 1);
         let id = *self.ids.entry(name.to_owned()).or_insert(next);
         if !self.described.contains(&id) {
@@ -108,24 +111,26 @@ pub fn later(key: &[u8], value: &[u8]) -> Option<LogRecord> {
 }
 
 impl Shared {
-    pub(super) fn record(&self, partition: PartitionId, logged: Logged) -> Record {
+    pub(super) fn record(&self, partition: PartitionId, logged: &Logged) -> Record {
         let version = version_to_store(logged.version);
         let space = |name: &str| lock(&self.spaces).id(&self.store, name);
-        match logged.record {
-            LogRecord::Put { map, key, value } => Record::put(space(&map), partition.0, version, key, value),
-            LogRecord::Remove { map, key } => Record::remove(space(&map), partition.0, version, key),
-            LogRecord::ClearMap { map } => Record::clear(space(&map), partition.0, version),
+        match &logged.record {
+            LogRecord::Put { map, key, value } => {
+                Record::put(space(map), partition.0, version, key.clone(), value.clone())
+            }
+            LogRecord::Remove { map, key } => Record::remove(space(map), partition.0, version, key.clone()),
+            LogRecord::ClearMap { map } => Record::clear(space(map), partition.0, version),
             LogRecord::Marker { job, point } => Record::put(
                 space(MARKERS),
                 partition.0,
                 version,
                 Bytes::copy_from_slice(&job.0.to_le_bytes()),
-                point_bytes(point),
+                point_bytes(*point),
             ),
             LogRecord::Later { mark, before } => {
-                Record::put(space(LATER), partition.0, version, mark_bytes(&mark), point_bytes(before))
+                Record::put(space(LATER), partition.0, version, mark_bytes(mark), point_bytes(*before))
             }
-            LogRecord::NoLater { mark } => Record::remove(space(LATER), partition.0, version, mark_bytes(&mark)),
+            LogRecord::NoLater { mark } => Record::remove(space(LATER), partition.0, version, mark_bytes(mark)),
             LogRecord::Rewrite => Record::rewrite(partition.0, Base::Broken),
             LogRecord::Complete => Record::complete(partition.0, version),
         }
@@ -198,7 +203,7 @@ impl Shared {
             return self.end_rewrite(cell, &mut state);
         }
         for (at, record) in entries {
-            match self.store.append(self.record(cell.partition, Logged { version, record }).copied()) {
+            match self.store.append(self.record(cell.partition, &Logged { version, record }).copied()) {
                 Appended::Queued(_) => *place = Some(at),
                 Appended::Busy => return Piece::NoRoom,
                 _ => {
@@ -216,7 +221,7 @@ impl Shared {
         last.push((LogRecord::Complete, false));
         let mut given = state.ticket;
         for (record, copied) in last {
-            let record = self.record(cell.partition, Logged { version, record });
+            let record = self.record(cell.partition, &Logged { version, record });
             let record = if copied { record.copied() } else { record };
             match self.store.append(record) {
                 Appended::Queued(ticket) => given = ticket,
@@ -285,9 +290,8 @@ impl State {
             if is_whole && self.on_disk == OnDisk::Rewriting {
                 continue;
             }
-            let put = put_key(&logged.record);
             let age = shared.store.age();
-            let ticket = match shared.store.append(shared.record(partition, logged)) {
+            let ticket = match shared.store.append(shared.record(partition, &logged)) {
                 Appended::Queued(ticket) => ticket,
                 Appended::Closed(_) if is_whole => continue,
                 _ => {
@@ -296,19 +300,11 @@ impl State {
                     return;
                 }
             };
-            if let Some((map, key)) = put {
-                self.replica.stamp(&map, &key, age);
+            if let LogRecord::Put { map, key, .. } = &logged.record {
+                self.replica.stamp(map, key, age);
             }
             (self.logged, self.ticket) = (version, ticket);
         }
-    }
-}
-
-/// The key of a record that puts one.
-pub(super) fn put_key(record: &LogRecord) -> Option<(String, Bytes)> {
-    match record {
-        LogRecord::Put { map, key, .. } => Some((map.clone(), key.clone())),
-        _ => None,
     }
 }
 

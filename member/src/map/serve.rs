@@ -70,7 +70,7 @@ impl Shared {
             Request::FetchEpoch { partition, id, from } => self.read_epoch_for_peer(partition, id, from).await,
             Request::Follow { partition, changed, prev, changes } => {
                 self.judge(from, partition, changed).await?;
-                self.follow(from, partition, changed, prev, &changes)
+                self.follow(from, partition, changed, prev, changes)
             }
             Request::Together(requests) => {
                 Ok(Response::Together(requests.into_iter().map(|request| self.follow_now(from, request)).collect()))
@@ -105,7 +105,7 @@ impl Shared {
         let Request::Follow { partition, changed, prev, changes } = request else {
             return Response::Refused(Refusal::NotNow { what: "only changes for a follower come together".into() });
         };
-        self.follow(from, partition, changed, prev, &changes).unwrap_or_else(Response::Refused)
+        self.follow(from, partition, changed, prev, changes).unwrap_or_else(Response::Refused)
     }
 
     fn follow(
@@ -114,7 +114,7 @@ impl Shared {
         partition: PartitionId,
         changed: TableVersion,
         prev: Version,
-        changes: &[Sequenced],
+        changes: Vec<Sequenced>,
     ) -> Result<Response, Refusal> {
         let cell = self.cell(partition)?;
         let mut state = cell.state();

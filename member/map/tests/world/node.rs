@@ -266,7 +266,7 @@ impl Node {
             return Some(Response::Refused(refusal));
         }
         match request {
-            Request::Follow { prev, changes, .. } => Some(match self.replica.follow(prev, &changes).0 {
+            Request::Follow { prev, changes, .. } => Some(match self.replica.follow(prev, changes).0 {
                 Followed::At(version) => Response::At(version),
                 Followed::Elsewhere(version) => Response::Elsewhere(version),
             }),
@@ -320,7 +320,10 @@ impl Node {
         let upto = if early { current } else { lead.acknowledged(current) };
         let (done, waiting): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|(version, ..)| *version <= upto);
         self.waiting = waiting;
-        self.replica.confirmed(upto);
+        match lead.is_alone() {
+            true => self.replica.confirmed_alone(upto),
+            false => self.replica.confirmed(upto),
+        }
         let held = leased || lease_ignored;
         if held {
             self.syncing.extend(&done);
