@@ -168,12 +168,12 @@ impl Record {
         let nullable = |kind: i32| (kind - kind::NULLABLE_BOOLEAN) + kind::BOOLEAN;
         Ok(match kind {
             kind::BOOLEAN | kind::NULLABLE_BOOLEAN => Item::Boolean(from.byte()? != 0),
-            kind::INT8 => Item::Number(Number::Byte(i8::from_be_bytes(from.next()?))),
-            kind::INT16 => Item::Number(Number::Short(i16::from_be_bytes(from.next()?))),
+            kind::INT8 => Item::Number(Number::Byte(i8::from_be_bytes(from.array()?))),
+            kind::INT16 => Item::Number(Number::Short(i16::from_be_bytes(from.array()?))),
             kind::INT32 => Item::Number(Number::Integer(from.int()?)),
             kind::INT64 => Item::Number(Number::Long(from.long()?)),
-            kind::FLOAT32 => Item::Number(Number::Float(f32::from_be_bytes(from.next()?))),
-            kind::FLOAT64 => Item::Number(Number::Double(f64::from_be_bytes(from.next()?))),
+            kind::FLOAT32 => Item::Number(Number::Float(f32::from_be_bytes(from.array()?))),
+            kind::FLOAT64 => Item::Number(Number::Double(f64::from_be_bytes(from.array()?))),
             kind::STRING => from.text()?.map_or(Item::Null, Item::Text),
             kind::DECIMAL => Item::big_decimal(from)?,
             kind::TIME => Item::Moment(Moment::read(type_id::LOCAL_TIME, from)?),
@@ -259,7 +259,7 @@ fn offset(table: &Content, length: usize, index: usize) -> Result<Option<usize>,
     let mut place = table.from(table.at() + index.saturating_mul(width(length)));
     let at = match width(length) {
         1 => Some(usize::from(place.byte()?)).filter(|at| *at != 0xff),
-        2 => Some(usize::from(u16::from_be_bytes(place.next()?))).filter(|at| *at != 0xffff),
+        2 => Some(usize::from(u16::from_be_bytes(place.array()?))).filter(|at| *at != 0xffff),
         _ => match place.int()? {
             -1 => None,
             at => Some(usize::try_from(at).map_err(|_| place.refuse("a field begins before its value"))?),

@@ -83,17 +83,17 @@ impl Item {
     fn typed(type_id: i32, from: &mut Content, deep: usize) -> Result<Option<Self>, Refused> {
         Ok(Some(match type_id {
             type_id::NULL => Self::Null,
-            type_id::BYTE => Self::Number(Number::Byte(i8::from_be_bytes(from.next()?))),
+            type_id::BYTE => Self::Number(Number::Byte(i8::from_be_bytes(from.array()?))),
             type_id::BOOLEAN => Self::Boolean(from.byte()? != 0),
-            type_id::CHAR => Self::Char(u16::from_be_bytes(from.next()?)),
-            type_id::SHORT => Self::Number(Number::Short(i16::from_be_bytes(from.next()?))),
+            type_id::CHAR => Self::Char(u16::from_be_bytes(from.array()?)),
+            type_id::SHORT => Self::Number(Number::Short(i16::from_be_bytes(from.array()?))),
             type_id::INTEGER => Self::Number(Number::Integer(from.int()?)),
             type_id::LONG => Self::Number(Number::Long(from.long()?)),
-            type_id::FLOAT => Self::Number(Number::Float(f32::from_be_bytes(from.next()?))),
-            type_id::DOUBLE => Self::Number(Number::Double(f64::from_be_bytes(from.next()?))),
+            type_id::FLOAT => Self::Number(Number::Float(f32::from_be_bytes(from.array()?))),
+            type_id::DOUBLE => Self::Number(Number::Double(f64::from_be_bytes(from.array()?))),
             type_id::STRING => from.text()?.map_or(Self::Null, Self::Text),
             type_id::JSON => from.text()?.map_or(Self::Null, Self::Json),
-            type_id::UUID => Self::Uuid(Uuid::from_bytes(from.next()?)),
+            type_id::UUID => Self::Uuid(Uuid::from_bytes(from.array()?)),
             type_id::BIG_INTEGER => Self::big_integer(from)?,
             type_id::BIG_DECIMAL => Self::big_decimal(from)?,
             type_id::ARRAY_LIST | type_id::LINKED_LIST => Self::list(from, deep)?,
@@ -315,7 +315,7 @@ fn date(from: &mut Content) -> Result<i64, Refused> {
 }
 
 fn time(from: &mut Content) -> Result<(i64, i64), Refused> {
-    let [hour, minute, second] = from.next()?;
+    let [hour, minute, second] = from.array()?;
     let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
     Ok((seconds, i64::from(from.int()?)))
 }

@@ -43,7 +43,7 @@ impl Content {
     }
 
     /// The next `N` bytes.
-    pub fn next<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
         let found = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()).copied();
         let found = found.ok_or_else(|| self.refuse("it ends too early"))?;
         self.at += N;
@@ -52,17 +52,17 @@ impl Content {
 
     /// Two's complement, most significant byte first.
     pub fn int(&mut self) -> Result<i32, Refused> {
-        Ok(i32::from_be_bytes(self.next()?))
+        Ok(i32::from_be_bytes(self.array()?))
     }
 
     /// The same, twice as long.
     pub fn long(&mut self) -> Result<i64, Refused> {
-        Ok(i64::from_be_bytes(self.next()?))
+        Ok(i64::from_be_bytes(self.array()?))
     }
 
     /// One byte.
     pub fn byte(&mut self) -> Result<u8, Refused> {
-        Ok(self.next::<1>()?[0])
+        Ok(self.array::<1>()?[0])
     }
 
     /// A length, or nothing where it is that of a null.
