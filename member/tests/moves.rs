@@ -49,22 +49,20 @@ async fn three_members_become_five_and_three_again_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_member_becomes_two_and_one_again() {
+async fn one_member_becomes_two_and_neither_leaves_the_other_alone() {
     let mut world = founded(2, 1).await;
     let load = Load::begin(&world, &[0]);
     load.has_written(20).await;
+    let refused = world.operator(0).leave(0).await.unwrap_err().to_string();
+    assert!(refused.contains("nobody would be left"), "{refused}");
     come(&mut world, &[1]).await;
     balanced(&world, 0, &[0, 1]).await;
-    leave(&world, 0).await;
-    // Who led has gone, and for a moment nobody does.
-    world
-        .until("the last one is refused", || async {
-            let refused = world.operator(1).leave(1).await.unwrap_err().to_string();
-            if refused.contains("nobody would be left") { Ok(()) } else { Err(refused) }
-        })
-        .await;
+    for ordinal in [0, 1] {
+        let refused = world.operator(1 - ordinal).leave(ordinal).await.unwrap_err().to_string();
+        assert!(refused.contains("1 copies of each partition would be left of 2"), "{refused}");
+    }
     let written = load.end().await;
-    written.is_held(&world, &[1]).await;
+    written.is_held(&world, &[0, 1]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

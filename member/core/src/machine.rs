@@ -117,8 +117,12 @@ pub struct RuntimeJob {
 impl Machine {
     /// Copies that each partition should have: 1 + min(backup count, members that stay − 1).
     pub fn copies_wanted(&self) -> usize {
+        self.copies_wanted_of(self.roster.keys().filter(|member| self.stays(**member)).count())
+    }
+
+    /// The same if so many stay.
+    pub fn copies_wanted_of(&self, stay: usize) -> usize {
         let backups = self.founding.as_ref().map_or(0, |founding| usize::from(founding.backup_count));
-        let stay = self.roster.keys().filter(|member| self.stays(**member)).count();
         1 + backups.min(stay.saturating_sub(1))
     }
 

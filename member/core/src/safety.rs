@@ -53,6 +53,11 @@ pub enum Reason {
     TooManyMembers { most: usize },
     #[error("nobody would be left to hold what it holds")]
     NobodyStays,
+    #[error(
+        "{then} copies of each partition would be left of {now}, and that those which stay are on their disks nobody would have \
+         said; let another member come first"
+    )]
+    FewerCopies { now: usize, then: usize },
     #[error("member {ordinal} ({member}) joins and has not opened the generation that runs; it may be told to leave")]
     Joining { ordinal: u32, member: MemberId },
     #[error("it is not told to leave")]
@@ -177,8 +182,13 @@ pub fn why_not_admit(machine: &Machine, member: MemberId, ordinal: u32, opened: 
 
 /// Why nobody may begin to take over what lies with this member.
 pub fn why_not_leave(machine: &Machine, member: MemberId) -> Vec<Reason> {
-    let others = machine.roster.keys().any(|other| *other != member && machine.stays(*other));
-    if others { Vec::new() } else { vec![Reason::NobodyStays] }
+    let others = machine.roster.keys().filter(|other| **other != member && machine.stays(**other)).count();
+    if others == 0 {
+        return vec![Reason::NobodyStays];
+    }
+    // A place goes when another member has its copy on its disk. Where it only goes because fewer are wanted, nobody has one.
+    let (now, then) = (machine.copies_wanted(), machine.copies_wanted_of(others));
+    if machine.stays(member) && then < now { vec![Reason::FewerCopies { now, then }] } else { Vec::new() }
 }
 
 /// Why a member that is to leave is not out yet.

@@ -88,7 +88,7 @@ fn a_leader_that_is_late_lets_nobody_read_what_is_over() {
 #[test]
 fn members_come_and_go_and_copies_move() {
     let (mut came, mut went, mut moved, mut handed, mut halted, mut acked) = (0, 0, 0, 0, 0, 0);
-    for seed in MOVING..MOVING + 150 {
+    for seed in MOVING..MOVING + 200 {
         let world = run(seed, None).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
         let seen = &world.truth_of_run.moves;
         (came, went, moved) = (came + seen.came, went + seen.went, moved + seen.moved);
