@@ -158,7 +158,7 @@ async fn a_stop_and_a_return_in_the_midst_of_moves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_counts_each_row_once_while_members_come_and_go() {
     let mut world = founded(5, 3).await;
-    let job = ledger::ledger(120_000, Some(2_000));
+    let job = ledger::ledger(60_000, Some(2_000));
     ledger::submit(&world, &job).await;
     ledger::wait_counted(&world, 0, &job, 2_000).await;
     come(&mut world, &[3, 4]).await;
