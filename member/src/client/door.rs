@@ -78,7 +78,7 @@ pub struct Door {
 
 /// What a client is answered, and whether that lets it in.
 enum Verdict {
-    In(Session, Box<authentication::Answer>),
+    In(Box<(Session, authentication::Answer)>),
     Status(i8, String),
     Fault(Fault),
 }
@@ -107,14 +107,15 @@ impl Door {
         let mut out = BytesMut::new();
         let correlation = message.correlation();
         let written = match &verdict {
-            Verdict::In(_, answer) => put_answer(answer.as_ref(), correlation, &mut out),
+            Verdict::In(let_in) => put_answer(&let_in.1, correlation, &mut out),
             Verdict::Status(status, _) => put_answer(&refusal(*status), correlation, &mut out),
             Verdict::Fault(fault) => put_answer(&fault.answer(), correlation, &mut out),
         };
         written.map_err(|too_long| NotLetIn::Told(too_long.to_string()))?;
         tokio::time::timeout(AUTHENTICATING, stream.write_all(&out)).await.map_err(|_| NotLetIn::Silent)??;
         match verdict {
-            Verdict::In(session, _) => {
+            Verdict::In(let_in) => {
+                let (session, _) = *let_in;
                 decoder.authenticated();
                 Ok(session)
             }
@@ -152,7 +153,7 @@ impl Door {
         let owner =
             owner(client, self.clients.credentials.as_ref().and(asked.username.as_ref()).map(|user| user.as_str()));
         let session = Session { client, owner, name: name(&asked), cluster, own, from };
-        Verdict::In(session, Box::new(welcome(member, cluster, view, own)))
+        Verdict::In(Box::new((session, welcome(member, cluster, view, own))))
     }
 
     async fn judge_words(&self, asked: &authentication::Request, from: SocketAddr) -> Result<(), Verdict> {

@@ -134,7 +134,9 @@ impl Listeners {
     pub fn near_cache_metadata(&self, member: Uuid, names: &[String]) -> super::near_cache::Metadata {
         let chains = |name: &str| {
             let of_map = self.registered.values().filter(|listener| listener.map == name);
-            of_map.filter_map(|listener| if let Form::Near(chain) = &listener.form { Some(chain) } else { None }).last()
+            of_map
+                .filter_map(|listener| if let Form::Near(chain) = &listener.form { Some(chain) } else { None })
+                .next_back()
         };
         self.near.metadata(member, names, chains)
     }

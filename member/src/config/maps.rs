@@ -87,7 +87,7 @@ impl MapSettings {
     pub fn decide(document: &Document) -> Result<Self, ConfigError> {
         let number = |key: &str| document.parsed::<u32>(key, "it must be a number from 0 to 4294967295");
         let number = |key: &str| Ok::<_, ConfigError>(number(key)?.map(u64::from));
-        let word = |key: &str, wanted: &str| Ok::<_, ConfigError>(document.parsed::<String>(key, wanted)?);
+        let word = |key: &str, wanted: &str| document.parsed::<String>(key, wanted);
         let policy = |key: &str| {
             let wanted = "it must be NONE, LRU, LFU or RANDOM";
             word(key, wanted)?
