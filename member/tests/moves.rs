@@ -89,6 +89,26 @@ async fn the_member_list_lets_in_where_nobody_gives_permits_and_who_left_ends() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_sent_away_before_it_knows_the_cluster_learns_that_it_has_left() {
+    let mut world = founded(4, 3).await;
+    world.start(3);
+    world.all_in([3], MemberPhase::NoStore).await;
+    // It cannot begin its log: it comes into the roster, and learns of nothing.
+    std::fs::write(world.home(3).join("recovery/raft"), "in the way").unwrap();
+    permit(&world, 3).await;
+    leave(&world, 3).await;
+    world
+        .until("its store says so", || async {
+            let offered = offer(&world, 0, 3).await;
+            match world::tree_has(&world.home(3), b"JETLEFT1") {
+                true => Ok(()),
+                false => Err(format!("{offered:?} {:?}", world.view(3).await.map(|view| world::brief(&view)))),
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn source_and_receiver_are_killed_in_the_midst_of_moves() {
     let mut world = founded(5, 3).await;
     let load = Load::begin(&world, &[0, 1, 2]);

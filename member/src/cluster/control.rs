@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use jet_admin_api::founding::FoundingPermit;
 use jet_core::roster::Founder;
-use jet_core::{Command, Generation, Outcome};
+use jet_core::{Command, Generation, LogIndex, Outcome};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -80,6 +80,8 @@ pub enum Joined {
     In,
     /// There is no cluster here to come into.
     NotFounded,
+    /// It was in it, and has left by this entry.
+    Left(LogIndex),
     /// Why it is not let in.
     Refused(String),
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jet_admin_api::cluster::{ClusterStateView, ClusterView};
 use jet_admin_api::founding::{FoundingPermit, JoinPermit};
@@ -45,7 +45,13 @@ async fn cluster(world: &World, at: u32) -> Result<ClusterView, String> {
     world.operator(at).cluster().await.map_err(|e| e.to_string())
 }
 
-/// Gives the permit to a blank member until it is in the roster.
+/// Gives the permit to a blank member, by what member `at` knows of the cluster.
+pub async fn offer(world: &World, at: u32, ordinal: u32) -> Result<(), String> {
+    let permit = JoinPermit { founding_id: cluster(world, at).await?.founding_id, ordinal };
+    world.operator(ordinal).join(&permit).await.map_err(|e| e.to_string())
+}
+
+/// The same until it is in the roster.
 pub async fn permit(world: &World, ordinal: u32) {
     let at = *world.members.keys().find(|member| **member != ordinal).unwrap();
     world
@@ -54,8 +60,7 @@ pub async fn permit(world: &World, ordinal: u32) {
             if known.roster.iter().any(|member| member.ordinal == ordinal) {
                 return Ok(());
             }
-            let permit = JoinPermit { founding_id: known.founding_id, ordinal };
-            world.operator(ordinal).join(&permit).await.map_err(|e| e.to_string())?;
+            offer(world, at, ordinal).await?;
             Err(world.view(ordinal).await.map_or_else(|why| why, |view| brief(&view)))
         })
         .await;
@@ -71,80 +76,69 @@ pub async fn come(world: &mut World, ordinals: &[u32]) {
     }
 }
 
-/// Waits within [`LONG`], not within the harness's patience.
-async fn long<T, F>(world: &World, what: &str, look: impl Fn() -> F) -> T
-where
-    F: Future<Output = Result<T, String>>,
-{
-    let begun = Instant::now();
-    loop {
-        let last = match look().await {
-            Ok(found) => return found,
-            Err(last) => last,
-        };
-        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}; last: {last}\n{}", world.logs());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// These are all members, each leads about as much as the others, and nothing moves any more.
 pub async fn balanced(world: &World, at: u32, ordinals: &[u32]) {
-    long(world, &format!("members {ordinals:?} share everything"), || async {
-        let known = cluster(world, at).await?;
-        let mut led = Led::new();
-        for ordinal in ordinals {
-            led.insert(*ordinal, world.view(*ordinal).await?.primaries);
-        }
-        let mut roster: Vec<u32> = known.roster.iter().map(|member| member.ordinal).collect();
-        roster.sort_unstable();
-        let (least, most) = (led.values().min().unwrap(), led.values().max().unwrap());
-        let whole = known.partitions.fully_backed == known.partitions.count && known.partitions.migrating == 0;
-        match roster == ordinals && most - least <= 1 && whole && known.moves.is_over() {
-            true => Ok(()),
-            false => Err(format!("{roster:?} lead {led:?}; {:?} {:?}", known.partitions, known.moves)),
-        }
-    })
-    .await;
+    world
+        .until_within(LONG, &format!("members {ordinals:?} share everything"), || async {
+            let known = cluster(world, at).await?;
+            let mut led = Led::new();
+            for ordinal in ordinals {
+                led.insert(*ordinal, world.view(*ordinal).await?.primaries);
+            }
+            let mut roster: Vec<u32> = known.roster.iter().map(|member| member.ordinal).collect();
+            roster.sort_unstable();
+            let (least, most) = (led.values().min().unwrap(), led.values().max().unwrap());
+            let whole = known.partitions.fully_backed == known.partitions.count && known.partitions.migrating == 0;
+            match roster == ordinals && most - least <= 1 && whole && known.moves.is_over() {
+                true => Ok(()),
+                false => Err(format!("{roster:?} lead {led:?}; {:?} {:?}", known.partitions, known.moves)),
+            }
+        })
+        .await;
 }
 
 /// A copy is on its way between members, all of whom have joined.
 pub async fn moving(world: &World, at: u32) {
-    long(world, "something moves", || async {
-        let known = cluster(world, at).await?;
-        let moves = known.moves.copies > 0 && known.moves.joining.is_empty();
-        if moves { Ok(()) } else { Err(format!("{:?} {:?}", known.moves, known.partitions)) }
-    })
-    .await;
+    world
+        .until_within(LONG, "something moves", || async {
+            let known = cluster(world, at).await?;
+            let moves = known.moves.copies > 0 && known.moves.joining.is_empty();
+            if moves { Ok(()) } else { Err(format!("{:?} {:?}", known.moves, known.partitions)) }
+        })
+        .await;
 }
 
 pub async fn leader(world: &World, at: u32) -> u32 {
-    long(world, "somebody leads", || async {
-        let known = cluster(world, at).await?;
-        let leads = known.roster.iter().find(|member| Some(member.uuid) == known.leader);
-        leads.map(|member| member.ordinal).ok_or_else(|| "nobody".to_owned())
-    })
-    .await
+    world
+        .until_within(LONG, "somebody leads", || async {
+            let known = cluster(world, at).await?;
+            let leads = known.roster.iter().find(|member| Some(member.uuid) == known.leader);
+            leads.map(|member| member.ordinal).ok_or_else(|| "nobody".to_owned())
+        })
+        .await
 }
 
 /// Tells a member to leave, and waits until it has.
 pub async fn leave(world: &World, ordinal: u32) {
     let at = *world.members.keys().find(|member| **member != ordinal).unwrap();
-    long(world, "it may leave", || async {
-        world.operator(at).leave(ordinal).await.map(|_| ()).map_err(|e| e.to_string())
-    })
-    .await;
+    world
+        .until_within(LONG, "it may leave", || async {
+            world.operator(at).leave(ordinal).await.map(|_| ()).map_err(|e| e.to_string())
+        })
+        .await;
     left(world, at, ordinal).await;
 }
 
 pub async fn left(world: &World, at: u32, ordinal: u32) {
-    long(world, &format!("member {ordinal} has left"), || async {
-        let known = cluster(world, at).await?;
-        match known.roster.iter().any(|member| member.ordinal == ordinal) {
-            true => Err(format!("{:?} {:?}", known.moves, known.partitions)),
-            false => Ok(()),
-        }
-    })
-    .await;
+    world
+        .until_within(LONG, &format!("member {ordinal} has left"), || async {
+            let known = cluster(world, at).await?;
+            match known.roster.iter().any(|member| member.ordinal == ordinal) {
+                true => Err(format!("{:?} {:?}", known.moves, known.partitions)),
+                false => Ok(()),
+            }
+        })
+        .await;
 }
 
 /// Looks all the time whether there are as many copies as there should be.

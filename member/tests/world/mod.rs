@@ -283,7 +283,15 @@ impl World {
     }
 
     /// Waits until `look` says `Ok`; fails with its last words and the logs.
-    pub async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> T
+    pub async fn until<T, F>(&self, what: &str, look: impl FnMut() -> F) -> T
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        self.until_within(PATIENCE, what, look).await
+    }
+
+    /// The same of what may last longer.
+    pub async fn until_within<T, F>(&self, bound: Duration, what: &str, mut look: impl FnMut() -> F) -> T
     where
         F: Future<Output = Result<T, String>>,
     {
@@ -293,7 +301,7 @@ impl World {
                 Ok(found) => return found,
                 Err(last) => last,
             };
-            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; last: {last}\n{}", self.logs());
+            assert!(begun.elapsed() < bound, "not within {bound:?}: {what}; last: {last}\n{}", self.logs());
             tokio::time::sleep(GLANCE).await;
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! Attacked: the log is begun before the store says whose it is, and the process ends in between: it asks again, is let in
 //! already, and goes on with the log that it has. Who is forgotten by consensus before it has the entry by which it left is told
-//! by the answers to its beats. A number that is taken is refused by the machine, also where its holder is only away.
+//! by the answers to its beats, and who is sent away before its log has begun by the answer to its asking. A number that is taken is refused by the machine, also where its holder is only away.
 //!
 //! Must not know: who should come.
 
@@ -106,6 +106,10 @@ impl Node {
                     waits = None;
                     break;
                 }
+                Some(Joined::Left(index)) => {
+                    self.told_left(Some(index));
+                    break;
+                }
                 Some(Joined::Refused(why)) => waits = Some(format!("to be let in: member {}: {why}", peer.ordinal)),
                 Some(Joined::NotFounded) | None => {}
             }
@@ -139,6 +143,9 @@ impl Node {
         let entry = &ask.member.entry;
         if (ask.member.member.0, entry.ordinal, entry.boot.0) != (from.member, from.ordinal, from.boot) {
             return refused("it asks for somebody else");
+        }
+        if let Some(left) = machine.membership.left.get(&ask.member.member) {
+            return Err(Joined::Left(left.index));
         }
         match (&self.permit_source, &ask.permit) {
             (PermitSource::Operator, JoinPermit::Operator(permit)) => {
