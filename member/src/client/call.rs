@@ -97,8 +97,7 @@ impl Caller {
     }
 }
 
-/// All that is asked of a member. Cheap to clone.
-#[derive(Clone)]
+/// All that is asked of a member.
 pub struct Calls {
     maps: Maps,
     objects: Objects,

@@ -135,7 +135,7 @@ pub async fn serve<S, C>(
     stream: &mut S,
     decoder: Decoder,
     session: Arc<Session>,
-    calls: C,
+    calls: Arc<C>,
     view: watch::Receiver<Arc<View>>,
     ending: CancellationToken,
 ) -> Over
@@ -173,7 +173,8 @@ struct Connection<'a, S, C: Begins> {
     open: Open,
     caller: C::Caller,
     session: Arc<Session>,
-    calls: C,
+    /// Everybody's: what stood here each connection would have, and its future more than once.
+    calls: Arc<C>,
     /// The wait for another view.
     news: Option<BoxFuture<'static, Option<watch::Receiver<Arc<View>>>>>,
     view: watch::Receiver<Arc<View>>,

@@ -36,7 +36,7 @@ pub struct Server {
     door: Door,
     registry: Registry,
     view: watch::Receiver<Arc<View>>,
-    calls: Calls,
+    calls: Arc<Calls>,
     member: Uuid,
     threads: Threads,
 }
@@ -58,7 +58,7 @@ impl Server {
         Self {
             door,
             registry,
-            calls: Calls::new(service, jobs, node, view.clone()),
+            calls: Arc::new(Calls::new(service, jobs, node, view.clone())),
             view,
             member,
             threads: Threads::start(),

@@ -1,8 +1,9 @@
 //! Threads that serve clients.
 //!
 //! Law: a connection stays on one thread as long as it lives, so that what it asks is read, done and answered without
-//! handing anything over; there are as many threads as the process has processors. What a thread does for one connection
-//! never waits for another. Must not know: what is asked.
+//! handing anything over; there are as many threads as the process has processors. What a connection asked is answered when
+//! the others of its thread that are ready were read too, so that one wake of a peer's thread serves several. Must not know: what
+//! is asked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -205,7 +205,7 @@ async fn ten_thousand_idle_clients_cost_little_and_one_too_many_is_closed() {
     let before = resident(&world);
     let mut idle: Vec<Caller> = (0..10_000).map(|_| Caller::new(&address)).collect();
     let each = resident(&world).saturating_sub(before) / idle.len();
-    assert!(each < 20 << 10, "an idle client costs {each} bytes");
+    assert!(each < 16 << 10, "an idle client costs {each} bytes");
     let metrics = crate::world::rest::ask_plain(&world.health_address(0), "/metrics");
     assert!(metrics.contains("jet_clients 10000"), "{metrics}");
     for (n, client) in idle.iter_mut().enumerate().step_by(997) {

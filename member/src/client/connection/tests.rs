@@ -102,7 +102,8 @@ impl Client {
         let mut decoder = Decoder::new();
         decoder.authenticated();
         let ending = CancellationToken::new();
-        let served = tokio::spawn(async move { serve(&mut here, decoder, session, calls, view, ending).await });
+        let served =
+            tokio::spawn(async move { serve(&mut here, decoder, session, Arc::new(calls), view, ending).await });
         Self { stream, asked, next: 1, served, _view: tell }
     }
 
