@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::serving_three;
 use crate::world::ledger::{submit, wait_counted};
-use crate::world::rest::{admin, expect};
+use crate::world::rest::{admin, consent, expect};
 use crate::world::{World, brief};
 use crate::{agreed, endless};
 
@@ -22,15 +22,11 @@ async fn who(world: &World, ordinal: u32) -> (Uuid, Option<Uuid>) {
     (view.uuid, view.founding_id)
 }
 
-async fn consent(world: &World, at: u32, words: &[&str]) -> String {
+async fn told(world: &World, at: u32, words: &[&str]) -> String {
     world
         .until("it is told what would be given up", || async {
             let (_, said) = admin(world.rest_port(at), "-o force-start").await;
-            let Some((_, consent)) = said.split_once("with the consent ") else { return Err(said) };
-            if !words.iter().all(|words| said.contains(words)) {
-                return Err(said);
-            }
-            Ok(consent.split_whitespace().next().unwrap_or_default().trim_matches(['"', '.', '\'']).to_owned())
+            consent(&said).filter(|_| words.iter().all(|words| said.contains(words))).ok_or(said)
         })
         .await
 }
@@ -59,7 +55,7 @@ async fn s16_who_waits_begins_empty_by_consent_and_nothing_is_deleted_r15() {
     world.start(0);
     world.start(1);
 
-    let first = consent(&world, 1, &["nothing was changed", "Member 2 (", "store of member 0 ("]).await;
+    let first = told(&world, 1, &["nothing was changed", "Member 2 (", "store of member 0 ("]).await;
     let port = world.rest_port(1);
     for wrong in ["yes".to_owned(), first.chars().rev().collect()] {
         expect(port, &format!("-o force-start --strict --consent {wrong}"), 3, "something else than").await;
@@ -83,7 +79,7 @@ async fn s16_who_waits_begins_empty_by_consent_and_nothing_is_deleted_r15() {
         })
         .await;
     assert_eq!(who(&world, 2).await, before[2]);
-    let second = consent(&world, 2, &["member 0 (", "of no cluster", &before[2].0.to_string()]).await;
+    let second = told(&world, 2, &["member 0 (", "of no cluster", &before[2].0.to_string()]).await;
     let port = world.rest_port(2);
     expect(port, &format!("-o force-start --strict --consent {first}"), 3, "something else than").await;
     expect(port, &format!("-o force-start --strict --consent {second}"), 0, "Cluster force-start completed.").await;

@@ -8,7 +8,7 @@ use jet_admin_api::job::JobStatus;
 use jet_admin_api::member::MemberPhase;
 
 use crate::world::ledger::{goes_on_from_terminal, is_a_prefix, submit, wait_counted, wait_status};
-use crate::world::rest::{admin, expect};
+use crate::world::rest::{admin, consent, expect};
 use crate::world::{World, brief};
 use crate::{agreed, endless, serving_three};
 
@@ -38,9 +38,7 @@ async fn asked_for_consent(world: &World) -> (u16, String, String) {
             let mut told = Vec::new();
             for at in [0, 1] {
                 let (_, said) = admin(world.rest_port(at), "-o partial-start").await;
-                if let Some((_, consent)) = said.split_once("with the consent ") {
-                    let consent = consent.split_whitespace().next().unwrap_or_default();
-                    let consent = consent.trim_end_matches(['"', '.', '\'']).to_owned();
+                if let Some(consent) = consent(&said) {
                     return Ok((world.rest_port(at), consent, said));
                 }
                 told.push(said);

@@ -9,7 +9,7 @@ use jet_admin_api::job::JobStatus;
 use jet_admin_api::member::MemberPhase;
 
 use crate::world::ledger::{goes_on_from_terminal, is_a_prefix, submit, wait_counted, wait_status};
-use crate::world::rest::{admin, expect};
+use crate::world::rest::{admin, consent, expect};
 use crate::world::{World, brief};
 use crate::{agreed, endless};
 
@@ -25,23 +25,18 @@ async fn two() -> World {
     world
 }
 
-/// What is told until these words are in it, and its consent.
-async fn consent(world: &World, words: &str) -> String {
+/// The consent that is asked for with these words.
+async fn told(world: &World, words: &str) -> String {
     world
         .until(words, || async {
             let (_, said) = admin(world.rest_port(0), "-o partial-start").await;
-            match said.split_once("with the consent ") {
-                Some((told, consent)) if told.contains(words) => {
-                    Ok(consent.split_whitespace().next().unwrap_or_default().trim_matches(['"', '.', '\'']).to_owned())
-                }
-                _ => Err(said),
-            }
+            consent(&said).filter(|_| said.contains(words)).ok_or(said)
         })
         .await
 }
 
 async fn partial_start(world: &World, words: &str, done: &str) {
-    let consent = consent(world, words).await;
+    let consent = told(world, words).await;
     let arguments = format!("-o partial-start --strict --consent {consent}");
     expect(world.rest_port(0), &arguments, 0, done).await;
 }
@@ -78,7 +73,7 @@ async fn one_of_two_is_lost_after_a_shutdown_and_the_other_goes_on_exactly() {
     world.all_end();
     world.start(0);
     let before = world.view(0).await;
-    let first = consent(&world, "can begin incarnation 2 of the cluster").await;
+    let first = told(&world, "can begin incarnation 2 of the cluster").await;
     for wrong in ["yes".to_owned(), first.chars().rev().collect()] {
         expect(world.rest_port(0), &format!("-o partial-start --strict --consent {wrong}"), 3, "something else than")
             .await;

@@ -58,6 +58,12 @@ pub async fn admin(port: u16, arguments: &str) -> (i32, String) {
     ended(command(port, arguments).output().await.unwrap())
 }
 
+/// What it must be given back to consent, if it asks for that.
+pub fn consent(said: &str) -> Option<String> {
+    let (_, behind) = said.split_once("with the consent ")?;
+    Some(behind.split_whitespace().next()?.trim_matches(['"', '.', '\'']).to_owned())
+}
+
 fn command(port: u16, arguments: &str) -> Command {
     let mut command = Command::new(program());
     command.args(["-p", &port.to_string(), "-c", CLUSTER]).env("JET_CLUSTER_PASSWORD", PASSWORD);
