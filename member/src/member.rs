@@ -1,7 +1,11 @@
 //! One member, wired: store → network → consensus → maps and jobs → agent and supervisor → admin API and probes.
 //!
+//! Contents: here its life · `vitals` what probes and a scrape read of it.
+//!
 //! Law: a store that is refused, or the log in it, does not end the process: the member stays up, held, and says why, so
 //! that nobody has to guess. Must not know: what the parts do.
+
+mod vitals;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,7 +29,7 @@ use crate::admin::{router, serve, views};
 use crate::clock::Moment;
 use crate::cluster::consensus::{ConsensusError, Kept};
 use crate::cluster::node::read_log;
-use crate::cluster::{Node, leaving, refounding, supervise};
+use crate::cluster::{Node, leaving, refounding};
 use crate::config::{Founding, Settings};
 use crate::health::{self, Vitals};
 use crate::net::{EngineStream, Net, NetOptions};
@@ -510,63 +514,4 @@ fn tls_is_ours(tls: &Renewable, settings: &Settings) -> Result<(), StartError> {
 
 async fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { what, flag, address, source })
-}
-
-impl Vitals for Member {
-    fn progress(&self) -> Option<StoreProgress> {
-        self.store_progress()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        let running = self.running.as_ref().map_err(Clone::clone)?;
-        let machine = running.node.machine();
-        let phase = self.phase(running, &machine);
-        if running.maps.doors() != Doors::Open {
-            return Err(format!("doors are closed: the member is {phase:?}, the cluster {}", machine.state));
-        }
-        match phase {
-            MemberPhase::Serving if running.node.presence().was_leased() => Ok(()),
-            MemberPhase::Serving => Err("the leader has not granted this member a lease yet".into()),
-            other => Err(format!("the member is {other:?}")),
-        }
-    }
-
-    fn metrics(&self) -> String {
-        let Ok(running) = &self.running else { return "jet_held 1\n# EOF\n".into() };
-        let machine = running.node.machine();
-        let figures = jet_core::view::partition_figures(&machine);
-        let moves = jet_core::view::move_figures(&machine);
-        let standing = running.node.standing();
-        let far = running.node.keeper().progress();
-        let saves = far.doing != jet_hotstore::Doing::Idle;
-        let rows = [
-            ("jet_ready", u64::from(self.ready().is_ok())),
-            ("jet_doors_open", u64::from(running.maps.doors() == Doors::Open)),
-            ("jet_generation", machine.generation.0),
-            ("jet_members", machine.roster.len() as u64),
-            ("jet_members_unheard", supervise::unheard(&running.node).len() as u64),
-            ("jet_leading", u64::from(standing.as_ref().is_some_and(|s| s.leading.is_some()))),
-            ("jet_applied_index", standing.as_ref().map_or(0, |s| s.applied)),
-            ("jet_durable_index", standing.as_ref().map_or(0, |s| s.durable)),
-            ("jet_without_vote", u64::from(standing.as_ref().is_some_and(|s| s.failure.is_some()))),
-            ("jet_partitions", u64::from(figures.count)),
-            ("jet_partitions_fully_backed", u64::from(figures.fully_backed)),
-            ("jet_partitions_absent", u64::from(figures.absent)),
-            ("jet_moves", moves.moving as u64),
-            ("jet_moves_handed_over", moves.handed_over as u64),
-            ("jet_members_joining", moves.joining.len() as u64),
-            ("jet_members_leaving", moves.leaving.len() as u64),
-            ("jet_return_overdue", u64::from(self.overdue().alarm().is_some())),
-            ("jet_store_lagging", u64::from(running.node.lagging().is_some())),
-            ("jet_store_saves_or_loads", u64::from(saves)),
-            ("jet_store_bytes_done", if saves { far.done } else { 0 }),
-            ("jet_store_bytes_left", if saves { far.left() } else { 0 }),
-            ("jet_store_slow", u64::from(far.pace(None).slow.is_some())),
-            ("jet_backup_under_way", u64::from(running.node.backups().is_under_way())),
-            ("jet_clients", self.clients().map_or(0, |clients| clients.connected() as u64)),
-            ("jet_jobs", machine.jobs.values().filter(|job| !job.ended()).count() as u64),
-        ];
-        let lines: String = rows.iter().map(|(name, value)| format!("# TYPE {name} gauge\n{name} {value}\n")).collect();
-        lines + "# EOF\n"
-    }
 }
