@@ -97,4 +97,27 @@ async fn s16_who_waits_begins_empty_by_consent_and_nothing_is_deleted_r15() {
     assert_eq!(world.view(0).await.unwrap().work, Vec::new());
     world.put(2, "key", "another").await.unwrap();
     assert_eq!(world.get(0, "key").await.unwrap().as_deref(), Some("another"));
+    what_was_given_up_comes_back(&mut world, &before).await;
+}
+
+/// As docs/rest.md tells it.
+async fn what_was_given_up_comes_back(world: &mut World, before: &[(Uuid, Option<Uuid>); 3]) {
+    for ordinal in 0..3 {
+        world.kill(ordinal);
+        let (store, away) = (world.home(ordinal).join("recovery"), world.home(ordinal).join("away"));
+        std::fs::rename(&store, &away).unwrap();
+        std::fs::rename(away.join("quarantine/1-given-up"), &store).unwrap();
+        std::fs::remove_file(store.join("given-up")).unwrap();
+    }
+    world.start_all();
+    world.serving(0..3, ClusterStateView::Active).await;
+    for ordinal in 0..3 {
+        assert_eq!(who(world, ordinal).await, before[ordinal as usize]);
+    }
+    world
+        .until("its content is there", || async {
+            let found = world.get(0, "key").await.map_err(|e| e.to_string())?;
+            if found.as_deref() == Some("value") { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
 }
