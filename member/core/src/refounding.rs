@@ -342,7 +342,7 @@ mod tests {
         let both = vec![survivor(0, 1, 7), survivor(1, 1, 7)];
         assert_eq!(previewed(both.clone(), &machine), Err(WhyNot::Majority { there: 2, all: 2 }));
         let other = BTreeSet::from([0, 1].map(|n| Voter { member: member(n), line: 100 + u64::from(n) }));
-        assert!(preview(both.clone(), &machine, &[other.clone()]).is_ok(), "they cannot elect anybody");
+        assert!(preview(both.clone(), &machine, std::slice::from_ref(&other)).is_ok(), "they cannot elect anybody");
         assert!(preview(both, &machine, &[machine.voters(), other]).is_ok(), "in the midst of a change of voters");
     }
 
